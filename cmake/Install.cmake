@@ -1,0 +1,48 @@
+# What `cmake --install` puts where, in four components:
+#   runtime   the shared library
+#   devel     headers, static libraries, CMake package, pkg-config files
+#   tools     the interlock command, and the JSON Schemas for editors
+#   doc       documentation
+#
+# SPDX-License-Identifier: MIT
+
+include(CMakePackageConfigHelpers)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/interlock)
+
+# Two export sets: who links the shared library must not need oneTBB's development files.
+install(TARGETS interlock EXPORT interlockTargets
+    LIBRARY COMPONENT runtime NAMELINK_COMPONENT devel)
+install(TARGETS interlock_module EXPORT interlockTargets)
+install(TARGETS interlock_static ${component_targets} EXPORT interlockStaticTargets ARCHIVE COMPONENT devel)
+foreach(set interlockTargets interlockStaticTargets)
+    install(EXPORT ${set} NAMESPACE interlock:: DESTINATION ${package_dir} COMPONENT devel)
+endforeach()
+
+foreach(component ${interlock_components})
+    install(DIRECTORY ${component}/include/interlock DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT devel
+        FILES_MATCHING PATTERN *.h PATTERN *.hpp)
+endforeach()
+
+configure_package_config_file(cmake/interlockConfig.cmake.in ${PROJECT_BINARY_DIR}/interlockConfig.cmake
+    INSTALL_DESTINATION ${package_dir} NO_SET_AND_CHECK_MACRO)
+# Before 1.0 a minor version may change the API.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/interlockConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/interlockConfig.cmake ${PROJECT_BINARY_DIR}/interlockConfigVersion.cmake
+    cmake/InterlockAddModule.cmake DESTINATION ${package_dir} COMPONENT devel)
+
+# The directories in the .pc files start from where the file lies, so that an installation can be moved. An absolute
+# CMAKE_INSTALL_<dir> replaces the prefix, as cmake_path(APPEND) does it.
+file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" pc_prefix "\${pcfiledir}/${pc_to_prefix}")
+cmake_path(APPEND pc_libdir "\${prefix}" ${CMAKE_INSTALL_LIBDIR})
+cmake_path(APPEND pc_includedir "\${prefix}" ${CMAKE_INSTALL_INCLUDEDIR})
+foreach(file interlock.pc interlock-module.pc)
+    configure_file(cmake/${file}.in ${PROJECT_BINARY_DIR}/${file} @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${file} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT devel)
+endforeach()
+
+install(DIRECTORY manifests/schema/ DESTINATION ${CMAKE_INSTALL_DATADIR}/interlock/schema COMPONENT tools
+    FILES_MATCHING PATTERN *.json)
+
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc FILES_MATCHING PATTERN *.md)
