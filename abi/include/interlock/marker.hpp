@@ -1,0 +1,73 @@
+// interlock/marker.hpp: reads what a shared library says of itself, without loading it: the marker notes, the build-id
+// and which module entry points it exports. ELF, both classes and byte orders; no code of the file runs, no LLVM.
+// The layout of the note is in module.h; of ELF in the System V ABI, chapters 4 and 5.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <interlock/export.hpp>
+#include <interlock/level.hpp>
+#include <interlock/result.hpp>
+
+namespace interlock {
+
+/// One marker note.
+struct Marker {
+    std::string module;   ///< full dotted name
+    std::string version;  ///< of the module; may be empty
+    unsigned abi = 0;     ///< IL_ABI_VERSION it was compiled with
+    std::string threading_text;                ///< as written
+    std::optional<ThreadingLevel> threading;   ///< nullopt when threading_text is none that this version knows
+    std::uint64_t offset = 0;                  ///< of the note in the file, bytes
+};
+
+/// Identity of a file at the moment it was read; two equal ones mean that the file was not replaced or rewritten.
+struct FileIdentity {
+    std::uint64_t device = 0, inode = 0, size = 0;
+    std::int64_t modified_ns = 0;  ///< since the epoch
+    bool operator==(const FileIdentity&) const = default;
+};
+
+/// What the reader found.
+struct ModuleFile {
+    std::filesystem::path path;
+    FileIdentity identity;
+    std::vector<Marker> markers;  ///< in file order; more than one when several modules share a file
+    std::string build_id;         ///< lower-case hex of NT_GNU_BUILD_ID, or empty
+    unsigned machine = 0;         ///< e_machine
+    bool native = false;          ///< class, byte order and machine are those of this process
+    /// Names behind il_module_export_ and il_module_init_ in the dynamic symbol table, sorted.
+    std::vector<std::string> exports, legacy_inits;
+
+    /// The marker of the module `name`, or null: by full name.
+    const Marker* marker_for(std::string_view name) const noexcept;
+};
+
+/// Which parts to read: entry points cost a walk through the symbol table, which an import does not need.
+enum class ReadDepth : std::uint8_t { markers, entry_points };
+
+/// Reads `path`. Follows symbolic links; refuses what is not a regular file without blocking (FIFO, device).
+/// Errors: not_found, unreadable, malformed_file (not ELF, not a shared library, or out of bounds), malformed_marker.
+/// Messages name file, offset and reason. Reads at most a few MiB whatever the file claims. [any-thread]
+IL_API Result<ModuleFile> read_module_file(const std::filesystem::path& path,
+                                           ReadDepth depth = ReadDepth::entry_points);
+
+/// The same for an image in memory (fuzzing, archives). `name` is used in messages; identity stays zero except size.
+IL_API Result<ModuleFile> read_module_image(std::span<const std::uint8_t> image, const std::string& name,
+                                            ReadDepth depth = ReadDepth::entry_points);
+
+/// The description of one marker note: parsed, checked. `where` and `offset` go into messages.
+IL_API Result<Marker> parse_marker(std::string_view json, const std::string& where, std::uint64_t offset);
+
+/// The present identity of a file, for comparing. Errors as above.
+IL_API Result<FileIdentity> file_identity(const std::filesystem::path& path);
+
+}  // namespace interlock

@@ -1,0 +1,18 @@
+// elf_symbols.hpp: the names that a shared library offers to dlsym(), found as the dynamic linker finds them: through
+// PT_DYNAMIC and a hash table, without section headers. Throws Failure.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "elf_view.hpp"
+
+namespace interlock {
+
+/// What stands behind `prefix` in the names of exported functions, for each prefix: sorted, without repetition.
+std::vector<std::vector<std::string>> exported_suffixes(const ElfView& elf, std::span<const std::string_view> prefixes);
+
+}  // namespace interlock
