@@ -1,0 +1,83 @@
+// interlock/gate.hpp: what the loader builds its gates from: each thread's tally for a module (who is inside, how
+// often, how long), and taking a module's lock without ever blocking while attached. Not for other users.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include <interlock/export.hpp>
+#include <interlock/handoff_lock.hpp>
+#include <interlock/thread.hpp>
+
+namespace interlock {
+
+/// How a call was let in.
+enum class GateKind : std::uint8_t { none, module_lock, global_lock };
+inline constexpr std::size_t gate_kind_count = 3;
+IL_API const char* gate_name(GateKind kind) noexcept;  ///< "none", "module_lock", "global_lock"
+
+namespace detail {
+
+/// Of one thread for one module; written by that thread only, read by all.
+struct alignas(64) ModuleTally {
+    std::atomic<std::uint32_t> inside{0};  ///< calls of this thread that are inside, nested ones counted
+    std::array<std::atomic<std::uint64_t>, gate_kind_count> calls{};
+    std::atomic<std::uint64_t> ns_inside{0};   ///< every call through a lock, every 64th other call times 64
+    std::atomic<std::uint64_t> ns_waiting{0};  ///< for the module's lock or the global lock
+};
+
+inline constexpr std::size_t tally_chunk_size = 64, tally_chunk_count = 256;
+inline constexpr std::size_t max_modules = tally_chunk_size * tally_chunk_count;
+
+IL_API ModuleTally* make_tally(ThreadSlot* slot, std::size_t module_index);
+
+/// The tally of `slot` for a module; made on first use.
+inline ModuleTally* tally_of(ThreadSlot* slot, std::size_t module_index) {
+    if (slot->tallies != nullptr) [[likely]] {
+        ModuleTally* chunk = slot->tallies[module_index / tally_chunk_size].load(std::memory_order_relaxed);
+        if (chunk != nullptr) [[likely]]
+            return chunk + module_index % tally_chunk_size;
+    }
+    return make_tally(slot, module_index);
+}
+
+/// For single-writer counters: an increment without a bus lock.
+template <typename T> inline void bump(std::atomic<T>& counter, T by) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+/// Sums of all threads for a module. [any-thread]
+struct TallySum {
+    std::uint64_t inside = 0;
+    std::array<std::uint64_t, gate_kind_count> calls{};
+    std::uint64_t ns_inside = 0, ns_waiting = 0;
+};
+IL_API TallySum sum_tallies(std::size_t module_index) noexcept;
+
+/// Makes every CPU that runs a thread of this process pass a full barrier; the heavy side of announce().
+IL_API void heavy_fence() noexcept;
+
+/// Takes the lock for an attached thread that holds no module lock. Detaches while it waits. [attached]
+IL_API void take_module_lock(ThreadSlot* slot, HandoffLock& lock);
+/// Gives it back. [attached]
+IL_API void drop_module_lock(ThreadSlot* slot) noexcept;
+
+/// Waits, detached, until no thread is inside the module but for `own` calls of this one. The caller has closed the
+/// gate and called heavy_fence() before. False if `timeout_ms` (0: for ever) passed.
+IL_API bool wait_until_outside(std::size_t module_index, std::uint64_t own, std::uint64_t timeout_ms);
+
+/// Hooks around fork(2) for the loader; at most one set, null to clear.
+struct ForkHooks {
+    void (*before)(void* context);
+    void (*parent)(void* context);
+    void (*child)(void* context);
+    void* context;
+};
+IL_API void set_fork_hooks(const ForkHooks* hooks) noexcept;
+
+}  // namespace detail
+}  // namespace interlock

@@ -1,0 +1,74 @@
+// What all parts of the runtime share and exists once in a process: the global lock, the list of threads, the place
+// where a switcher waits. Survives a Runtime, so that threads that outlive one find valid memory.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string_view>
+
+#include <interlock/handoff_lock.hpp>
+#include <interlock/thread.hpp>
+
+namespace interlock::detail {
+
+/// One switch, or one fork, at a time; and the condition on which a switcher waits for attached threads.
+struct SwitchPlace {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool busy = false;  // under mutex
+    std::atomic<bool> waiting{false};
+};
+
+struct ProcessState {
+    HandoffLock global_lock;
+    std::atomic<ThreadSlot*> slots{nullptr};
+    std::mutex registration;
+    SwitchPlace switching;
+    std::atomic<std::uint64_t> exited_attached{0};
+    std::atomic<bool> membarrier{false};
+    std::atomic<bool> forked_child{false};  // oneTBB's threads are gone
+};
+
+ProcessState& process() noexcept;
+
+/// True while the calling thread is the one that switches: on_stall runs on it, in the middle of the switch.
+extern constinit thread_local bool switching_here;
+
+/// The word that means "parallel" on this machine.
+std::uint32_t parallel_word() noexcept;
+
+/// Registers with membarrier(2) once; decides between the two parallel words.
+void prepare_fences() noexcept;
+
+/// Tells a waiting switcher that a thread has left or reached a safe point.
+void wake_switcher() noexcept;
+
+/// Announces the thread as attached, by whatever way the mode asks for. False when no runtime lives.
+bool enter(ThreadSlot* slot);
+/// Ends being attached; `how` is for the global lock, if the thread holds it.
+void leave(ThreadSlot* slot, HandoffLock::Release how) noexcept;
+
+/// Gives up the critical sections of an attached thread, outermost last.
+void release_critical_sections(CriticalFrame* innermost) noexcept;
+/// Takes the innermost section again. [attached]
+void retake_critical_section(ThreadSlot* slot, CriticalFrame& frame);
+/// After a fork, for a thread that no longer exists: everything it held or was about to hold is free.
+void forget_critical_sections(ThreadSlot& slot) noexcept;
+
+/// Installs the handlers for fork(2), once.
+void install_fork_handlers() noexcept;
+
+/// Prints to stderr and aborts: for states from which there is no way on.
+[[noreturn]] void fatal(std::string_view message) noexcept;
+
+template <typename Visit> void for_each_slot(Visit visit) {
+    for (ThreadSlot* slot = process().slots.load(std::memory_order_seq_cst); slot != nullptr;
+         slot = slot->next.load(std::memory_order_relaxed))
+        visit(*slot);
+}
+
+}  // namespace interlock::detail

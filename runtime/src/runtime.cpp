@@ -1,0 +1,354 @@
+// The runtime of a process and its switch between modes (runtime.hpp). The protocol, in order:
+//   to locked    take the global lock; store the mode; heavy fence; wait until no thread is attached without the
+//                lock; release it. From here on attaching means holding the lock.
+//   to parallel  take the global lock, so that nobody runs under it; store the mode; release it. Who waited for the
+//                lock finds the mode changed and attaches without it.
+//
+// SPDX-License-Identifier: MIT
+#include <interlock/runtime.hpp>
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <thread>
+
+#include <interlock/escape.hpp>
+#include <interlock/gate.hpp>
+
+#include "executor.hpp"
+#include "process_state.hpp"
+#include "test_points.hpp"
+
+namespace interlock {
+
+using detail::process;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+std::atomic<Runtime*> living{nullptr};
+
+std::string thread_name(long os_thread) {
+    std::ifstream comm("/proc/self/task/" + std::to_string(os_thread) + "/comm");
+    std::string name;
+    std::getline(comm, name);
+    return name;
+}
+
+bool holds_up(const detail::ThreadSlot& slot) noexcept {
+    return &slot != detail::this_thread && slot.state.load(std::memory_order_seq_cst) == detail::state_free;
+}
+
+std::vector<Holder> current_holders() {
+    std::vector<Holder> holders;
+    detail::for_each_slot([&](detail::ThreadSlot& slot) {
+        if (!holds_up(slot)) return;
+        Holder holder;
+        holder.os_thread = slot.os_thread.load(std::memory_order_relaxed);
+        holder.thread_name = thread_name(holder.os_thread);
+        if (const CallSite* site = slot.site.load(std::memory_order_acquire)) {
+            holder.module = site->module;
+            holder.function = site->function;
+        }
+        holders.push_back(std::move(holder));
+    });
+    return holders;
+}
+
+std::string describe(const std::vector<Holder>& holders) {
+    std::string text;
+    for (const Holder& holder : holders) {
+        if (!text.empty()) text += ", ";
+        text += "thread " + std::to_string(holder.os_thread);
+        if (!holder.thread_name.empty()) text += " (" + escape(holder.thread_name, 40) + ")";
+        text += holder.module.empty() ? " in code of the host"
+                                      : " in function " + quoted(holder.function, 80) + " of module " +
+                                            quoted(holder.module, 200);
+    }
+    return text.empty() ? "a thread that has just left" : text;
+}
+
+bool nobody_holds_up() {
+    bool none = true;
+    detail::for_each_slot([&](detail::ThreadSlot& slot) { none = none && !holds_up(slot); });
+    return none;
+}
+
+}  // namespace
+
+std::string StallReport::text() const {
+    return "switching to locked mode (" + escape(reason, 200) + ") has waited " + std::to_string(waited.count()) +
+           " ms for " + describe(holders) +
+           "; a loop that runs long should call il_safe_point(), and work that blocks belongs between "
+           "IL_BEGIN_ALLOW_THREADS and IL_END_ALLOW_THREADS";
+}
+
+struct Runtime::State {
+    explicit State(RuntimeOptions given) : options(std::move(given)), executor(options.threads) {}
+
+    RuntimeOptions options;
+    detail::Executor executor;
+    // Written by the one that has SwitchPlace::busy; read by stats().
+    std::atomic<unsigned> holds{0};
+    std::atomic<std::uint64_t> to_locked{0}, to_parallel{0}, failed{0}, stalls{0};
+    std::atomic<std::int64_t> last_ns{0}, longest_ns{0};
+
+    bool begin_switch(std::optional<Clock::time_point> end);
+    void end_switch();
+    void undo_switch() noexcept;
+    bool wait_for_attached(std::string_view reason, Clock::time_point begin, std::optional<Clock::time_point> end);
+    void report_stall(std::string_view reason, Clock::duration waited);
+};
+
+namespace {
+
+template <typename Function> class AtExit {
+public:
+    explicit AtExit(Function function) : function_(std::move(function)) {}
+    ~AtExit() {
+        if (armed_) function_();
+    }
+    AtExit(const AtExit&) = delete;
+    AtExit& operator=(const AtExit&) = delete;
+    void disarm() noexcept { armed_ = false; }
+
+private:
+    Function function_;
+    bool armed_ = true;
+};
+
+}  // namespace
+
+constinit thread_local bool detail::switching_here = false;
+
+// One switch, or fork, at a time. The caller is detached.
+bool Runtime::State::begin_switch(std::optional<Clock::time_point> end) {
+    if (detail::switching_here)
+        throw Failure({Errc::wrong_state, "the mode was to be switched inside RuntimeOptions::on_stall, in the middle "
+                                          "of the switch that it reports"});
+    detail::SwitchPlace& place = process().switching;
+    std::unique_lock lock(place.mutex);
+    const auto free = [&] { return !place.busy; };
+    if (place.busy) IL_POINT("switch.queued");
+    if (!end)
+        place.changed.wait(lock, free);
+    else if (!place.changed.wait_until(lock, *end, free))
+        return false;
+    place.busy = true;
+    detail::switching_here = true;
+    return true;
+}
+
+void Runtime::State::end_switch() {
+    detail::switching_here = false;
+    detail::SwitchPlace& place = process().switching;
+    {
+        std::lock_guard lock(place.mutex);
+        place.busy = false;
+    }
+    place.changed.notify_all();
+}
+
+// Back to parallel from the middle of a switch to locked: nobody has been let in under the lock yet.
+void Runtime::State::undo_switch() noexcept {
+    holds.fetch_sub(1, std::memory_order_relaxed);
+    detail::mode_cell.word.store(detail::parallel_word(), std::memory_order_seq_cst);
+    process().global_lock.unlock(HandoffLock::Release::eager);
+    failed.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Runtime::State::report_stall(std::string_view reason, Clock::duration waited) {
+    StallReport report;
+    report.reason = reason;
+    report.waited = std::chrono::duration_cast<std::chrono::milliseconds>(waited);
+    report.holders = current_holders();
+    if (report.holders.empty()) return;
+    stalls.fetch_add(1, std::memory_order_relaxed);
+    if (options.on_stall)
+        options.on_stall(report);
+    else
+        std::fprintf(stderr, "interlock: warning: %s\n", report.text().c_str());
+}
+
+bool Runtime::State::wait_for_attached(std::string_view reason, Clock::time_point begin,
+                                       std::optional<Clock::time_point> end) {
+    for (int round = 0; round < 200; ++round) {
+        if (nobody_holds_up()) return true;
+        std::this_thread::yield();
+    }
+    detail::SwitchPlace& place = process().switching;
+    place.waiting.store(true, std::memory_order_seq_cst);
+    AtExit no_longer([&] { place.waiting.store(false, std::memory_order_relaxed); });
+    Clock::time_point next_report = begin + options.stall_report;
+    for (;;) {
+        {
+            std::unique_lock lock(place.mutex);
+            if (nobody_holds_up()) return true;
+            // The pause bounds the cost of a detach without a barrier (thread.hpp), whose wake-up can get lost.
+            place.changed.wait_for(lock, std::chrono::milliseconds(1));
+        }
+        const Clock::time_point now = Clock::now();
+        if (end && now >= *end) return nobody_holds_up();
+        if (now >= next_report) {
+            report_stall(reason, now - begin);
+            next_report = now + std::max<Clock::duration>(options.stall_report, std::chrono::seconds(1));
+        }
+    }
+}
+
+namespace detail {
+
+void wake_switcher() noexcept {
+    SwitchPlace& place = process().switching;
+    if (!place.waiting.load(std::memory_order_seq_cst)) return;
+    { std::lock_guard lock(place.mutex); }
+    place.changed.notify_all();
+}
+
+}  // namespace detail
+
+Runtime::Runtime(RuntimeOptions options) {
+    if (!is_free_threading_build() && options.gil == GilSetting::off)
+        throw Failure({Errc::unsupported, "Disabling the GIL is not supported by this build; rebuild with "
+                                          "-DINTERLOCK_DISABLE_GIL=ON"});
+    Runtime* nobody = nullptr;
+    if (!living.compare_exchange_strong(nobody, this))
+        throw Failure({Errc::wrong_state, "a second interlock::Runtime was created while one lives; a process has one "
+                                          "mode, so use Runtime::current() or destroy the first"});
+    try {
+        state_ = std::make_unique<State>(std::move(options));
+    } catch (...) {
+        living.store(nullptr);
+        throw;
+    }
+    detail::prepare_fences();
+    detail::install_fork_handlers();
+    HandoffLock::set_switch_interval(state_->options.switch_interval);
+    if (!is_free_threading_build()) state_->options.gil = GilSetting::on;
+    const bool locked = state_->options.gil == GilSetting::on;
+    detail::mode_cell.word.store(locked ? std::uint32_t{detail::mode_locked} : detail::parallel_word(),
+                                 std::memory_order_seq_cst);
+}
+
+Runtime::~Runtime() {
+    if (is_attached())
+        detail::fatal("the Runtime is destroyed by a thread that is attached to it; let the Attached guard end first");
+    state_->executor.wait();
+    state_->begin_switch(std::nullopt);
+    process().global_lock.lock();
+    detail::mode_cell.word.store(detail::mode_none, std::memory_order_seq_cst);
+    detail::heavy_fence();
+    for (bool done = false; !done;) {
+        try {
+            done = state_->wait_for_attached("the Runtime is destroyed", Clock::now(), std::nullopt);
+        } catch (...) {
+            // on_stall threw; a destructor cannot give up.
+        }
+    }
+    process().global_lock.unlock(HandoffLock::Release::eager);
+    state_->end_switch();
+    living.store(nullptr);
+}
+
+Runtime* Runtime::current() noexcept { return living.load(); }
+
+Mode Runtime::mode() const noexcept {
+    return detail::mode_cell.word.load(std::memory_order_acquire) == detail::mode_locked ? Mode::locked
+                                                                                         : Mode::parallel;
+}
+
+const RuntimeOptions& Runtime::options() const noexcept { return state_->options; }
+
+unsigned Runtime::threads() const noexcept { return state_->executor.threads(); }
+
+Result<SwitchReport> Runtime::switch_to_locked(std::string_view reason,
+                                               std::optional<std::chrono::milliseconds> deadline) {
+    if (state_->options.gil == GilSetting::off) return SwitchReport{};
+    const Clock::time_point begin = Clock::now();
+    // Further off than a year is never; begin + deadline would overflow somewhere behind that.
+    const bool bounded = deadline && *deadline < std::chrono::years(1);
+    const std::optional<Clock::time_point> end = bounded ? std::optional(begin + *deadline) : std::nullopt;
+    // A thread that waits for the switcher is one that the switcher waits for, unless it is detached.
+    Detached while_waiting;
+    if (!state_->begin_switch(end)) {
+        state_->failed.fetch_add(1, std::memory_order_relaxed);
+        return Error{Errc::switch_timeout, "switching to locked mode (" + escape(reason, 200) + ") gave up after " +
+                                               std::to_string(deadline->count()) +
+                                               " ms, because another switch of the mode had not finished"};
+    }
+    AtExit turn([this] { state_->end_switch(); });
+    if (state_->holds.fetch_add(1, std::memory_order_relaxed) != 0 || state_->options.gil == GilSetting::on)
+        return SwitchReport{};
+
+    HandoffLock& global_lock = process().global_lock;
+    global_lock.lock();
+    IL_POINT("switch.before_mode");
+    detail::mode_cell.word.store(detail::mode_locked, std::memory_order_seq_cst);
+    detail::heavy_fence();
+    // Also when on_stall throws, or there is no memory for the report.
+    AtExit undo([this] { state_->undo_switch(); });
+    IL_POINT("switch.before_wait");
+    if (!state_->wait_for_attached(reason, begin, end))
+        return Error{Errc::switch_timeout,
+                     "switching to locked mode (" + escape(reason, 200) + ") gave up after " +
+                         std::to_string(deadline->count()) + " ms, held up by " + describe(current_holders()) +
+                         "; the runtime is parallel as before. Add il_safe_point() to long loops, or allow more time"};
+    undo.disarm();
+    global_lock.unlock(HandoffLock::Release::eager);
+    const std::chrono::nanoseconds took = Clock::now() - begin;
+    state_->to_locked.fetch_add(1, std::memory_order_relaxed);
+    state_->last_ns.store(took.count(), std::memory_order_relaxed);
+    state_->longest_ns.store(std::max(state_->longest_ns.load(std::memory_order_relaxed), took.count()),
+                             std::memory_order_relaxed);
+    return SwitchReport{true, took};
+}
+
+bool Runtime::switch_to_parallel() {
+    if (state_->options.gil == GilSetting::off) return true;
+    Detached while_waiting;
+    state_->begin_switch(std::nullopt);
+    AtExit turn([this] { state_->end_switch(); });
+    const unsigned holds = state_->holds.load(std::memory_order_relaxed);
+    if (holds == 0)
+        throw Failure({Errc::wrong_state, "switch_to_parallel() was called more often than switch_to_locked() "
+                                          "succeeded"});
+    state_->holds.store(holds - 1, std::memory_order_relaxed);
+    if (holds != 1 || state_->options.gil == GilSetting::on) return false;
+    HandoffLock& global_lock = process().global_lock;
+    global_lock.lock();
+    detail::mode_cell.word.store(detail::parallel_word(), std::memory_order_seq_cst);
+    global_lock.unlock(HandoffLock::Release::eager);
+    state_->to_parallel.fetch_add(1, std::memory_order_relaxed);
+    return true;
+}
+
+RuntimeStats Runtime::stats() const {
+    RuntimeStats stats;
+    stats.mode = mode();
+    stats.switches_to_locked = state_->to_locked.load(std::memory_order_relaxed);
+    stats.switches_to_parallel = state_->to_parallel.load(std::memory_order_relaxed);
+    stats.failed_switches = state_->failed.load(std::memory_order_relaxed);
+    stats.stalls_reported = state_->stalls.load(std::memory_order_relaxed);
+    stats.last_switch = std::chrono::nanoseconds(state_->last_ns.load(std::memory_order_relaxed));
+    stats.longest_switch = std::chrono::nanoseconds(state_->longest_ns.load(std::memory_order_relaxed));
+    stats.holds = state_->holds.load(std::memory_order_relaxed);
+    stats.threads = threads();
+    stats.exited_attached = process().exited_attached.load(std::memory_order_relaxed);
+    stats.membarrier = process().membarrier.load(std::memory_order_relaxed);
+    detail::for_each_slot([&](detail::ThreadSlot& slot) {
+        if (!slot.in_use.load(std::memory_order_relaxed)) return;
+        ++stats.registered_threads;
+        if (slot.state.load(std::memory_order_relaxed) != detail::state_detached) ++stats.attached_threads;
+    });
+    return stats;
+}
+
+void Runtime::run_chunks(std::size_t begin, std::size_t end, std::size_t grain, Chunk chunk, void* context) {
+    state_->executor.run_chunks(begin, end, grain, chunk, context);
+}
+
+void Runtime::enqueue(std::function<void()> function) { state_->executor.enqueue(std::move(function)); }
+
+}  // namespace interlock
