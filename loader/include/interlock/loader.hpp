@@ -1,0 +1,202 @@
+// interlock/loader.hpp: imports native modules into the runtime, and calls their functions through gates.
+//
+//     interlock::Runtime runtime;
+//     interlock::Loader loader(runtime, {.search_path = {"plugins"}});
+//     auto textkit = loader.import("textkit").value();
+//     auto count = textkit.function("count").value();
+//     std::cout << count({"some text"}).value().to_json() << '\n';
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <source_location>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <interlock/decision.hpp>
+#include <interlock/export.hpp>
+#include <interlock/gate.hpp>
+#include <interlock/marker.hpp>
+#include <interlock/policy.hpp>
+#include <interlock/result.hpp>
+#include <interlock/runtime.hpp>
+#include <interlock/value.hpp>
+#include <interlock/warning.hpp>
+
+namespace interlock {
+
+class Loader;
+namespace detail {
+struct ModuleRecord;
+struct FunctionRecord;
+struct LoaderState;
+}  // namespace detail
+
+/// A function of a loaded module. Copyable; keeps working, with an error, after the module has been unloaded.
+class Function {
+public:
+    IL_API const std::string& name() const noexcept;
+    IL_API const std::string& doc() const noexcept;
+
+    /// Calls through the module's gate. The result and what it points to belong to `scope` until its reset(). On an
+    /// error, scope.error_message() says what happened. The quick form: about 5 ns over a direct call for a `free`
+    /// module in parallel mode. [any-thread]
+    IL_API il_status call(Scope& scope, std::span<const il_value> args, il_value& result) const;
+
+    /// The convenient form: copies arguments and result. Errors: call_failed, unloaded, invalid_argument.
+    /// [any-thread]
+    IL_API Result<Value> operator()(std::span<const Value> args) const;
+    Result<Value> operator()(std::initializer_list<Value> args) const {
+        return (*this)(std::span(args.begin(), args.size()));
+    }
+
+private:
+    friend class Module;
+    Function(std::shared_ptr<detail::ModuleRecord> module, detail::FunctionRecord* function) noexcept
+        : module_(std::move(module)), function_(function) {}
+    std::shared_ptr<detail::ModuleRecord> module_;
+    detail::FunctionRecord* function_;
+};
+
+/// A loaded module; copyable. [any-thread]
+class Module {
+public:
+    IL_API const std::string& name() const noexcept;  ///< full dotted name
+    IL_API const std::filesystem::path& file() const noexcept;
+    IL_API const std::string& version() const noexcept;
+    IL_API const std::string& doc() const noexcept;
+    IL_API ThreadingLevel level() const noexcept;      ///< as decided
+    IL_API Decision decision() const;
+    IL_API bool loaded() const noexcept;               ///< false after unload()
+    IL_API std::vector<std::string> functions() const; ///< names, sorted
+    /// Errors: not_found (with a suggestion), unloaded.
+    IL_API Result<Function> function(std::string_view name) const;
+
+private:
+    friend class Loader;
+    explicit Module(std::shared_ptr<detail::ModuleRecord> record) noexcept : record_(std::move(record)) {}
+    std::shared_ptr<detail::ModuleRecord> record_;
+};
+
+struct LoaderOptions {
+    std::vector<std::filesystem::path> search_path;  ///< in order; relative ones count from the working directory
+    bool use_environment = true;                     ///< append the folders of INTERLOCK_PATH (separated by ':')
+    std::optional<Policy> policy;
+    std::map<std::string, PolicyAction, std::less<>> overrides;  ///< by full name; over everything else
+    std::vector<WarningFilter> filters;              ///< as -W; over those of the policy; the last match decides
+    std::function<void(const Warning&)> on_warning;  ///< any thread, detached, no lock held; empty: text to stderr
+    std::function<void(il_log_level, std::string_view module, std::string_view text)> on_log;  ///< empty: stderr
+    std::optional<std::chrono::milliseconds> switch_deadline;  ///< for the switch of an import; empty: wait
+};
+
+struct ImportOptions {
+    std::optional<PolicyAction> threading;                     ///< an override for this import
+    std::optional<std::chrono::milliseconds> switch_deadline;  ///< over the loader's
+    std::string importer;  ///< what to name as importer instead of the source line, e.g. "command line"
+};
+
+/// What kind of entry point a file offers for a module.
+enum class EntryKind : std::uint8_t { none, export_, legacy_init };
+
+/// What an import would do.
+struct Plan {
+    std::string module;
+    std::filesystem::path file;
+    std::string build_id;
+    EntryKind entry = EntryKind::none;
+    MarkerState marker = MarkerState::unmarked;
+    Decision decision;
+    bool would_fall_back = false;  ///< switch the runtime, as it is now, to locked mode
+    bool already_loaded = false;
+    std::vector<Warning> warnings;            ///< that the import would issue, filters not applied
+    std::optional<Error> error;               ///< the import would fail: refused, malformed, no entry point, ...
+};
+
+/// Of one module, for reports. Times in nanoseconds; the time inside calls without a lock is an estimate from every
+/// 64th call.
+struct ModuleStats {
+    std::string module;
+    std::filesystem::path file;
+    std::string version, build_id;
+    Decision decision;
+    bool loaded = false;
+    bool mapped = false;  ///< an unloaded library that cannot be unmapped safely stays mapped
+    std::vector<std::string> imported_by;  ///< chain, innermost first; the last one is a source line of the host
+    std::chrono::system_clock::time_point imported_at;
+    std::chrono::nanoseconds import_duration{};
+    std::uint64_t calls_none = 0, calls_module_lock = 0, calls_global_lock = 0;
+    std::uint64_t ns_inside = 0, ns_waiting = 0;
+};
+
+/// One stay in locked mode that an import caused or prolonged.
+struct FallbackEvent {
+    std::string module;
+    std::vector<std::string> imported_by;
+    std::chrono::system_clock::time_point at;
+    bool switched = false;                      ///< false: the runtime was locked already
+    std::chrono::nanoseconds switch_duration{};
+    std::optional<std::chrono::system_clock::time_point> ended;  ///< when this module no longer asked for it
+    std::string outcome;                        ///< "loaded", "declared free in init", "import failed", "unloaded"
+};
+
+struct LoaderReport {
+    RuntimeStats runtime;
+    GilSetting gil = GilSetting::automatic;
+    std::vector<ModuleStats> modules;      ///< in order of import; unloaded ones too
+    std::vector<FallbackEvent> fallbacks;  ///< in order
+    std::uint64_t warnings_issued = 0, warnings_suppressed = 0;
+    IL_API std::string to_json() const;    ///< an object with "schema_version": 1, ends with a newline
+};
+
+struct UnloadOptions {
+    std::optional<std::chrono::milliseconds> timeout;  ///< to wait for calls inside; empty: wait
+};
+
+/// Loads modules. Belongs to one Runtime, which must outlive it; the destructor unloads everything, last import first.
+class Loader {
+public:
+    /// Throws Failure(wrong_state) when `runtime` is not the one that lives, or already has a loader.
+    IL_API explicit Loader(Runtime& runtime, LoaderOptions options = {});
+    IL_API ~Loader();
+    Loader(const Loader&) = delete;
+    Loader& operator=(const Loader&) = delete;
+
+    /// Imports a module by its dotted name, its packages first; at once if it is loaded. In a circular import the
+    /// module may be one whose exec has not finished. The order of events is in docs/design.md. Errors: any Errc that
+    /// an import can meet; the module is then not loaded, and the mode is what it was. [any-thread]
+    IL_API Result<Module> import(std::string_view name, const ImportOptions& options = {},
+                                 std::source_location importer = std::source_location::current());
+
+    /// What import() would do now, mapping nothing. Errors: invalid_name, not_found; everything that would go wrong
+    /// later is in Plan::error. [any-thread]
+    IL_API Result<Plan> plan(std::string_view name, const ImportOptions& options = {}) const;
+
+    /// Waits until nobody is inside, tears the module down and unmaps it; when it was the last one that needs the
+    /// global lock the runtime goes back to parallel. A library that cannot be unmapped safely stays mapped, dead.
+    /// Errors: not_found, in_use (another module imported it, or the caller is inside, or timeout). [any-thread]
+    IL_API Outcome unload(std::string_view name, const UnloadOptions& options = {});
+
+    /// A loaded module, without importing. Error: not_found.
+    IL_API Result<Module> find(std::string_view name) const;
+    IL_API std::vector<Module> modules() const;  ///< loaded ones, in order of import
+    IL_API LoaderReport report() const;
+    IL_API const std::vector<std::filesystem::path>& search_path() const noexcept;
+    Runtime& runtime() const noexcept { return runtime_; }
+
+private:
+    Runtime& runtime_;
+    std::unique_ptr<detail::LoaderState> state_;
+};
+
+}  // namespace interlock

@@ -1,0 +1,171 @@
+// interlock/value.hpp: values of modules on the host's side. Value owns what it holds; il_value (module.h) is the form
+// in which values cross the boundary, and Scope owns what a call produced until the host has taken it.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <interlock/export.hpp>
+#include <interlock/module.h>
+#include <interlock/result.hpp>
+
+namespace interlock {
+
+class Value;
+using List = std::vector<Value>;
+using Map = std::vector<std::pair<std::string, Value>>;  ///< in order
+
+/// Read-only octets.
+struct Bytes {
+    std::vector<std::uint8_t> data;
+    bool operator==(const Bytes&) const = default;
+};
+
+/// A share in an object of a module. The last share to go runs the object's destructor, attached, under the gate of
+/// its module; unloading the module destroys the object first and leaves dead references. [any-thread]
+class HandleRef {
+public:
+    HandleRef() noexcept = default;
+    explicit HandleRef(il_handle* share) noexcept : handle_(share) {}  ///< takes over one share
+    IL_API HandleRef(const HandleRef& other) noexcept;
+    HandleRef(HandleRef&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    HandleRef& operator=(HandleRef other) noexcept {
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    IL_API ~HandleRef();
+    il_handle* get() const noexcept { return handle_; }
+    IL_API std::string type_name() const;  ///< escaped; "" for none
+    bool operator==(const HandleRef&) const = default;
+
+private:
+    il_handle* handle_ = nullptr;
+};
+
+/// A typed, shaped view. The items belong to `owner`, or to `storage`, or (both empty) to somebody who outlives it.
+struct Buffer {
+    void* data = nullptr;
+    il_item item = IL_ITEM_U8;
+    bool writable = false;
+    std::vector<std::size_t> shape;
+    std::shared_ptr<std::vector<std::uint8_t>> storage;
+    HandleRef owner;
+
+    IL_API std::size_t count() const noexcept;  ///< items
+    std::size_t size_bytes() const noexcept { return count() * IL_ITEM_SIZE(item); }
+    IL_API bool operator==(const Buffer& other) const;  ///< same type, shape and contents
+};
+
+/// A value that owns what it holds. Copies are deep, except that handles and buffers are shared.
+class Value {
+public:
+    using Content =
+        std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, Buffer, List, Map, HandleRef>;
+
+    Value() noexcept = default;
+    Value(bool boolean) : content_(boolean) {}  // NOLINT: all of these are conversions by design
+    Value(std::int64_t number) : content_(number) {}           // NOLINT
+    Value(int number) : content_(std::int64_t{number}) {}      // NOLINT
+    Value(double number) : content_(number) {}                 // NOLINT
+    Value(std::string text) : content_(std::move(text)) {}     // NOLINT
+    Value(std::string_view text) : content_(std::string(text)) {}  // NOLINT
+    Value(const char* text) : content_(std::string(text)) {}   // NOLINT
+    Value(Bytes bytes) : content_(std::move(bytes)) {}         // NOLINT
+    Value(Buffer buffer) : content_(std::move(buffer)) {}      // NOLINT
+    Value(List list) : content_(std::move(list)) {}            // NOLINT
+    Value(Map map) : content_(std::move(map)) {}               // NOLINT
+    Value(HandleRef handle) : content_(std::move(handle)) {}   // NOLINT
+
+    /// IL_NULL ... IL_HANDLE.
+    il_type type() const noexcept { return static_cast<il_type>(order_[content_.index()]); }
+    bool is_null() const noexcept { return content_.index() == 0; }
+    const Content& content() const noexcept { return content_; }
+    /// Null if it holds another type.
+    template <typename T> const T* get_if() const noexcept { return std::get_if<T>(&content_); }
+    /// Throws Failure(invalid_argument) that names both types.
+    template <typename T> const T& get() const {
+        if (const T* held = get_if<T>()) return *held;
+        wrong_type();
+    }
+    /// The last entry with that key in a map; null if there is none or this is no map.
+    IL_API const Value* find(std::string_view key) const noexcept;
+
+    bool operator==(const Value&) const = default;
+
+    /// A deep copy. Errors: call_failed for a malformed value (unknown type, depth over 64, bad buffer, map or list
+    /// without memory).
+    IL_API static Result<Value> copy_of(const il_value& value);
+
+    /// JSON text: bytes as {"bytes": "<base64>"}, buffers as {"item", "shape", "data"}, handles as {"handle": type};
+    /// invalid UTF-8 is replaced, NaN and infinities are null. Keys keep their order.
+    IL_API std::string to_json() const;
+
+private:
+    [[noreturn]] IL_API void wrong_type() const;
+    static constexpr std::array<std::uint8_t, 10> order_ = {IL_NULL,   IL_BOOL,   IL_INT64, IL_DOUBLE, IL_STRING,
+                                                            IL_BYTES,  IL_BUFFER, IL_LIST,  IL_MAP,    IL_HANDLE};
+    Content content_;
+};
+
+/// Holds what calls produce: memory of il_alloc, handles that nobody kept, and the text of an error. One thread at a
+/// time; use it for many calls with reset() between them. Its first 1 KiB lies inside it, on the stack.
+class Scope {
+public:
+    Scope() noexcept : next_(first_), end_(first_ + sizeof first_) {}
+    ~Scope() {
+        if (blocks_ != nullptr || handles_ != nullptr) free_all();
+    }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+    /// Forgets all results so far. Values borrowed from it become invalid.
+    void reset() noexcept {
+        if (blocks_ != nullptr || handles_ != nullptr) free_all();
+        next_ = first_;
+        end_ = first_ + sizeof first_;
+    }
+
+    /// Memory until reset(); null when there is none. `alignment` is a power of two.
+    IL_API void* allocate(std::size_t size, std::size_t alignment) noexcept;
+
+    /// The C form of a Value, valid as long as both the Value and this scope's contents are.
+    IL_API Result<il_value> borrow(const Value& value);
+
+    /// What the last failed call said.
+    const std::string& error_message() const noexcept { return message_; }
+    il_status error_code() const noexcept { return code_; }
+    void clear_error() noexcept { code_ = IL_OK; }
+    void set_error(il_status code, std::string message) {
+        code_ = code;
+        message_ = std::move(message);
+    }
+
+    /// The loader's own: gives the scope a share in a handle until reset().
+    IL_API bool keep(il_handle* share) noexcept;
+
+private:
+    struct Block;
+    struct KeptHandle;
+    IL_API void free_all() noexcept;
+
+    unsigned char* next_;
+    unsigned char* end_;
+    Block* blocks_ = nullptr;
+    KeptHandle* handles_ = nullptr;
+    il_status code_ = IL_OK;
+    std::string message_;
+    alignas(std::max_align_t) unsigned char first_[1024];
+};
+
+}  // namespace interlock

@@ -1,0 +1,246 @@
+// A call through a gate: the hot path, and what happens when anything is unusual (locked mode, a module's lock, a
+// closed gate).
+//
+// A caller first counts itself in its own tally and announces itself as attached, then looks at the mode and at the
+// gate. Who changes one of them stores the change, makes every CPU pass a barrier, and then looks at the tallies and
+// announcements. One of the two sees the other, and the caller's side needs no bus lock.
+//
+// SPDX-License-Identifier: MIT
+#include <cxxabi.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <set>
+#include <tuple>
+
+#include <interlock/escape.hpp>
+
+#include "module_record.hpp"
+
+namespace interlock::detail {
+
+namespace {
+
+std::uint64_t now_ns() noexcept {
+    return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+il_status closed_error(const ModuleRecord& record, Scope& scope) {
+    scope.set_error(IL_ERROR_STATE, "module " + quoted(record.name) +
+                                        " has been unloaded; import it again to get functions that can be called");
+    return IL_ERROR_STATE;
+}
+
+il_status describe_exception(Scope& scope) {
+    try {
+        throw;
+    } catch (const std::bad_alloc&) {
+        scope.set_error(IL_ERROR_MEMORY, "out of memory");
+        return IL_ERROR_MEMORY;
+    } catch (const std::exception& e) {
+        scope.set_error(IL_ERROR_FAILED, "a C++ exception left the function: " + escape(e.what()));
+    } catch (...) {
+        scope.set_error(IL_ERROR_FAILED, "an exception of unknown type left the function");
+    }
+    return IL_ERROR_FAILED;
+}
+
+// Runs code of the module; no exception passes but the one by which pthread_exit and pthread_cancel unwind.
+template <typename Code> il_status run_guarded(Invocation& call, Code&& code) {
+    il_status status;
+    try {
+        status = code();
+    } catch (abi::__forced_unwind&) {
+        throw;
+    } catch (...) {
+        status = describe_exception(*call.scope);
+    }
+    return status == IL_OK && !call.is_detached && call.slot->critical == call.outer_critical ? IL_OK
+                                                                                              : call.finish(status);
+}
+
+il_status run_function(FunctionRecord& function, ThreadSlot* slot, Scope& scope, const il_value* args,
+                       std::size_t nargs, il_value& result) {
+    Invocation call(*function.module, function.site, slot, scope);
+    return run_guarded(call, [&] { return function.function(&call, args, nargs, &result); });
+}
+
+/// Everything but the quickest case. The caller has counted itself in `tally` and increased slot->depth.
+template <typename Code>
+il_status enter_slowly(ModuleRecord& record, ThreadSlot* slot, ModuleTally* tally, Scope& scope, GateCheck check,
+                       Code&& code) {
+    const std::uint64_t arrived = now_ns();
+    const auto leave = [&] {
+        tally->inside.store(tally->inside.load(std::memory_order_relaxed) - 1, std::memory_order_release);
+        detach(slot);
+    };
+    if (slot->depth == 1) {
+        try {
+            attach_slow(slot);
+        } catch (const Failure& failure) {
+            bump(tally->inside, ~std::uint32_t{0});
+            scope.set_error(IL_ERROR_STATE, failure.error().message);
+            return IL_ERROR_STATE;
+        }
+    } else {
+        safe_point();
+    }
+    // The full barrier that the count of this visitor needs where membarrier is missing.
+    tally->inside.exchange(tally->inside.load(std::memory_order_relaxed), std::memory_order_seq_cst);
+    const std::uint32_t gate = record.gate.load(std::memory_order_seq_cst);
+    if (gate == gate_closed && check == GateCheck::closed_is_error) {
+        leave();
+        return closed_error(record, scope);
+    }
+    HandoffLock* const callers_lock = slot->module_lock;
+    if (callers_lock != nullptr) drop_module_lock(slot);
+    const bool own_lock = gate == gate_module_lock;
+    if (own_lock) take_module_lock(slot, record.lock);
+
+    const GateKind kind = slot->state.load(std::memory_order_relaxed) == state_locked ? GateKind::global_lock
+                          : own_lock                                                  ? GateKind::module_lock
+                                                                                      : GateKind::none;
+    const std::uint64_t entered = now_ns();
+    const il_status status = code();
+    const std::uint64_t left = now_ns();
+
+    if (own_lock) drop_module_lock(slot);
+    if (callers_lock != nullptr) take_module_lock(slot, *callers_lock);
+    bump(tally->calls[static_cast<std::size_t>(kind)], std::uint64_t{1});
+    bump(tally->ns_waiting, entered - arrived);
+    bump(tally->ns_inside, left - entered);
+    leave();
+    return status;
+}
+
+constexpr std::uint64_t sample_every = 64;  // calls without a lock whose time is measured
+
+}  // namespace
+
+Invocation::Invocation(ModuleRecord& module_record, const CallSite* call_site, ThreadSlot* thread,
+                       Scope& results) noexcept
+    : il_call{&host_table, module_record.state, opaque(module_record)},
+      record(&module_record),
+      site(call_site),
+      outer_site(thread->site.load(std::memory_order_relaxed)),
+      outer_frame(thread->loader_frame),
+      outer_critical(thread->critical),
+      slot(thread),
+      scope(&results) {
+    thread->loader_frame = this;
+    thread->site.store(call_site, std::memory_order_release);
+}
+
+Invocation::~Invocation() {
+    slot->site.store(outer_site, std::memory_order_relaxed);
+    slot->loader_frame = outer_frame;
+}
+
+void fatal_misuse(const Invocation& call, std::string_view what) noexcept {
+    std::fprintf(stderr, "interlock: fatal: function %s of module %s %.*s\n", quoted(call.site->function).c_str(),
+                 quoted(call.site->module).c_str(), static_cast<int>(what.size()), what.data());
+    std::abort();
+}
+
+il_status Invocation::finish(il_status status) {
+    if (is_detached) {
+        is_detached = false;
+        resume(detached);
+        scope->set_error(IL_ERROR_FAILED,
+                         "the function returned between IL_BEGIN_ALLOW_THREADS and IL_END_ALLOW_THREADS");
+        status = IL_ERROR_FAILED;
+    }
+    // The frame of the section lay on a stack that is gone: nothing can be repaired.
+    if (slot->critical != outer_critical) fatal_misuse(*this, "returned from inside a critical section");
+    if (status != IL_OK && scope->error_code() == IL_OK)
+        scope->set_error(status, "the function returned status " + std::to_string(status) + " and said no more");
+    return status;
+}
+
+il_status invoke(FunctionRecord& function, Scope& scope, const il_value* args, std::size_t nargs, il_value& result) {
+    ModuleRecord& record = *function.module;
+    ThreadSlot* slot = own_slot();
+    ModuleTally* tally = tally_of(slot, record.index);
+    result = il_null();
+    scope.clear_error();
+
+    bump(tally->inside, 1u);
+    if (slot->depth++ == 0) slot->state.store(state_free, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (mode_cell.word.load(std::memory_order_acquire) == mode_parallel &&
+        record.gate.load(std::memory_order_acquire) == gate_open && slot->module_lock == nullptr) [[likely]] {
+        auto& calls = tally->calls[static_cast<std::size_t>(GateKind::none)];
+        const std::uint64_t count = calls.load(std::memory_order_relaxed) + 1;
+        calls.store(count, std::memory_order_relaxed);
+        il_status status;
+        if (count % sample_every != 0) [[likely]] {
+            status = run_function(function, slot, scope, args, nargs, result);
+        } else {
+            const std::uint64_t entered = now_ns();
+            status = run_function(function, slot, scope, args, nargs, result);
+            bump(tally->ns_inside, sample_every * (now_ns() - entered));
+        }
+        tally->inside.store(tally->inside.load(std::memory_order_relaxed) - 1, std::memory_order_release);
+        detach(slot);
+        return status;
+    }
+    return enter_slowly(record, slot, tally, scope, GateCheck::closed_is_error,
+                        [&] { return run_function(function, slot, scope, args, nargs, result); });
+}
+
+il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope, GateCheck check,
+                       il_status (*body)(Invocation&, void*), void* context) {
+    ThreadSlot* slot = own_slot();
+    ModuleTally* tally = tally_of(slot, record.index);
+    scope.clear_error();
+    bump(tally->inside, 1u);
+    if (slot->depth++ == 0) slot->state.store(state_free, std::memory_order_relaxed);
+    return enter_slowly(record, slot, tally, scope, check, [&] {
+        Invocation call(record, site, slot, scope);
+        return run_guarded(call, [&] { return body(call, context); });
+    });
+}
+
+const CallSite* call_site(std::string_view module, std::string_view function) {
+    const auto less = [](const CallSite& a, const CallSite& b) {
+        return std::tie(a.module, a.function) < std::tie(b.module, b.function);
+    };
+    static std::mutex mutex;
+    static auto* sites = new std::set<CallSite, decltype(less)>(less);
+    std::lock_guard guard(mutex);
+    return &*sites->insert(CallSite{std::string(module), std::string(function)}).first;
+}
+
+}  // namespace interlock::detail
+
+namespace interlock {
+
+const std::string& Function::name() const noexcept { return function_->name; }
+
+const std::string& Function::doc() const noexcept { return function_->doc; }
+
+il_status Function::call(Scope& scope, std::span<const il_value> args, il_value& result) const {
+    return detail::invoke(*function_, scope, args.data(), args.size(), result);
+}
+
+Result<Value> Function::operator()(std::span<const Value> args) const {
+    Scope arguments, results;
+    std::vector<il_value> borrowed;
+    borrowed.reserve(args.size());
+    for (const Value& arg : args) {
+        Result<il_value> c_form = arguments.borrow(arg);
+        if (!c_form) return std::move(c_form).error();
+        borrowed.push_back(*c_form);
+    }
+    il_value result;
+    const il_status status = call(results, borrowed, result);
+    if (status == IL_OK) return Value::copy_of(result);
+    const bool closed = function_->module->gate.load(std::memory_order_relaxed) == detail::gate_closed;
+    return Error{closed ? Errc::unloaded : Errc::call_failed,
+                 function_->module->name + "." + function_->name + ": " + results.error_message()};
+}
+
+}  // namespace interlock

@@ -1,0 +1,202 @@
+// The decision (decision.hpp): asks each source in order, keeps what every one said.
+//
+// SPDX-License-Identifier: MIT
+#include <interlock/digest.hpp>
+#include <interlock/escape.hpp>
+#include <interlock/manifest.hpp>
+
+#include "loader_state.hpp"
+
+namespace interlock {
+
+std::string_view source_name(DecisionSource source) noexcept {
+    switch (source) {
+        case DecisionSource::override_: return "override";
+        case DecisionSource::policy: return "policy";
+        case DecisionSource::marker: return "marker";
+        case DecisionSource::manifest: return "manifest";
+        case DecisionSource::default_: return "default";
+        case DecisionSource::init: return "init";
+    }
+    return "default";
+}
+
+namespace detail {
+
+namespace {
+
+PolicyAction as_action(ThreadingLevel level) noexcept { return static_cast<PolicyAction>(level); }
+
+class Judge {
+public:
+    Judge(const LoaderState& state, std::string_view name, const ModuleFile& file)
+        : state_(state), name_(name), file_(file) {}
+
+    Result<LoaderState::Judged> decide(const std::optional<PolicyAction>& override_) {
+        read_marker();
+        ask_override(override_);
+        ask_policy();
+        ask_marker();
+        if (Outcome manifest = ask_manifest(); !manifest) return std::move(manifest).error();
+        ask_default();
+        judged_.marker = marker_state_;
+        return std::move(judged_);
+    }
+
+private:
+    void say(DecisionSource source, std::optional<PolicyAction> says, std::string text) {
+        Decision& decision = judged_.decision;
+        const bool decides = says.has_value() && !decided_;
+        decision.why.push_back({source, says, decides, std::move(text)});
+        if (!decides) return;
+        decided_ = true;
+        decision.action = *says;
+        decision.source = source;
+    }
+
+    void warn(WarningCategory category, std::string headline, std::vector<WarningDetail> details) {
+        judged_.warnings.push_back({category, std::string(name_), std::move(headline), std::move(details)});
+    }
+
+    void read_marker() {
+        marker_ = file_.marker_for(name_);
+        if (marker_ != nullptr && marker_->threading) marker_state_ = static_cast<MarkerState>(*marker_->threading);
+    }
+
+    void ask_override(const std::optional<PolicyAction>& override_) {
+        std::optional<PolicyAction> says = override_;
+        if (const auto entry = state_.options.overrides.find(name_); !says && entry != state_.options.overrides.end())
+            says = entry->second;
+        if (says)
+            say(DecisionSource::override_, says, "an override says " + std::string(action_name(*says)));
+    }
+
+    const std::string& sha256() {
+        if (!sha256_) {
+            Result<std::string> digest = sha256_file(file_.path);
+            sha256_ = digest ? *digest : std::string();
+        }
+        return *sha256_;
+    }
+
+    void ask_policy() {
+        if (!state_.options.policy) return;
+        const Policy& policy = *state_.options.policy;
+        PolicySubject subject;
+        subject.module = name_;
+        subject.file = file_.path;
+        subject.build_id = file_.build_id;
+        subject.marker = marker_state_;
+        subject.sha256 = [this] { return sha256(); };
+        const PolicyRule* rule = policy.match(subject, today_utc());
+        if (rule == nullptr) return;
+        std::string where = policy.path.empty() ? std::string("the policy")
+                                                : escape(policy.path.string()) + ":" + std::to_string(rule->line);
+        say(DecisionSource::policy, rule->threading,
+            where + ": the rule for " + describe(*rule) + " says " + std::string(action_name(rule->threading)) +
+                ", because: " + escape(rule->reason));
+    }
+
+    void ask_marker() {
+        if (marker_ == nullptr) {
+            say(DecisionSource::marker, std::nullopt,
+                file_.markers.empty()
+                    ? "the file carries no marker"
+                    : "the file carries a marker, but for module " + quoted(file_.markers.front().module));
+            return;
+        }
+        if (marker_->threading) {
+            say(DecisionSource::marker, as_action(*marker_->threading),
+                "the marker in the file says " + std::string(level_name(*marker_->threading)));
+            return;
+        }
+        std::string text = "the marker in the file says " + quoted(marker_->threading_text) +
+                           ", which this version of interlock does not know";
+        warn(WarningCategory::marker,
+             "module " + quoted(name_) + " states a threading level that is not known: " +
+                 quoted(marker_->threading_text) + "; it is treated as unmarked",
+             {{"file", escape(file_.path.string())},
+              {"fix", "use a newer version of interlock, or state the level in a policy rule"}});
+        say(DecisionSource::marker, std::nullopt, std::move(text));
+    }
+
+    Outcome ask_manifest() {
+        Result<std::optional<ManifestFile>> found = read_manifest_of(file_.path);
+        if (!found) {
+            manifest_ignored("it cannot be read: " + found.error().message);
+            return Ok{};
+        }
+        if (!*found) return Ok{};
+        const ManifestFile& read = **found;
+        if (has_errors(read.diagnostics)) {
+            manifest_ignored("it is not valid: " + error_text(read.diagnostics));
+            return Ok{};
+        }
+        const Manifest& manifest = read.manifest;
+        if (manifest.module != name_) {
+            manifest_ignored("it is for module " + quoted(manifest.module));
+            return Ok{};
+        }
+        if (manifest.build_id && *manifest.build_id != file_.build_id) {
+            manifest_ignored("manifest hash mismatch: it is for build-id " + escape(*manifest.build_id) +
+                             ", the file has " + (file_.build_id.empty() ? std::string("none") : file_.build_id));
+            return Ok{};
+        }
+        if (manifest.sha256 && *manifest.sha256 != sha256()) {
+            manifest_ignored("manifest hash mismatch: it is for sha256 " + escape(*manifest.sha256) +
+                             ", the file has " + sha256());
+            return Ok{};
+        }
+        if (marker_ != nullptr && marker_->threading && *marker_->threading != manifest.threading)
+            warn(WarningCategory::marker,
+                 "module " + quoted(name_) + ": the marker in the file says " +
+                     std::string(level_name(*marker_->threading)) + ", its manifest says " +
+                     std::string(level_name(manifest.threading)) + "; the marker counts",
+                 {{"file", escape(file_.path.string())},
+                  {"fix", "remove the manifest, or state the exception in a policy rule"}});
+        say(DecisionSource::manifest, as_action(manifest.threading),
+            "the manifest beside the file, declared by " + quoted(manifest.declared_by) + ", says " +
+                std::string(level_name(manifest.threading)) + ", because: " + escape(manifest.reason));
+        return Ok{};
+    }
+
+    void manifest_ignored(std::string why) {
+        warn(WarningCategory::manifest, "the manifest of module " + quoted(name_) + " is ignored: " + why,
+             {{"file", escape(manifest_path(file_.path).string())},
+              {"fix", "write it anew: interlock manifest create " + escape(file_.path.string())}});
+        say(DecisionSource::manifest, std::nullopt, std::move(why));
+    }
+
+    void ask_default() {
+        if (state_.options.policy && state_.options.policy->default_unmarked) {
+            const PolicyAction action = *state_.options.policy->default_unmarked;
+            say(DecisionSource::default_, action,
+                "the policy's default for unmarked modules is " + std::string(action_name(action)));
+            return;
+        }
+        say(DecisionSource::default_, PolicyAction::global_lock, "a module that says nothing needs the global lock");
+    }
+
+    const LoaderState& state_;
+    std::string_view name_;
+    const ModuleFile& file_;
+    const Marker* marker_ = nullptr;
+    MarkerState marker_state_ = MarkerState::unmarked;
+    std::optional<std::string> sha256_;
+    bool decided_ = false;
+    LoaderState::Judged judged_;
+};
+
+}  // namespace
+
+Result<LoaderState::Judged> LoaderState::decide(std::string_view name, const ModuleFile& file,
+                                                const std::optional<PolicyAction>& override_) const {
+    return Judge(*this, name, file).decide(override_);
+}
+
+bool LoaderState::needs_lock(const Decision& decision) const noexcept {
+    return decision.action == PolicyAction::global_lock && runtime.options().gil == GilSetting::automatic;
+}
+
+}  // namespace detail
+}  // namespace interlock

@@ -1,0 +1,117 @@
+// From a dotted name to a file: "a.b.c" is a/b/c/__init__.so or a/b/c.so below one of the folders of the search path.
+//
+// SPDX-License-Identifier: MIT
+#include <system_error>
+
+#include <interlock/escape.hpp>
+#include <interlock/suggest.hpp>
+
+#include "loader_state.hpp"
+
+namespace interlock::detail {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t max_name = 1000, max_component = 200;  // CPython cuts the symbol's name at 200 bytes, too
+
+bool is_word(char c, bool first) noexcept {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (!first && c >= '0' && c <= '9');
+}
+
+fs::path relative_path(std::string_view name) {
+    fs::path path;
+    for (std::size_t begin = 0; begin <= name.size();) {
+        const std::size_t dot = std::min(name.find('.', begin), name.size());
+        path /= name.substr(begin, dot - begin);
+        begin = dot + 1;
+    }
+    return path;
+}
+
+// The status of the path itself decides what a reader will say of it; here only "is there anything".
+bool is_there(const fs::path& path) noexcept {
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    return status.type() != fs::file_type::not_found && status.type() != fs::file_type::none;
+}
+
+std::vector<std::string> modules_in(const fs::path& folder) {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end && names.size() < 1000;
+         entry.increment(error)) {
+        if (entry->path().extension() == ".so") names.push_back(entry->path().stem().string());
+    }
+    return names;
+}
+
+}  // namespace
+
+Outcome check_name(std::string_view name) {
+    const auto wrong = [&](std::string why) {
+        return Error{Errc::invalid_name, quoted(name, 80) + " is not a module name: " + std::move(why)};
+    };
+    if (name.empty()) return wrong("it is empty");
+    if (name.size() > max_name) return wrong("it is longer than 1000 bytes");
+    std::size_t length = 0;
+    for (std::size_t i = 0; i <= name.size(); ++i) {
+        if (i == name.size() || name[i] == '.') {
+            if (length == 0) return wrong("a component between the dots is empty");
+            if (length > max_component) return wrong("a component is longer than 200 bytes");
+            length = 0;
+        } else if (!is_word(name[i], length == 0)) {
+            return wrong("components consist of letters, digits and _, and do not begin with a digit; give the name, "
+                         "not the path, and the folder with --path or INTERLOCK_PATH");
+        } else {
+            ++length;
+        }
+    }
+    return Ok{};
+}
+
+std::string_view last_component(std::string_view name) noexcept {
+    const std::size_t dot = name.rfind('.');
+    return dot == std::string_view::npos ? name : name.substr(dot + 1);
+}
+
+std::string_view parent_of(std::string_view name) noexcept {
+    const std::size_t dot = name.rfind('.');
+    return dot == std::string_view::npos ? std::string_view() : name.substr(0, dot);
+}
+
+Result<fs::path> LoaderState::locate(std::string_view name) const {
+    const fs::path relative = relative_path(name);
+    for (const fs::path& folder : search_path) {
+        fs::path base = folder / relative;
+        if (fs::path package = base / "__init__.so"; is_there(package)) return package;
+        base += ".so";
+        if (is_there(base)) return base;
+    }
+    std::string message = "no module named " + quoted(name);
+    std::string searched;
+    std::vector<std::string> candidates;
+    for (const fs::path& folder : search_path) {
+        searched += (searched.empty() ? "" : ", ") + quoted(folder.string());
+        for (std::string& candidate : modules_in(folder / relative.parent_path()))
+            candidates.push_back(std::move(candidate));
+    }
+    message += searched.empty() ? "; the search path is empty: give folders with --path or INTERLOCK_PATH"
+                                : "; searched " + searched;
+    const std::vector<std::string_view> known(candidates.begin(), candidates.end());
+    if (const auto close = nearest_word(last_component(name), known))
+        message += "; did you mean " + quoted(*close) + "?";
+    return Error{Errc::not_found, std::move(message)};
+}
+
+bool LoaderState::is_namespace(std::string_view name) const {
+    const fs::path relative = relative_path(name);
+    for (const fs::path& folder : search_path) {
+        std::error_code error;
+        if (fs::is_directory(folder / relative, error)) return true;
+    }
+    return false;
+}
+
+}  // namespace interlock::detail

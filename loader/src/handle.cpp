@@ -1,0 +1,82 @@
+// Handles (handle.hpp): whoever takes the object out of the handle, the last share or the unloader, destroys it.
+//
+// SPDX-License-Identifier: MIT
+#include "handle.hpp"
+
+#include <mutex>
+#include <utility>
+
+#include <interlock/escape.hpp>
+#include <interlock/value.hpp>
+
+#include "module_record.hpp"
+
+namespace interlock {
+
+namespace detail {
+
+namespace {
+
+void destroy_object(ModuleRecord& record, const il_handle_type* type, void* object) {
+    if (object == nullptr || type->destroy == nullptr) return;
+    Scope scope;
+    through_gate(record, call_site(record.name, "destructor of a handle"), scope, GateCheck::already_inside,
+                 [&](Invocation&) -> il_status {
+                     type->destroy(object);
+                     return IL_OK;
+                 });
+}
+
+}  // namespace
+
+void release(il_handle* handle) noexcept {
+    if (handle->shares.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    ModuleRecord& record = *handle->module;
+    // Counted as inside from before the object is taken out, so that the module is not unmapped under its destructor.
+    ThreadSlot* slot = own_slot();
+    ModuleTally* tally = tally_of(slot, record.index);
+    tally->inside.exchange(tally->inside.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    void* object;
+    {
+        std::lock_guard guard(record.objects);
+        object = std::exchange(handle->object, nullptr);
+        (handle->previous != nullptr ? handle->previous->next : record.handles) = handle->next;
+        if (handle->next != nullptr) handle->next->previous = handle->previous;
+    }
+    destroy_object(record, handle->type, object);
+    tally->inside.store(tally->inside.load(std::memory_order_relaxed) - 1, std::memory_order_release);
+    delete handle;
+}
+
+void destroy_handles(ModuleRecord& record) {
+    for (;;) {
+        const il_handle_type* type = nullptr;
+        void* object = nullptr;
+        {
+            std::lock_guard guard(record.objects);
+            for (il_handle* handle = record.handles; handle != nullptr && object == nullptr; handle = handle->next) {
+                type = handle->type;
+                object = std::exchange(handle->object, nullptr);
+            }
+        }
+        if (object == nullptr) return;
+        destroy_object(record, type, object);
+    }
+}
+
+}  // namespace detail
+
+HandleRef::HandleRef(const HandleRef& other) noexcept
+    : handle_(other.handle_ == nullptr ? nullptr : detail::share(other.handle_)) {}
+
+HandleRef::~HandleRef() {
+    if (handle_ != nullptr) detail::release(handle_);
+}
+
+std::string HandleRef::type_name() const {
+    if (handle_ == nullptr) return {};
+    std::lock_guard guard(handle_->module->objects);
+    return handle_->object == nullptr || handle_->type->name == nullptr ? std::string() : escape(handle_->type->name);
+}
+
+}  // namespace interlock

@@ -1,0 +1,167 @@
+// The Loader: its life, and its public functions in front of LoaderState (loader.hpp).
+//
+// SPDX-License-Identifier: MIT
+#include <interlock/loader.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include <interlock/escape.hpp>
+#include <interlock/suggest.hpp>
+
+#include "loader_state.hpp"
+
+namespace interlock {
+
+namespace detail {
+
+namespace {
+
+std::atomic<LoaderState*> living{nullptr};
+
+void add_folder(std::vector<std::filesystem::path>& folders, const std::filesystem::path& folder) {
+    std::error_code error;
+    std::filesystem::path absolute = std::filesystem::absolute(folder, error);
+    if (error) absolute = folder;
+    absolute = absolute.lexically_normal();
+    if (std::find(folders.begin(), folders.end(), absolute) == folders.end()) folders.push_back(std::move(absolute));
+}
+
+std::vector<std::filesystem::path> effective_path(const LoaderOptions& options) {
+    std::vector<std::filesystem::path> folders;
+    for (const std::filesystem::path& folder : options.search_path) add_folder(folders, folder);
+    const char* variable = options.use_environment ? std::getenv("INTERLOCK_PATH") : nullptr;
+    if (variable == nullptr) return folders;
+    for (std::string_view rest = variable; !rest.empty();) {
+        const std::size_t colon = std::min(rest.find(':'), rest.size());
+        if (colon != 0) add_folder(folders, rest.substr(0, colon));
+        rest.remove_prefix(std::min(colon + 1, rest.size()));
+    }
+    return folders;
+}
+
+}  // namespace
+
+LoaderState::LoaderState(Loader& owner, Runtime& host_runtime, LoaderOptions given)
+    : loader(owner), runtime(host_runtime), options(std::move(given)), search_path(effective_path(options)) {
+    if (options.policy) filters = options.policy->warnings;
+    filters.insert(filters.end(), options.filters.begin(), options.filters.end());
+    LoaderState* nobody = nullptr;
+    if (Runtime::current() != &runtime)
+        throw Failure({Errc::wrong_state, "a Loader needs the Runtime that lives in this process"});
+    if (!living.compare_exchange_strong(nobody, this))
+        throw Failure({Errc::wrong_state, "a second interlock::Loader was created while one lives"});
+    fork_hooks = {[](void* state) { static_cast<LoaderState*>(state)->mutex.lock(); },
+                  [](void* state) { static_cast<LoaderState*>(state)->mutex.unlock(); },
+                  [](void* state) { static_cast<LoaderState*>(state)->forget_other_threads(); }, this};
+    set_fork_hooks(&fork_hooks);
+}
+
+LoaderState::~LoaderState() {
+    set_fork_hooks(nullptr);
+    living.store(nullptr);
+}
+
+// The one thread that is left holds the mutex. Imports of other threads will never end: who asks again begins anew.
+void LoaderState::forget_other_threads() {
+    new (&passage_done) std::condition_variable;
+    waiters.clear();
+    std::vector<std::size_t> abandoned;
+    for (auto entry = passages.begin(); entry != passages.end();) {
+        if (in_own_import(entry->second.get())) {
+            ++entry;
+            continue;
+        }
+        if (entry->second->fallback) abandoned.push_back(*entry->second->fallback);
+        entry = passages.erase(entry);
+    }
+    mutex.unlock();
+    for (const std::size_t event : abandoned) give_back_lock(event, "abandoned by a fork");
+}
+
+}  // namespace detail
+
+Loader::Loader(Runtime& runtime, LoaderOptions options)
+    : runtime_(runtime), state_(std::make_unique<detail::LoaderState>(*this, runtime, std::move(options))) {}
+
+Loader::~Loader() {
+    // A module goes before what it imports; the order of import gives that, but for circles.
+    for (;;) {
+        std::vector<Module> left = modules();
+        if (left.empty()) break;
+        bool progress = false;
+        for (auto module = left.rbegin(); module != left.rend(); ++module)
+            progress = unload(module->name()).ok() || progress;
+        if (progress) continue;
+        std::lock_guard guard(state_->mutex);
+        for (auto& [name, record] : state_->loaded) record->uses.clear();
+    }
+}
+
+Result<Module> Loader::import(std::string_view name, const ImportOptions& options, std::source_location importer) {
+    std::string by = options.importer.empty()
+                         ? std::string(importer.file_name()) + ":" + std::to_string(importer.line()) + " (" +
+                               importer.function_name() + ")"
+                         : options.importer;
+    auto record = state_->import(name, options, {escape(by, 1000)});
+    if (!record) return std::move(record).error();
+    return Module(std::move(*record));
+}
+
+Outcome Loader::unload(std::string_view name, const UnloadOptions& options) { return state_->unload(name, options); }
+
+Result<Module> Loader::find(std::string_view name) const {
+    std::lock_guard guard(state_->mutex);
+    const auto entry = state_->loaded.find(name);
+    if (entry == state_->loaded.end())
+        return Error{Errc::not_found, "module " + quoted(name) + " is not loaded"};
+    return Module(entry->second);
+}
+
+std::vector<Module> Loader::modules() const {
+    std::lock_guard guard(state_->mutex);
+    std::vector<Module> modules;
+    for (const auto& past : state_->history)
+        if (past.live && past.live->loaded) modules.push_back(Module(past.live));
+    return modules;
+}
+
+LoaderReport Loader::report() const {
+    LoaderReport report;
+    report.runtime = runtime_.stats();
+    report.gil = runtime_.options().gil;
+    std::lock_guard guard(state_->mutex);
+    for (const auto& past : state_->history)
+        report.modules.push_back(past.live ? state_->stats_of(*past.live) : past.final_stats);
+    report.fallbacks = state_->fallbacks;
+    report.warnings_issued = state_->warnings_issued;
+    report.warnings_suppressed = state_->warnings_suppressed;
+    return report;
+}
+
+const std::vector<std::filesystem::path>& Loader::search_path() const noexcept { return state_->search_path; }
+
+Decision Module::decision() const {
+    // Constant once the module is published; the record outlives the loader.
+    return record_->decision;
+}
+
+std::vector<std::string> Module::functions() const {
+    std::vector<std::string> names;
+    for (const auto& [name, function] : record_->by_name) names.push_back(name);
+    return names;
+}
+
+Result<Function> Module::function(std::string_view name) const {
+    if (!loaded())
+        return Error{Errc::unloaded, "module " + quoted(record_->name) + " has been unloaded; import it again"};
+    const auto entry = record_->by_name.find(name);
+    if (entry != record_->by_name.end()) return Function(record_, entry->second);
+    std::vector<std::string_view> known;
+    for (const auto& [other, function] : record_->by_name) known.push_back(other);
+    return Error{Errc::not_found, "module " + quoted(record_->name) + " has no function " + quoted(name, 80) +
+                                      (known.empty() ? "" : "; " + did_you_mean(name, known))};
+}
+
+}  // namespace interlock

@@ -1,0 +1,153 @@
+// What the loader keeps of a module, and of one call into it. Behind the opaque il_module, il_callable and il_call.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <boost/dll/shared_library.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <interlock/gate.hpp>
+#include <interlock/handoff_lock.hpp>
+#include <interlock/loader.hpp>
+#include <interlock/marker.hpp>
+#include <interlock/module.h>
+
+struct il_handle;
+
+namespace interlock::detail {
+
+struct LoaderState;
+struct ModuleRecord;
+
+/// Who may come in. A global_lock module is `open`: the mode is locked as long as it is loaded.
+enum GateWord : std::uint32_t { gate_closed = 0, gate_open = 1, gate_module_lock = 2 };
+
+struct FunctionRecord {
+    ModuleRecord* module = nullptr;
+    il_function function = nullptr;
+    const CallSite* site = nullptr;
+    std::string name, doc;
+};
+
+/// A value that a module keeps between calls (il_retain).
+struct KeptValue {
+    Value value;
+    Scope scope;
+};
+
+struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
+    ModuleRecord(LoaderState& owner, std::string dotted_name);
+    ~ModuleRecord();
+
+    // Hot: read by every call.
+    alignas(64) std::atomic<std::uint32_t> gate{gate_closed};
+    std::size_t index;      ///< of its tallies
+    void* state = nullptr;  ///< il_call::state
+    HandoffLock lock;
+
+    // Set before the gate opens, constant afterwards.
+    LoaderState& loader;
+    const std::string name;
+    std::string version, doc;
+    const il_module_def* def = nullptr;
+    std::deque<FunctionRecord> functions;
+    std::map<std::string, FunctionRecord*, std::less<>> by_name;
+    ModuleFile file;
+    boost::dll::shared_library library;
+    bool legacy = false;
+    std::vector<std::string> imported_by;
+    std::chrono::system_clock::time_point imported_at;
+    const CallSite* own_site = nullptr;  ///< for work that is no function: exec, destructors
+
+    // Under LoaderState::mutex.
+    Decision decision;
+    bool loaded = false, mapped = false;
+    std::chrono::nanoseconds import_duration{};
+    std::optional<std::size_t> fallback;  ///< it keeps the runtime locked: its event in LoaderState::fallbacks
+    std::set<ModuleRecord*> uses;         ///< modules it has imported
+    TallySum tally_base;                  ///< of the index's earlier users
+
+    // A legacy init function that is running.
+    bool in_init = false;
+    std::optional<il_threading> stated_threading;
+
+    std::mutex objects;  ///< guards the two below; never held while code of the module runs
+    il_handle* handles = nullptr;
+    std::unordered_map<std::uint32_t, std::unique_ptr<KeptValue>> kept;
+    std::uint32_t next_kept = 1;
+};
+
+/// One call into a module, on the stack of the thread that makes it.
+struct Invocation : il_call {
+    Invocation(ModuleRecord& module_record, const CallSite* call_site, ThreadSlot* thread, Scope& results) noexcept;
+    ~Invocation();
+    Invocation(const Invocation&) = delete;
+    Invocation& operator=(const Invocation&) = delete;
+
+    ModuleRecord* record;
+    const CallSite* site;
+    const CallSite* outer_site;
+    void* outer_frame;
+    CriticalFrame* outer_critical;
+    ThreadSlot* slot;
+    Scope* scope;
+    bool is_detached = false;
+    Suspended detached;
+
+    /// The module left something open: repairs what it can and reports it as an error of the call.
+    il_status finish(il_status status);
+};
+
+inline Invocation& invocation(il_call* call) noexcept { return *static_cast<Invocation*>(call); }
+inline ModuleRecord& record_of(il_module* module) noexcept { return *reinterpret_cast<ModuleRecord*>(module); }
+inline il_module* opaque(ModuleRecord& record) noexcept { return reinterpret_cast<il_module*>(&record); }
+
+/// The table of services that every module gets.
+extern const il_host host_table;
+
+/// Checks a definition and fills the record from it. The messages do not name the module.
+Outcome adopt_definition(ModuleRecord& record, const il_module_def* def);
+
+/// A module broke a rule from which there is no way on: says who and what, and aborts.
+[[noreturn]] void fatal_misuse(const Invocation& call, std::string_view what) noexcept;
+
+/// Interned and never freed, as threads that report a stall read it at any time.
+const CallSite* call_site(std::string_view module, std::string_view function);
+
+/// Calls a function of a module through its gate. [any-thread]
+il_status invoke(FunctionRecord& function, Scope& scope, const il_value* args, std::size_t nargs, il_value& result);
+
+enum class GateCheck : std::uint8_t {
+    closed_is_error,  ///< a new visitor
+    already_inside,   ///< work of somebody who is inside, or of the unloader: a closed gate does not stop it
+};
+/// Runs `body` inside the gate of a module: attached, under the module's lock if it has one. Errors as invoke().
+il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope, GateCheck check,
+                       il_status (*body)(Invocation&, void*), void* context);
+template <typename Body>
+il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope, GateCheck check, Body&& body) {
+    return through_gate(
+        record, site, scope, check,
+        [](Invocation& call, void* context) -> il_status {
+            return (*static_cast<std::remove_reference_t<Body>*>(context))(call);
+        },
+        const_cast<void*>(static_cast<const void*>(std::addressof(body))));
+}
+
+/// Destroys all objects in handles of a module; the references stay, dead.
+void destroy_handles(ModuleRecord& record);
+
+}  // namespace interlock::detail
