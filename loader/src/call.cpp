@@ -34,7 +34,7 @@ il_status closed_error(const ModuleRecord& record, Scope& scope) {
     return IL_ERROR_STATE;
 }
 
-il_status describe_exception(Scope& scope) {
+[[gnu::cold]] il_status describe_exception(Scope& scope) {
     try {
         throw;
     } catch (const std::bad_alloc&) {
@@ -48,24 +48,47 @@ il_status describe_exception(Scope& scope) {
     return IL_ERROR_FAILED;
 }
 
-// Runs code of the module; no exception passes but the one by which pthread_exit and pthread_cancel unwind.
-template <typename Code> il_status run_guarded(Invocation& call, Code&& code) {
+/// The module left something open: repairs what can be repaired and makes it an error of the call.
+[[gnu::cold, gnu::noinline]] il_status finish_badly(Invocation& call, il_status status,
+                                                    const CriticalFrame* critical_before) {
+    if (call.is_detached) {
+        call.is_detached = false;
+        resume(call.detached);
+        call.scope->set_error(IL_ERROR_FAILED,
+                              "the function returned between IL_BEGIN_ALLOW_THREADS and IL_END_ALLOW_THREADS");
+        status = IL_ERROR_FAILED;
+    }
+    // The frame of the section lay on a stack that is gone: nothing can be repaired.
+    if (call.slot->critical != critical_before) fatal_misuse(call, "returned from inside a critical section");
+    if (status != IL_OK && call.scope->error_code() == IL_OK)
+        call.scope->set_error(status, "the function returned status " + std::to_string(status) + " and said no more");
+    return status;
+}
+
+/// Runs code of the module as the innermost call of the thread. No exception passes but the one by which pthread_exit
+/// and pthread_cancel unwind.
+template <typename Code>
+[[gnu::always_inline]] inline il_status run(ModuleRecord& record, const CallSite* site, ThreadSlot* slot, Scope& scope,
+                                            Code&& code) {
+    Invocation call(record, slot, scope);
+    const CallSite* outer_site = slot->site.load(std::memory_order_relaxed);
+    void* outer_frame = slot->loader_frame;
+    const CriticalFrame* critical_before = slot->critical;
+    slot->loader_frame = &call;
+    slot->site.store(site, std::memory_order_release);
     il_status status;
     try {
-        status = code();
+        status = code(call);
     } catch (abi::__forced_unwind&) {
         throw;
     } catch (...) {
-        status = describe_exception(*call.scope);
+        status = describe_exception(scope);
     }
-    return status == IL_OK && !call.is_detached && call.slot->critical == call.outer_critical ? IL_OK
-                                                                                              : call.finish(status);
-}
-
-il_status run_function(FunctionRecord& function, ThreadSlot* slot, Scope& scope, const il_value* args,
-                       std::size_t nargs, il_value& result) {
-    Invocation call(*function.module, function.site, slot, scope);
-    return run_guarded(call, [&] { return function.function(&call, args, nargs, &result); });
+    if (status != IL_OK || call.is_detached || slot->critical != critical_before) [[unlikely]]
+        status = finish_badly(call, status, critical_before);
+    slot->site.store(outer_site, std::memory_order_relaxed);
+    slot->loader_frame = outer_frame;
+    return status;
 }
 
 /// Everything but the quickest case. The caller has counted itself in `tally` and increased slot->depth.
@@ -116,79 +139,72 @@ il_status enter_slowly(ModuleRecord& record, ThreadSlot* slot, ModuleTally* tall
     return status;
 }
 
-constexpr std::uint64_t sample_every = 64;  // calls without a lock whose time is measured
+constexpr std::uint64_t sample_every = 256;  // calls without a lock whose time is measured
 
 }  // namespace
 
-Invocation::Invocation(ModuleRecord& module_record, const CallSite* call_site, ThreadSlot* thread,
-                       Scope& results) noexcept
-    : il_call{&host_table, module_record.state, opaque(module_record)},
-      record(&module_record),
-      site(call_site),
-      outer_site(thread->site.load(std::memory_order_relaxed)),
-      outer_frame(thread->loader_frame),
-      outer_critical(thread->critical),
-      slot(thread),
-      scope(&results) {
-    thread->loader_frame = this;
-    thread->site.store(call_site, std::memory_order_release);
-}
-
-Invocation::~Invocation() {
-    slot->site.store(outer_site, std::memory_order_relaxed);
-    slot->loader_frame = outer_frame;
-}
-
 void fatal_misuse(const Invocation& call, std::string_view what) noexcept {
-    std::fprintf(stderr, "interlock: fatal: function %s of module %s %.*s\n", quoted(call.site->function).c_str(),
-                 quoted(call.site->module).c_str(), static_cast<int>(what.size()), what.data());
+    std::fprintf(stderr, "interlock: fatal: function %s of module %s %.*s\n", quoted(call.site().function).c_str(),
+                 quoted(call.site().module).c_str(), static_cast<int>(what.size()), what.data());
     std::abort();
 }
 
-il_status Invocation::finish(il_status status) {
-    if (is_detached) {
-        is_detached = false;
-        resume(detached);
-        scope->set_error(IL_ERROR_FAILED,
-                         "the function returned between IL_BEGIN_ALLOW_THREADS and IL_END_ALLOW_THREADS");
-        status = IL_ERROR_FAILED;
-    }
-    // The frame of the section lay on a stack that is gone: nothing can be repaired.
-    if (slot->critical != outer_critical) fatal_misuse(*this, "returned from inside a critical section");
-    if (status != IL_OK && scope->error_code() == IL_OK)
-        scope->set_error(status, "the function returned status " + std::to_string(status) + " and said no more");
+namespace {
+
+[[gnu::noinline]] il_status invoke_slowly(FunctionRecord& function, ThreadSlot* slot, ModuleTally* tally, Scope& scope,
+                                          const il_value* args, std::size_t nargs, il_value& result) {
+    return enter_slowly(*function.module, slot, tally, scope, GateCheck::closed_is_error,
+                        [&] {
+                            return run(*function.module, function.site, slot, scope, [&](Invocation& call) {
+                                return function.function(&call, args, nargs, &result);
+                            });
+                        });
+}
+
+[[gnu::noinline]] il_status run_timed(FunctionRecord& function, ThreadSlot* slot, ModuleTally* tally, Scope& scope,
+                                      const il_value* args, std::size_t nargs, il_value& result) {
+    const std::uint64_t entered = now_ns();
+    const il_status status = run(*function.module, function.site, slot, scope, [&](Invocation& call) {
+        return function.function(&call, args, nargs, &result);
+    });
+    bump(tally->ns_inside, sample_every * (now_ns() - entered));
     return status;
 }
 
-il_status invoke(FunctionRecord& function, Scope& scope, const il_value* args, std::size_t nargs, il_value& result) {
+}  // namespace
+
+[[gnu::always_inline]] inline il_status invoke_inline(FunctionRecord& function, Scope& scope, const il_value* args,
+                                                      std::size_t nargs, il_value& result) {
     ModuleRecord& record = *function.module;
     ThreadSlot* slot = own_slot();
     ModuleTally* tally = tally_of(slot, record.index);
     result = il_null();
     scope.clear_error();
 
-    bump(tally->inside, 1u);
+    const std::uint32_t inside = tally->inside.load(std::memory_order_relaxed);
+    tally->inside.store(inside + 1, std::memory_order_relaxed);
     if (slot->depth++ == 0) slot->state.store(state_free, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (mode_cell.word.load(std::memory_order_acquire) == mode_parallel &&
-        record.gate.load(std::memory_order_acquire) == gate_open && slot->module_lock == nullptr) [[likely]] {
-        auto& calls = tally->calls[static_cast<std::size_t>(GateKind::none)];
-        const std::uint64_t count = calls.load(std::memory_order_relaxed) + 1;
-        calls.store(count, std::memory_order_relaxed);
-        il_status status;
-        if (count % sample_every != 0) [[likely]] {
-            status = run_function(function, slot, scope, args, nargs, result);
-        } else {
-            const std::uint64_t entered = now_ns();
-            status = run_function(function, slot, scope, args, nargs, result);
-            bump(tally->ns_inside, sample_every * (now_ns() - entered));
-        }
-        tally->inside.store(tally->inside.load(std::memory_order_relaxed) - 1, std::memory_order_release);
-        detach(slot);
-        return status;
-    }
-    return enter_slowly(record, slot, tally, scope, GateCheck::closed_is_error,
-                        [&] { return run_function(function, slot, scope, args, nargs, result); });
+    if (mode_cell.word.load(std::memory_order_acquire) != mode_parallel ||
+        record.gate.load(std::memory_order_acquire) != gate_open || slot->module_lock != nullptr) [[unlikely]]
+        return invoke_slowly(function, slot, tally, scope, args, nargs, result);
+
+    auto& calls = tally->calls[static_cast<std::size_t>(GateKind::none)];
+    const std::uint64_t count = calls.load(std::memory_order_relaxed) + 1;
+    calls.store(count, std::memory_order_relaxed);
+    il_status status;
+    if (count % sample_every != 0) [[likely]]
+        status = run(record, function.site, slot, scope,
+                     [&](Invocation& call) { return function.function(&call, args, nargs, &result); });
+    else
+        status = run_timed(function, slot, tally, scope, args, nargs, result);
+    tally->inside.store(inside, std::memory_order_release);
+    detach(slot);
+    return status;
+}
+
+il_status invoke(FunctionRecord& function, Scope& scope, const il_value* args, std::size_t nargs, il_value& result) {
+    return invoke_inline(function, scope, args, nargs, result);
 }
 
 il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope, GateCheck check,
@@ -199,8 +215,7 @@ il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope,
     bump(tally->inside, 1u);
     if (slot->depth++ == 0) slot->state.store(state_free, std::memory_order_relaxed);
     return enter_slowly(record, slot, tally, scope, check, [&] {
-        Invocation call(record, site, slot, scope);
-        return run_guarded(call, [&] { return body(call, context); });
+        return run(record, site, slot, scope, [&](Invocation& call) { return body(call, context); });
     });
 }
 
@@ -223,7 +238,7 @@ const std::string& Function::name() const noexcept { return function_->name; }
 const std::string& Function::doc() const noexcept { return function_->doc; }
 
 il_status Function::call(Scope& scope, std::span<const il_value> args, il_value& result) const {
-    return detail::invoke(*function_, scope, args.data(), args.size(), result);
+    return detail::invoke_inline(*function_, scope, args.data(), args.size(), result);
 }
 
 Result<Value> Function::operator()(std::span<const Value> args) const {

@@ -61,10 +61,10 @@ il_status retain(il_call* c, const il_value* value, il_value* kept) {
     keep->value = std::move(*copied);
     Result<il_value> c_form = keep->scope.borrow(keep->value);
     if (!c_form) return fail(call, IL_ERROR_MEMORY, c_form.error().message);
-    std::lock_guard guard(call.record->objects);
+    std::lock_guard guard(call.record().objects);
     *kept = *c_form;
-    while (kept->reserved == 0 || call.record->kept.contains(kept->reserved)) kept->reserved = call.record->next_kept++;
-    call.record->kept.emplace(kept->reserved, std::move(keep));
+    while (kept->reserved == 0 || call.record().kept.contains(kept->reserved)) kept->reserved = call.record().next_kept++;
+    call.record().kept.emplace(kept->reserved, std::move(keep));
     return IL_OK;
 }
 
@@ -72,8 +72,8 @@ void release_kept(il_call* c, il_value* kept) {
     Invocation& call = invocation(c);
     std::unique_ptr<KeptValue> dropped;  // destroyed without the lock, as it may run destructors
     {
-        std::lock_guard guard(call.record->objects);
-        if (auto node = call.record->kept.extract(kept->reserved)) dropped = std::move(node.mapped());
+        std::lock_guard guard(call.record().objects);
+        if (auto node = call.record().kept.extract(kept->reserved)) dropped = std::move(node.mapped());
     }
     *kept = il_null();
 }
@@ -83,14 +83,14 @@ il_status handle_new(il_call* c, const il_handle_type* type, void* object, il_ha
     if (type == nullptr || object == nullptr)
         return fail(call, IL_ERROR_ARGUMENT, "il_handle_new needs a type and an object");
     auto handle = std::make_unique<il_handle>();
-    handle->module = call.record->shared_from_this();
+    handle->module = call.record().shared_from_this();
     handle->type = type;
     handle->object = object;
     if (!call.scope->keep(handle.get())) return fail(call, IL_ERROR_MEMORY, "no memory for a handle");
-    std::lock_guard guard(call.record->objects);
-    handle->next = call.record->handles;
+    std::lock_guard guard(call.record().objects);
+    handle->next = call.record().handles;
     if (handle->next != nullptr) handle->next->previous = handle.get();
-    call.record->handles = handle.get();
+    call.record().handles = handle.get();
     *result = handle.release();
     return IL_OK;
 }
@@ -112,14 +112,14 @@ il_status handle_get(il_call* c, const il_value* value, const il_handle_type* ty
 
 il_status import_module(il_call* c, const char* name, il_module** module) {
     Invocation& call = invocation(c);
-    LoaderState& state = call.record->loader;
-    auto imported = state.import(name, {}, importers(*call.record, *call.site));
+    LoaderState& state = call.record().loader;
+    auto imported = state.import(name, {}, importers(call.record(), call.site()));
     if (!imported)
         return fail(call, imported.error().code == Errc::not_found ? IL_ERROR_NOT_FOUND : IL_ERROR_IMPORT,
                     imported.error().message);
-    if (imported->get() != call.record) {
+    if (imported->get() != &call.record()) {
         std::lock_guard guard(state.mutex);
-        call.record->uses.insert(imported->get());
+        call.record().uses.insert(imported->get());
     }
     *module = opaque(**imported);
     return IL_OK;
@@ -196,9 +196,9 @@ struct ModuleLoop {
 il_status parallel_for(il_call* c, std::size_t begin, std::size_t end, std::size_t grain, il_body body,
                        void* context) {
     Invocation& call = invocation(c);
-    ModuleLoop loop{*call.record, call.site, call.slot->loader_imports, body, context};
+    ModuleLoop loop{call.record(), &call.site(), call.slot->loader_imports, body, context};
     try {
-        call.record->loader.runtime.run_chunks(
+        call.record().loader.runtime.run_chunks(
             begin, end, grain,
             [](void* l, std::size_t first, std::size_t last) { static_cast<ModuleLoop*>(l)->run(first, last); }, &loop);
     } catch (const std::exception& e) {
@@ -213,22 +213,22 @@ void log_line(il_call* c, il_log_level level, const char* format, ...) {
     va_start(arguments, format);
     const std::string text = formatted(format, arguments);
     va_end(arguments);
-    const LoaderOptions& options = call.record->loader.options;
+    const LoaderOptions& options = call.record().loader.options;
     Detached outside;  // writing may block, and the callback may do anything
     if (options.on_log)
-        options.on_log(level, call.record->name, text);
+        options.on_log(level, call.record().name, text);
     else
-        std::fprintf(stderr, "interlock: [%s] %s\n", call.record->name.c_str(), text.c_str());
+        std::fprintf(stderr, "interlock: [%s] %s\n", call.record().name.c_str(), text.c_str());
 }
 
 il_status warn(il_call* c, const char* format, ...) {
     Invocation& call = invocation(c);
     va_list arguments;
     va_start(arguments, format);
-    Warning warning{WarningCategory::module, call.record->name, formatted(format, arguments), {}};
+    Warning warning{WarningCategory::module, call.record().name, formatted(format, arguments), {}};
     va_end(arguments);
-    warning.details.push_back({"module", call.record->name + ", " + escape(call.site->function, 200)});
-    LoaderState& state = call.record->loader;
+    warning.details.push_back({"module", call.record().name + ", " + escape(call.site().function, 200)});
+    LoaderState& state = call.record().loader;
     if (state.action_for(warning) == WarningAction::error)
         return fail(call, IL_ERROR_FAILED, "a warning filter turns this warning into an error: " + warning.headline);
     state.issue(warning);
@@ -244,23 +244,23 @@ il_module* module_create(const il_host* host, const il_module_def* def) {
     il_call* c = current_call(host);
     if (c == nullptr) return nullptr;
     Invocation& call = invocation(c);
-    if (!call.record->in_init || call.record->def != nullptr) {
+    if (!call.record().in_init || call.record().def != nullptr) {
         fail(call, IL_ERROR_STATE, "il_module_create may be called once, from a legacy init function");
         return nullptr;
     }
-    if (Outcome adopted = adopt_definition(*call.record, def); !adopted) {
+    if (Outcome adopted = adopt_definition(call.record(), def); !adopted) {
         fail(call, IL_ERROR_ARGUMENT, adopted.error().message);
         return nullptr;
     }
-    call.state = call.record->state;
-    return opaque(*call.record);
+    call.state = call.record().state;
+    return opaque(call.record());
 }
 
 il_status set_threading(il_module* module, il_threading level) {
     ModuleRecord& record = record_of(module);
     il_call* c = current_call(&host_table);
     if (c == nullptr) return IL_ERROR_STATE;
-    if (!record.in_init || invocation(c).record != &record)
+    if (!record.in_init || &invocation(c).record() != &record)
         return fail(invocation(c), IL_ERROR_STATE,
                     "il_set_threading has a meaning only inside the legacy init function of the module; others state "
                     "their level in IL_MODULE");

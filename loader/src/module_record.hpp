@@ -90,33 +90,32 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     std::uint32_t next_kept = 1;
 };
 
-/// One call into a module, on the stack of the thread that makes it.
-struct Invocation : il_call {
-    Invocation(ModuleRecord& module_record, const CallSite* call_site, ThreadSlot* thread, Scope& results) noexcept;
-    ~Invocation();
-    Invocation(const Invocation&) = delete;
-    Invocation& operator=(const Invocation&) = delete;
+/// The table of services that every module gets.
+extern const il_host host_table;
 
-    ModuleRecord* record;
-    const CallSite* site;
-    const CallSite* outer_site;
-    void* outer_frame;
-    CriticalFrame* outer_critical;
-    ThreadSlot* slot;
-    Scope* scope;
-    bool is_detached = false;
-    Suspended detached;
-
-    /// The module left something open: repairs what it can and reports it as an error of the call.
-    il_status finish(il_status status);
-};
-
-inline Invocation& invocation(il_call* call) noexcept { return *static_cast<Invocation*>(call); }
 inline ModuleRecord& record_of(il_module* module) noexcept { return *reinterpret_cast<ModuleRecord*>(module); }
 inline il_module* opaque(ModuleRecord& record) noexcept { return reinterpret_cast<il_module*>(&record); }
 
-/// The table of services that every module gets.
-extern const il_host host_table;
+/// One call into a module, on the stack of the thread that makes it. Every call fills one in, so it is small.
+struct Invocation : il_call {
+    Invocation(ModuleRecord& module_record, ThreadSlot* thread, Scope& results) noexcept
+        : il_call{&host_table, module_record.state, opaque(module_record)}, slot(thread), scope(&results) {}
+    Invocation(const Invocation&) = delete;
+    Invocation& operator=(const Invocation&) = delete;
+
+    ModuleRecord& record() const noexcept { return record_of(module); }
+    /// What the thread runs: this call, as long as it is the innermost one.
+    const CallSite& site() const noexcept { return *slot->site.load(std::memory_order_relaxed); }
+
+    ThreadSlot* slot;
+    Scope* scope;
+    bool is_detached = false;
+    union {
+        Suspended detached;  ///< only while is_detached; not initialised before
+    };
+};
+
+inline Invocation& invocation(il_call* call) noexcept { return *static_cast<Invocation*>(call); }
 
 /// Checks a definition and fills the record from it. The messages do not name the module.
 Outcome adopt_definition(ModuleRecord& record, const il_module_def* def);

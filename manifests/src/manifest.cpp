@@ -1,4 +1,4 @@
-// manifest.cpp: parsing, comparing and writing manifests.
+// manifest.cpp: parsing and writing manifests.
 //
 // SPDX-License-Identifier: MIT
 #include <algorithm>
@@ -96,16 +96,6 @@ Result<std::optional<ManifestFile>> read_manifest_of(const std::filesystem::path
     if (text) return std::optional(parse_manifest(*text, path));
     if (text.error().code == Errc::not_found) return std::optional<ManifestFile>();
     return text.error();
-}
-
-Result<bool> manifest_matches(const Manifest& manifest, std::string_view build_id,
-                              const std::function<Result<std::string>()>& sha256) {
-    if (!manifest.sha256 && !manifest.build_id) return false;
-    if (manifest.build_id && *manifest.build_id != build_id) return false;
-    if (!manifest.sha256) return true;
-    const auto actual = sha256();
-    if (!actual) return actual.error();
-    return *actual == *manifest.sha256;
 }
 
 std::string to_json_text(const Manifest& manifest) {

@@ -63,6 +63,7 @@ void retake_critical_section(ThreadSlot* slot, CriticalFrame& frame) {
     release_critical_sections(frame.outer);
     leave(slot, HandoffLock::Release::eager);
     frame.first->lock();
+    IL_POINT("critical.first_taken");
     if (frame.second != nullptr) frame.second->lock();
     frame.held = true;
     if (!enter(slot)) fatal("the Runtime was destroyed while a thread waited for a critical section");

@@ -12,6 +12,7 @@
 #include <interlock/gate.hpp>
 
 #include "process_state.hpp"
+#include "test_points.hpp"
 
 namespace interlock::detail {
 
@@ -29,6 +30,7 @@ void before() {
     if (!switching_here) {  // on_stall may fork, if it has to
         SwitchPlace& place = process().switching;
         std::unique_lock lock(place.mutex);
+        if (place.busy) IL_POINT("fork.queued");
         place.changed.wait(lock, [&] { return !place.busy; });
         place.busy = true;
     }

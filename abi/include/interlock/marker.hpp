@@ -55,8 +55,9 @@ struct ModuleFile {
 enum class ReadDepth : std::uint8_t { markers, entry_points };
 
 /// Reads `path`. Follows symbolic links; refuses what is not a regular file without blocking (FIFO, device).
-/// Errors: not_found, unreadable, malformed_file (not ELF, not a shared library, or out of bounds), malformed_marker.
-/// Messages name file, offset and reason. Reads at most a few MiB whatever the file claims. [any-thread]
+/// Errors: not_found, unreadable, malformed_file (not ELF, not a shared library, or out of bounds), malformed_marker,
+/// unsupported (tables beyond what this reader takes: far larger than any module has, so that no file is a burden).
+/// Messages name file, offset and reason. Reads at most 16 MiB whatever the file claims. [any-thread]
 IL_API Result<ModuleFile> read_module_file(const std::filesystem::path& path,
                                            ReadDepth depth = ReadDepth::entry_points);
 
@@ -64,10 +65,12 @@ IL_API Result<ModuleFile> read_module_file(const std::filesystem::path& path,
 IL_API Result<ModuleFile> read_module_image(std::span<const std::uint8_t> image, const std::string& name,
                                             ReadDepth depth = ReadDepth::entry_points);
 
-/// The description of one marker note: parsed, checked. `where` and `offset` go into messages.
+/// The description of one marker note, with or without the zeros that fill it up: parsed, checked. A threading level
+/// or key that this version does not know is accepted; all else that departs from the form is malformed_marker. `where`
+/// (the file) and `offset` go into messages. [any-thread]
 IL_API Result<Marker> parse_marker(std::string_view json, const std::string& where, std::uint64_t offset);
 
-/// The present identity of a file, for comparing. Errors as above.
+/// The present identity of a file, for comparing. Errors: not_found, unreadable. [any-thread]
 IL_API Result<FileIdentity> file_identity(const std::filesystem::path& path);
 
 }  // namespace interlock

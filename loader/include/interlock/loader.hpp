@@ -124,7 +124,7 @@ struct Plan {
 };
 
 /// Of one module, for reports. Times in nanoseconds; the time inside calls without a lock is an estimate from every
-/// 64th call.
+/// 256th call.
 struct ModuleStats {
     std::string module;
     std::filesystem::path file;

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,11 +39,6 @@ IL_API std::filesystem::path manifest_path(const std::filesystem::path& binary);
 IL_API ManifestFile parse_manifest(std::string_view text, const std::filesystem::path& path);
 /// Reads the manifest of `binary`: nullopt when there is none. Errors: unreadable.
 IL_API Result<std::optional<ManifestFile>> read_manifest_of(const std::filesystem::path& binary);
-
-/// Is `manifest` pinned to the binary with this build-id (hex or empty) and hash? Both must agree if it states both;
-/// `sha256` is called only when needed. An error is that of `sha256`.
-IL_API Result<bool> manifest_matches(const Manifest& manifest, std::string_view build_id,
-                                     const std::function<Result<std::string>()>& sha256);
 
 /// The JSON text of a manifest on one line, as the warnings print it to paste.
 IL_API std::string to_json_text(const Manifest& manifest);
