@@ -241,6 +241,7 @@ private:
         record.fallback = std::exchange(passage_.fallback, std::nullopt);
         if (record.fallback) state_.fallbacks[*record.fallback].outcome = "loaded";
         state_.loaded[record.name] = record_;
+        record.history_index = state_.history.size();
         state_.history.push_back({record_, {}});
     }
 
@@ -250,10 +251,19 @@ private:
                 std::lock_guard guard(state_.mutex);
                 passage_.partial = nullptr;
             }
-            state_.take_down(*record_, false, std::nullopt);
+            take_down();
         }
         if (passage_.fallback)
             state_.give_back_lock(std::exchange(passage_.fallback, std::nullopt), "import failed");
+    }
+
+    // Others may be inside, by way of a circular import. A thread that does not come out again must not hang this one.
+    void take_down() {
+        constexpr std::chrono::seconds patience(10);
+        if (LoaderState::close_gate(*record_, patience))
+            LoaderState::take_down(*record_, false);
+        else
+            new std::shared_ptr<ModuleRecord>(record_);  // its library stays mapped, its memory stays valid
     }
 
     LoaderState& state_;
@@ -275,19 +285,29 @@ bool in_chain(const ImportFrame* chain, const Passage* passage) noexcept {
     return false;
 }
 
-// Whether waiting for `target` would never end: what it waits for, directly or not, is in `chain`. Under the mutex.
-bool would_deadlock(const LoaderState& state, const ImportFrame* chain, const Passage* target) {
+}  // namespace
+
+bool LoaderState::would_deadlock(const ImportFrame* chain, const Passage* target) const {
     std::vector<const Passage*> open{target};
     std::set<const Passage*> seen{target};
     while (!open.empty()) {
         const Passage* passage = open.back();
         open.pop_back();
         if (in_chain(chain, passage)) return true;
-        for (const LoaderState::Waiter& waiter : state.waiters)
+        for (const Waiter& waiter : waiters)
             if (in_chain(waiter.chain, passage) && seen.insert(waiter.target).second) open.push_back(waiter.target);
     }
     return false;
 }
+
+void LoaderState::wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain,
+                           const std::shared_ptr<Passage>& passage) {
+    const auto waiter = waiters.insert(waiters.end(), {chain, passage.get()});
+    passage_done.wait(guard, [&] { return passage->done; });
+    waiters.erase(waiter);
+}
+
+namespace {
 
 Error circular_error(std::string_view name) {
     return {Errc::import_deadlock, "the import of " + quoted(name) + " waits, by way of other imports, for itself, "
@@ -348,13 +368,11 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
             break;
         }
         const std::shared_ptr<Passage> other = under_way->second;
-        if (would_deadlock(*this, chain, other.get())) {
+        if (would_deadlock(chain, other.get())) {
             if (other->partial) return other->partial;
             return circular_error(name);
         }
-        const auto waiter = waiters.insert(waiters.end(), {chain, other.get()});
-        passage_done.wait(guard, [&] { return other->done; });
-        waiters.erase(waiter);
+        wait_for(guard, chain, other);
         if (other->unloading) continue;
         if (other->error) return *other->error;
         return other->result;

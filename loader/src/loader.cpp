@@ -56,9 +56,16 @@ LoaderState::LoaderState(Loader& owner, Runtime& host_runtime, LoaderOptions giv
                   [](void* state) { static_cast<LoaderState*>(state)->mutex.unlock(); },
                   [](void* state) { static_cast<LoaderState*>(state)->forget_other_threads(); }, this};
     set_fork_hooks(&fork_hooks);
+    if (runtime.options().on_stall) return;
+    shows_stalls = true;
+    runtime.set_on_stall([this](const StallReport& report) {
+        const std::string module = report.holders.empty() ? std::string() : report.holders.front().module;
+        issue({WarningCategory::stall, module, report.text(), {}});
+    });
 }
 
 LoaderState::~LoaderState() {
+    if (shows_stalls) runtime.set_on_stall(nullptr);
     set_fork_hooks(nullptr);
     living.store(nullptr);
 }

@@ -71,6 +71,7 @@ struct LoaderState {
     std::uint64_t warnings_issued = 0, warnings_suppressed = 0;
 
     ForkHooks fork_hooks;
+    bool shows_stalls = false;  ///< the runtime's reports of stalls come here
     void forget_other_threads();  ///< in the child of a fork
 
     // import.cpp
@@ -104,9 +105,16 @@ struct LoaderState {
     ModuleStats stats_of(const ModuleRecord& record) const;  ///< under mutex
     // unload.cpp
     Outcome unload(std::string_view name, const UnloadOptions& unload_options);
-    /// Closes the gate, waits until nobody is inside (for ever without `timeout`), destroys what the module made and
-    /// unmaps it. False, and the gate is open again, after `timeout`. The caller is detached and not inside.
-    bool take_down(ModuleRecord& record, bool run_teardown, std::optional<std::chrono::milliseconds> timeout);
+    /// Closes the gate and waits until nobody is inside. False, and the gate is still closed, after `timeout`. The
+    /// caller is detached and not inside.
+    static bool close_gate(ModuleRecord& record, std::optional<std::chrono::milliseconds> timeout);
+    /// Behind a closed gate: destroys what the module made, and unmaps it.
+    static void take_down(ModuleRecord& record, bool run_teardown);
+    /// Whether waiting for `target` would never end, as it waits for something in `chain`. Under mutex.
+    bool would_deadlock(const ImportFrame* chain, const Passage* target) const;
+    /// Waits for another thread's passage. The caller is detached, holds the mutex by `guard`, and has asked
+    /// would_deadlock().
+    void wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain, const std::shared_ptr<Passage>& passage);
     void finish_passage(const std::shared_ptr<Passage>& passage);
     bool in_own_import(const Passage* passage) const noexcept;
 };

@@ -77,6 +77,7 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     bool loaded = false, mapped = false;
     std::chrono::nanoseconds import_duration{};
     std::optional<std::size_t> fallback;  ///< it keeps the runtime locked: its event in LoaderState::fallbacks
+    std::size_t history_index = 0;        ///< in LoaderState::history
     std::set<ModuleRecord*> uses;         ///< modules it has imported
     TallySum tally_base;                  ///< of the index's earlier users
 

@@ -27,15 +27,14 @@ void drop_kept_values(ModuleRecord& record) {
 
 }  // namespace
 
-bool LoaderState::take_down(ModuleRecord& record, bool run_teardown,
-                            std::optional<std::chrono::milliseconds> timeout) {
-    const std::uint32_t gate = record.gate.exchange(gate_closed, std::memory_order_seq_cst);
+bool LoaderState::close_gate(ModuleRecord& record, std::optional<std::chrono::milliseconds> timeout) {
+    record.gate.store(gate_closed, std::memory_order_seq_cst);
     heavy_fence();
     const std::uint64_t limit = timeout ? static_cast<std::uint64_t>(std::max<std::int64_t>(timeout->count(), 1)) : 0;
-    if (!wait_until_outside(record.index, 0, limit)) {
-        record.gate.store(gate, std::memory_order_seq_cst);
-        return false;
-    }
+    return wait_until_outside(record.index, 0, limit);
+}
+
+void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
     drop_kept_values(record);
     destroy_handles(record);
     if (run_teardown && record.def != nullptr && record.def->teardown != nullptr) {
@@ -57,7 +56,6 @@ bool LoaderState::take_down(ModuleRecord& record, bool run_teardown,
     std::free(record.state);
     record.state = nullptr;
     record.def = nullptr;
-    return true;
 }
 
 Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_options) {
@@ -70,9 +68,12 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
             const auto under_way = passages.find(name);
             if (under_way == passages.end()) break;
             const std::shared_ptr<Passage> other = under_way->second;
-            if (in_own_import(other.get()))
-                return Error{Errc::in_use, "module " + quoted(name) + " cannot be unloaded while it is being imported"};
-            passage_done.wait(guard, [&] { return other->done; });
+            auto* chain = static_cast<ImportFrame*>(own_slot()->loader_imports);
+            if (would_deadlock(chain, other.get()))
+                return Error{Errc::in_use, "module " + quoted(name) +
+                                               " cannot be unloaded while it is being imported, and that waits for an "
+                                               "import that this thread is in the middle of"};
+            wait_for(guard, chain, other);
         }
         const auto entry = loaded.find(name);
         if (entry == loaded.end())
@@ -94,7 +95,9 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
         loaded.erase(entry);
     }
     const bool stays_mapped = must_stay_mapped(*record);
-    if (!take_down(*record, true, unload_options.timeout)) {
+    const std::uint32_t gate = record->gate.load(std::memory_order_relaxed);
+    if (!close_gate(*record, unload_options.timeout)) {
+        record->gate.store(gate, std::memory_order_seq_cst);
         {
             std::lock_guard guard(mutex);
             loaded.emplace(record->name, record);
@@ -104,6 +107,7 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
                                        std::to_string(unload_options.timeout->count()) +
                                        " ms a call is still inside it; it stays loaded"};
     }
+    take_down(*record, true);
     std::optional<std::size_t> fallback;
     {
         std::lock_guard guard(mutex);
@@ -111,11 +115,9 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
         record->mapped = stays_mapped;
         record->uses.clear();
         fallback = std::exchange(record->fallback, std::nullopt);
-        for (Past& past : history) {
-            if (past.live != record) continue;
-            past.final_stats = stats_of(*record);
-            past.live = nullptr;
-        }
+        Past& past = history[record->history_index];
+        past.final_stats = stats_of(*record);
+        past.live = nullptr;
     }
     give_back_lock(fallback, "unloaded");
     finish_passage(passage);

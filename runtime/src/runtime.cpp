@@ -324,6 +324,13 @@ bool Runtime::switch_to_parallel() {
     return true;
 }
 
+void Runtime::set_on_stall(std::function<void(const StallReport&)> on_stall) {
+    Detached while_waiting;
+    state_->begin_switch(std::nullopt);
+    state_->options.on_stall = std::move(on_stall);
+    state_->end_switch();
+}
+
 RuntimeStats Runtime::stats() const {
     RuntimeStats stats;
     stats.mode = mode();

@@ -16,9 +16,9 @@ namespace interlock {
 /// [any-thread]
 IL_API std::string escape(std::string_view text, std::size_t limit = 400);
 
-/// quoted(text, limit): escape() between single quotes, for names and values inside messages; a single quote in the text
-/// is shown as \'. An object and not a function, because argument-dependent lookup would find std::quoted for a string.
-/// [any-thread]
+/// quoted(text, limit): escape() between single quotes, for names and values inside messages; a single quote in the
+/// text is shown as \'. An object and not a function, because argument-dependent lookup would find std::quoted for a
+/// string. [any-thread]
 struct Quoted {
     IL_API std::string operator()(std::string_view text, std::size_t limit = 400) const;
 };

@@ -21,12 +21,12 @@ namespace interlock {
 
 /// One marker note.
 struct Marker {
-    std::string module;   ///< full dotted name
-    std::string version;  ///< of the module; may be empty
-    unsigned abi = 0;     ///< IL_ABI_VERSION it was compiled with
-    std::string threading_text;                ///< as written
-    std::optional<ThreadingLevel> threading;   ///< nullopt when threading_text is none that this version knows
-    std::uint64_t offset = 0;                  ///< of the note in the file, bytes
+    std::string module;                       ///< full dotted name
+    std::string version;                      ///< of the module; may be empty
+    unsigned abi = 0;                         ///< IL_ABI_VERSION it was compiled with
+    std::string threading_text;               ///< as written
+    std::optional<ThreadingLevel> threading;  ///< nullopt when threading_text is none that this version knows
+    std::uint64_t offset = 0;                 ///< of the note in the file, bytes
 };
 
 /// Identity of a file at the moment it was read; two equal ones mean that the file was not replaced or rewritten.

@@ -95,7 +95,9 @@ struct LoaderOptions {
     std::optional<Policy> policy;
     std::map<std::string, PolicyAction, std::less<>> overrides;  ///< by full name; over everything else
     std::vector<WarningFilter> filters;              ///< as -W; over those of the policy; the last match decides
-    std::function<void(const Warning&)> on_warning;  ///< any thread, detached, no lock held; empty: text to stderr
+    /// Gets the warnings, on any thread, detached, with no lock held; empty: text to stderr. For the category `stall` it
+    /// must not attach, as a switch is under way. If the runtime has an on_stall of its own, stalls go there instead.
+    std::function<void(const Warning&)> on_warning;
     std::function<void(il_log_level, std::string_view module, std::string_view text)> on_log;  ///< empty: stderr
     std::optional<std::chrono::milliseconds> switch_deadline;  ///< for the switch of an import; empty: wait
 };

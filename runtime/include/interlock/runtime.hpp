@@ -174,6 +174,10 @@ public:
         return result;
     }
 
+    /// Replaces RuntimeOptions::on_stall, for who wants to show such reports together with others. The callback runs while
+    /// the switch is under way, so it must neither attach nor ask for a switch. [any-thread]
+    IL_API void set_on_stall(std::function<void(const StallReport&)> on_stall);
+
     /// The one that lives, or null. [any-thread]
     IL_API static Runtime* current() noexcept;
 
