@@ -187,6 +187,7 @@ typedef struct il_handle_type {
     void (*destroy)(void *object); /* [attached] under the gate of the module that made the handle; NULL: nothing */
 } il_handle_type;
 
+/* [any-thread] These make a value. Nothing is copied: what they point to must live as long as the value. */
 static inline il_value il_null(void) {
     il_value v;
     v.type = IL_NULL;
@@ -419,7 +420,7 @@ static inline void il_safe_point(il_call *call) { call->host->safe_point(call); 
  * for another lock, so that locks taken in different orders cannot deadlock; only the innermost section is sure to be
  * held. `return`, `goto` and `break` must not leave the block. BEGIN [attached], END [attached] */
 #define IL_BEGIN_CRITICAL_SECTION(call, mutex) IL_BEGIN_CRITICAL_SECTION2(call, mutex, NULL)
-/* Two objects at once, in an order that cannot deadlock. Both may be the same. */
+/* Two objects at once, in an order that cannot deadlock. Both may be the same. BEGIN [attached], END [attached] */
 #define IL_BEGIN_CRITICAL_SECTION2(call, first, second) \
     {                                                   \
         il_call *il_critical_ = (call);                 \
@@ -452,13 +453,18 @@ static inline il_call *il_current_call(const il_host *host) { return host->curre
 #define IL_CONCAT_(a, b) a##b
 #define IL_CONCAT(a, b) IL_CONCAT_(a, b)
 
+#if defined(__clang__) /* AddressSanitizer would put red zones between the notes; gcc leaves named sections alone */
+#define IL_NOTE_PLAIN_ __attribute__((no_sanitize("address", "hwaddress")))
+#else
+#define IL_NOTE_PLAIN_
+#endif
 #if defined(__has_attribute)
 #if __has_attribute(retain)
-#define IL_NOTE_ATTRIBUTES_ __attribute__((used, retain, section(".note.interlock"), aligned(4)))
+#define IL_NOTE_ATTRIBUTES_ __attribute__((used, retain, section(".note.interlock"), aligned(4))) IL_NOTE_PLAIN_
 #endif
 #endif
 #ifndef IL_NOTE_ATTRIBUTES_
-#define IL_NOTE_ATTRIBUTES_ __attribute__((used, section(".note.interlock"), aligned(4)))
+#define IL_NOTE_ATTRIBUTES_ __attribute__((used, section(".note.interlock"), aligned(4))) IL_NOTE_PLAIN_
 #endif
 
 /* The marker is an ELF note (System V ABI, "Note Section"): owner "Interlock", type IL_NOTE_TYPE, and as description
