@@ -1,8 +1,9 @@
 # What `cmake --install` puts where, in four components:
 #   runtime   the shared library
-#   devel     headers, static libraries, CMake package, pkg-config files
-#   tools     the interlock command, and the JSON Schemas for editors
+#   devel     headers, static libraries, CMake package, pkg-config files, JSON Schemas
+#   tools     the interlock command
 #   doc       documentation
+# The schemas and the command are installed where they are made, in manifests/ and cli/.
 #
 # SPDX-License-Identifier: MIT
 
@@ -40,9 +41,6 @@ foreach(file interlock.pc interlock-module.pc)
     configure_file(cmake/${file}.in ${PROJECT_BINARY_DIR}/${file} @ONLY)
     install(FILES ${PROJECT_BINARY_DIR}/${file} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT devel)
 endforeach()
-
-install(DIRECTORY manifests/schema/ DESTINATION ${CMAKE_INSTALL_DATADIR}/interlock/schema COMPONENT tools
-    FILES_MATCHING PATTERN *.json)
 
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc FILES_MATCHING PATTERN *.md)

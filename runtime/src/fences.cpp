@@ -31,7 +31,6 @@ std::uint32_t parallel_word() noexcept {
 }
 
 void heavy_fence() noexcept {
-#ifndef IL_MUTATE_NO_HEAVY  // tests/litmus builds without it, to show that its absence is noticed
     if (process().membarrier.load(std::memory_order_relaxed)) {
         if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
             fatal("membarrier(2) failed after it had been registered");
@@ -39,7 +38,6 @@ void heavy_fence() noexcept {
     }
     static std::atomic<std::uint32_t> any{0};
     any.exchange(1, std::memory_order_seq_cst);
-#endif
 }
 
 }  // namespace interlock::detail

@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# The whole test suite, from nothing: set-up, every build that has to work, every test. What CI runs.
+#
+# SPDX-License-Identifier: MIT
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+usage() {
+    cat <<END
+usage: $program [--quick] [--jobs N]
+
+Installs the packages that are missing (Debian 12), then builds and tests, step by step; stops at the first step that
+fails. The last line of output is 'N passed, N failed'. Builds are in build/<preset>.
+
+  --quick     only the step 'dev': gcc, warnings as errors, all tests of that build
+  --jobs N    run N compilers or tests at once (default here: $(default_jobs))
+  --help      this
+
+exit status: 0 all passed, 1 something failed, 2 wrong use, 3 packages are missing and could not be installed
+END
+}
+
+quick=false
+jobs=$(default_jobs)
+while (($# > 0)); do
+    case $1 in
+        --quick) quick=true ;;
+        --jobs)
+            is_count "${2-}" || usage_error "--jobs needs a number from 1 on"
+            jobs=$2
+            shift
+            ;;
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        *) usage_error "unknown argument '$1'" ;;
+    esac
+    shift
+done
+
+passed=0
+failed=0
+current="set-up"
+
+# Whatever ends the script, the closing line is there, and it does not say that all is well when it is not.
+finish() {
+    local status=$?
+    if ((status != 0)); then
+        if ((failed == 0)); then failed=1; fi
+        printf '\nFAILED in step: %s\n' "$current"
+    fi
+    printf '\n%d passed, %d failed\n' "$passed" "$failed"
+}
+trap finish EXIT
+
+# Sanitizers of gcc 12 need memory where a kernel with much address randomisation does not put it. A container may
+# forbid to turn that off; then it has to work without.
+sanitized=()
+if setarch --addr-no-randomize true 2>/dev/null; then sanitized=(setarch --addr-no-randomize); fi
+
+# step NAME TITLE COMMAND...: the commands run under `set -e`, so the first failure ends the script.
+step() {
+    current=$1
+    local title=$2 started=$SECONDS
+    shift 2
+    printf '\n==== %s: %s\n' "$current" "$title"
+    "$@"
+    printf '==== %s: ok after %d s\n' "$current" $((SECONDS - started))
+}
+
+configure() { cmake --preset "$1" --log-level=WARNING; }
+
+# build PRESET [TARGET...]
+build() {
+    local preset=$1
+    shift
+    cmake --build --preset "$preset" --parallel "$jobs" ${1+--target "$@"}
+}
+
+# build_tests_of PRESET: what the tests that the preset selects need, and no more.
+build_tests_of() {
+    local programs
+    programs=$(ctest --preset "$1" --show-only=json-v1 | python3 -c '
+import json, os, sys
+print(*sorted({os.path.basename(test["command"][0]) for test in json.load(sys.stdin)["tests"]}))')
+    if [[ -z $programs ]]; then
+        complain "preset $1 selects no test"
+        return 1
+    fi
+    local -a targets
+    read -ra targets <<<"$programs"
+    build "$1" "${targets[@]}"
+}
+
+# run_tests PRESET [PREFIX...]: adds to the sums. The numbers are those of CTest's summary, which counts a test that
+# could not be started as failed, and one that skipped itself as passed; the latter is put right here.
+run_tests() {
+    local preset=$1 log status=0 summary
+    shift
+    mkdir -p build/test-results
+    log=build/test-results/$preset.log
+    "$@" ctest --preset "$preset" --parallel "$jobs" --output-junit "$PWD/build/test-results/$preset.xml" |
+        tee "$log" || status=$?
+    summary=$(sed -n 's/^[0-9]*% tests passed, \([0-9]*\) tests\{0,1\} failed out of \([0-9]*\)$/\1 \2/p' "$log")
+    if [[ -n $summary ]]; then
+        local bad=${summary% *} all=${summary#* } skipped
+        skipped=$(grep -c '^[[:space:]]*[0-9]* - .* (Skipped)$' "$log") || true
+        passed=$((passed + all - bad - skipped))
+        failed=$((failed + bad))
+    elif ((status == 0)); then
+        complain "CTest gave no summary for preset $preset"
+        status=1
+    fi
+    return $status
+}
+
+check_scripts() {
+    local -a files
+    mapfile -t files < <(find . \( -path ./build -o -path ./.git \) -prune -o \
+        \( -name '*.sh' -o -name '*.bash' -o -path ./.ci/run \) -print)
+    say "${#files[@]} files"
+    shellcheck --external-sources "${files[@]}"
+}
+
+step_dev() {
+    configure dev
+    build dev
+    run_tests dev
+}
+step_asan() {
+    configure asan
+    build asan
+    run_tests asan "${sanitized[@]}"
+}
+step_tsan() {
+    configure tsan
+    build_tests_of tsan
+    run_tests tsan "${sanitized[@]}"
+}
+step_clang() {
+    configure clang
+    build clang
+    run_tests clang
+}
+step_classic() {
+    configure classic
+    build_tests_of classic
+    run_tests classic
+}
+step_install() {
+    run_tests install
+}
+
+scripts/setup.sh build test
+started=$SECONDS
+step dev "gcc, warnings are errors, all tests" step_dev
+if ! $quick; then
+    step install "the installed package, used by another project" step_install
+    step scripts "shellcheck" check_scripts
+    step asan "AddressSanitizer and UndefinedBehaviorSanitizer, all tests" step_asan
+    step tsan "ThreadSanitizer, the tests that use std::thread" step_tsan
+    step clang "the second compiler, warnings are errors" step_clang
+    step classic "the one-lock runtime (INTERLOCK_DISABLE_GIL=OFF)" step_classic
+fi
+printf '\nall steps ok after %d s\n' $((SECONDS - started))
