@@ -1,0 +1,189 @@
+// output.cpp: the streams of the command (output.hpp).
+//
+// SPDX-License-Identifier: MIT
+#include "output.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "exit_codes.hpp"
+
+namespace interlock::cli {
+
+namespace {
+
+constexpr std::size_t buffer_limit = 64 * 1024;
+constexpr std::string_view erase_line = "\r\033[K";
+
+/// 0, or errno.
+int write_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t written = ::write(fd, text.data(), text.size());
+        if (written < 0) {
+            if (errno == EINTR) continue;
+            return errno;
+        }
+        text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return 0;
+}
+
+bool is_set(const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0';
+}
+
+bool forces_color(const char* name) { return is_set(name) && std::strcmp(std::getenv(name), "0") != 0; }
+
+std::string in_style(Style style, std::string_view text) {
+    const char* code = "";
+    switch (style) {
+        case Style::plain:
+            return std::string(text);
+        case Style::bold:
+            code = "\033[1m";
+            break;
+        case Style::dim:
+            code = "\033[2m";
+            break;
+        case Style::red:
+            code = "\033[1;31m";
+            break;
+        case Style::green:
+            code = "\033[32m";
+            break;
+        case Style::yellow:
+            code = "\033[1;33m";
+            break;
+    }
+    return std::string(code).append(text) + "\033[0m";
+}
+
+/// Characters, not bytes: what follows the first byte of a UTF-8 sequence takes no place.
+std::size_t width(std::string_view text) {
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string to_text(const Json& json, int indent) {
+    return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string json_string(std::string_view text) { return to_text(Json(text)); }
+
+ColorChoice choose_color(std::string_view option, int fd) {
+    if (option != "auto") return {option == "always", "--color"};
+    if (is_set("NO_COLOR")) return {false, "NO_COLOR"};
+    for (const char* name : {"CLICOLOR_FORCE", "FORCE_COLOR"}) {
+        if (forces_color(name)) return {true, name};
+    }
+    const char* terminal = std::getenv("TERM");
+    if (terminal != nullptr && std::strcmp(terminal, "dumb") == 0) return {false, "TERM"};
+    const bool on = ::isatty(fd) == 1;
+    return {on, on ? "terminal" : "default"};
+}
+
+void Output::use_color(bool on_stdout, bool on_stderr) noexcept {
+    color_out_ = on_stdout;
+    color_err_ = on_stderr;
+}
+
+void Output::write(std::string_view text) {
+    buffer_ += text;
+    if (buffer_.size() >= buffer_limit) flush();
+}
+
+void Output::write_line(std::string_view text) {
+    write(text);
+    write("\n");
+}
+
+void Output::write_json(const Json& json) { write_line(to_text(json, 2)); }
+
+void Output::flush() {
+    const std::string text = std::exchange(buffer_, std::string());
+    if (text.empty()) return;
+    int error = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        const bool over_progress = !progress_.empty() && ::isatty(STDOUT_FILENO) == 1;
+        if (over_progress) static_cast<void>(write_all(STDERR_FILENO, erase_line));
+        error = write_all(STDOUT_FILENO, text);
+        if (over_progress) static_cast<void>(write_all(STDERR_FILENO, progress_));
+    }
+    if (error == EPIPE || error == EBADF) throw OutputClosed();
+    if (error != 0)
+        throw CommandError(exit_unreadable, std::string("cannot write to standard output: ") + std::strerror(error));
+}
+
+void Output::note(std::string_view text) {
+    const std::lock_guard lock(mutex_);
+    // In one piece, so that it stays together when several processes share a terminal. There is nowhere to complain
+    // that it cannot be written.
+    if (progress_.empty())
+        static_cast<void>(write_all(STDERR_FILENO, text));
+    else
+        static_cast<void>(write_all(STDERR_FILENO, std::string(erase_line).append(text) + progress_));
+}
+
+void Output::show_progress(std::string line) {
+    const std::lock_guard lock(mutex_);
+    if (line == progress_) return;
+    progress_ = std::move(line);
+    static_cast<void>(write_all(STDERR_FILENO, std::string(erase_line) + progress_));
+}
+
+void Output::error(std::string_view message) {
+    note("interlock: " + styled_note(Style::red, "error:") + " " + std::string(message) + "\n");
+}
+
+void Output::warning(std::string_view message) {
+    note("interlock: " + styled_note(Style::yellow, "warning:") + " " + std::string(message) + "\n");
+}
+
+std::string Output::styled(Style style, std::string_view text) const {
+    return color_out_ ? in_style(style, text) : std::string(text);
+}
+
+std::string Output::styled_note(Style style, std::string_view text) const {
+    return color_err_ ? in_style(style, text) : std::string(text);
+}
+
+std::vector<std::string> Table::lines() const {
+    std::vector<std::size_t> widths;
+    for (const auto& row : rows_) {
+        widths.resize(std::max(widths.size(), row.size()));
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+    }
+    std::vector<std::string> lines;
+    for (const auto& row : rows_) {
+        std::string line;
+        for (std::size_t i = 0; i < row.size(); ++i) line += row[i] + std::string(widths[i] - width(row[i]) + 2, ' ');
+        line.erase(line.find_last_not_of(' ') + 1);
+        lines.push_back(std::move(line));
+    }
+    return lines;
+}
+
+std::string Table::text(const Output& output) const {
+    std::vector<std::string> all = lines();
+    all.front() = output.styled(Style::bold, all.front());
+    std::string text;
+    for (const std::string& line : all) text += line + '\n';
+    return text;
+}
+
+std::string Table::text(std::size_t indent) const {
+    std::string text;
+    for (const std::string& line : lines()) text += std::string(indent, ' ') + line + '\n';
+    return text;
+}
+
+}  // namespace interlock::cli

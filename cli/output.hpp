@@ -1,0 +1,87 @@
+// output.hpp: the two streams of the command. Data goes to stdout, everything else to stderr; only what is meant for
+// people on a terminal is coloured.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace interlock::cli {
+
+using Json = nlohmann::ordered_json;
+
+/// JSON text; invalid UTF-8 is replaced, so that this never fails. `indent` -1: one line.
+std::string to_text(const Json& json, int indent = -1);
+/// A JSON string, with its quotes.
+std::string json_string(std::string_view text);
+
+/// Thrown when stdout has no reader any more: main() ends quietly.
+struct OutputClosed {};
+
+enum class Style { plain, bold, dim, red, green, yellow };
+
+struct ColorChoice {
+    bool on = false;
+    std::string source;  ///< who decided: an option, a variable, "terminal", or "default" when there is none
+};
+/// Whether to colour what goes to file descriptor `fd`, by `option` ("auto", "always", "never") and, for auto,
+/// NO_COLOR, CLICOLOR_FORCE, FORCE_COLOR, TERM and whether it is a terminal, in this order.
+ColorChoice choose_color(std::string_view option, int fd);
+
+/// The streams. All members but write() and flush(): [any-thread].
+class Output {
+public:
+    Output() = default;
+    Output(const Output&) = delete;
+    Output& operator=(const Output&) = delete;
+
+    void use_color(bool on_stdout, bool on_stderr) noexcept;
+
+    /// To stdout, buffered. One thread at a time. Throws OutputClosed, and CommandError(exit_unreadable) when it cannot
+    /// be written.
+    void write(std::string_view text);
+    void write_line(std::string_view text);
+    /// One document, indented.
+    void write_json(const Json& json);
+    void flush();
+
+    /// To stderr at once, above the progress line.
+    void note(std::string_view text);
+    void error(std::string_view message);
+    void warning(std::string_view message);
+
+    /// `text` for stdout, or stderr, in a style.
+    std::string styled(Style style, std::string_view text) const;
+    std::string styled_note(Style style, std::string_view text) const;
+
+    /// The last line of the terminal at stderr, which stays below all notes; "" erases it.
+    void show_progress(std::string line);
+
+private:
+    std::mutex mutex_;  // of the terminal
+    std::string progress_;
+    std::string buffer_;
+    bool color_out_ = false, color_err_ = false;
+};
+
+/// Columns of text, as wide as needed.
+class Table {
+public:
+    explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
+    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+    /// For stdout, with a bold header.
+    std::string text(const Output& output) const;
+    /// The same without style, each line behind `indent` spaces.
+    std::string text(std::size_t indent) const;
+
+private:
+    std::vector<std::string> lines() const;
+    std::vector<std::vector<std::string>> rows_;
+};
+
+}  // namespace interlock::cli

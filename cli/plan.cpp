@@ -1,0 +1,205 @@
+// plan.cpp: `interlock plan`: what an import would do and why, without mapping the module.
+//
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <interlock/escape.hpp>
+#include <interlock/marker.hpp>
+#include <set>
+
+#include "exit_codes.hpp"
+#include "options.hpp"
+#include "session.hpp"
+#include "verbs.hpp"
+
+namespace interlock::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A module, and for one that was given as a file the folder below which its name leads to it.
+struct Target {
+    std::string name;
+    std::optional<fs::path> folder;
+};
+
+/// The folder below which `name` leads to `file`, or nullopt: a/b.so and a/b/__init__.so are module a.b.
+std::optional<fs::path> root_for(const fs::path& file, std::string_view name) {
+    fs::path rest = file.parent_path();
+    std::string stem = file.stem().string();
+    if (stem == "__init__") {
+        stem = rest.filename().string();
+        rest = rest.parent_path();
+    }
+    for (std::size_t end = name.size();;) {
+        const std::size_t dot = end == 0 ? name.npos : name.rfind('.', end - 1);
+        const std::size_t begin = dot == name.npos ? 0 : dot + 1;
+        if (name.substr(begin, end - begin) != stem) return std::nullopt;
+        if (dot == name.npos) return rest;
+        stem = rest.filename().string();
+        rest = rest.parent_path();
+        end = dot;
+    }
+}
+
+Target target_of(const std::string& argument) {
+    if (!argument.ends_with(".so")) return {argument, std::nullopt};
+    const fs::path file = fs::absolute(argument).lexically_normal();
+    if (const Result<ModuleFile> read = read_module_file(file, ReadDepth::markers)) {
+        for (const Marker& marker : read->markers) {
+            if (auto folder = root_for(file, marker.module)) return {marker.module, std::move(folder)};
+        }
+    }
+    // Without a marker that fits, the name by which it can be imported from its folder.
+    const bool package = file.stem() == "__init__";
+    const fs::path named = package ? file.parent_path() : file;
+    return {named.stem().string(), named.parent_path()};
+}
+
+std::string_view entry_name(EntryKind entry) noexcept {
+    switch (entry) {
+        case EntryKind::none:
+            break;
+        case EntryKind::export_:
+            return "export";
+        case EntryKind::legacy_init:
+            return "legacy_init";
+    }
+    return "none";
+}
+
+std::string verdict(const Output& output, const Plan& plan) {
+    if (plan.error) return output.styled(Style::red, fmt::format("would fail ({})", errc_name(plan.error->code)));
+    if (plan.would_fall_back)
+        return output.styled(Style::yellow,
+                             plan.entry == EntryKind::legacy_init
+                                 ? "would fall back to locked mode, and leave it if its init function declares it free"
+                                 : "would fall back to locked mode");
+    std::string text = fmt::format("would be imported as {}", action_name(plan.decision.action));
+    if (plan.already_loaded) text += "; is loaded";
+    return output.styled(Style::green, text);
+}
+
+std::string in_words(const Output& output, const Plan& plan) {
+    std::string text =
+        fmt::format("{}: {}\n", output.styled(Style::bold, escape(plan.module, 1000)), verdict(output, plan));
+    const auto line = [&](std::string_view label, std::string_view value) {
+        text += fmt::format("  {:<11} {}\n", label, value);
+    };
+    line("file", escape(plan.file.string(), 4096));
+    if (!plan.build_id.empty()) line("build-id", plan.build_id);
+    line("entry point",
+         plan.entry == EntryKind::legacy_init ? "init function of the legacy kind" : entry_name(plan.entry));
+    line("marker", marker_state_name(plan.marker));
+    for (const Reason& reason : plan.decision.why)
+        line(reason.decided ? "decided by" : "asked", fmt::format("{}: {}", source_name(reason.source), reason.text));
+    if (plan.error) line("error", plan.error->message);
+    for (const Warning& warning : plan.warnings) {
+        line("warning", fmt::format("{}: {}", category_name(warning.category), warning.headline));
+        for (const WarningDetail& detail : warning.details) {
+            if (detail.label == "fix") line("fix", detail.text);
+        }
+    }
+    return text;
+}
+
+Json to_json(const Plan& plan) {
+    Json warnings = Json::array();
+    for (const Warning& warning : plan.warnings) warnings.push_back(Json::parse(warning.to_json()));
+    Json json{{"module", plan.module},
+              {"file", plan.file.string()},
+              {"build_id", plan.build_id},
+              {"entry", entry_name(plan.entry)},
+              {"marker", marker_state_name(plan.marker)},
+              {"action", action_name(plan.decision.action)},
+              {"decided_by", source_name(plan.decision.source)},
+              {"why", cli::to_json(plan.decision.why)},
+              {"would_fall_back", plan.would_fall_back},
+              {"already_loaded", plan.already_loaded},
+              {"warnings", std::move(warnings)}};
+    if (plan.error) json["error"] = cli::to_json(*plan.error);
+    return json;
+}
+
+class Planner {
+public:
+    explicit Planner(Context& context) : context_(context), policy_(load_policy(context)) {}
+
+    int run(const std::vector<std::string>& arguments) {
+        for (const std::string& argument : arguments) {
+            const Target target = target_of(argument);
+            // A file has to be found in its own folder first, whatever the others are.
+            if (target.folder || !session_ || in_own_folder_) begin_session(target);
+            // An import imports the packages first.
+            for (std::size_t dot = target.name.find('.'); dot != target.name.npos; dot = target.name.find('.', dot + 1))
+                add(target.name.substr(0, dot), true);
+            add(target.name, false);
+        }
+        if (context_.options.json)
+            context_.output.write_json(Json{{"schema_version", 1}, {"modules", std::move(modules_)}});
+        session_->finish();
+        return findings_ ? exit_findings : exit_ok;
+    }
+
+private:
+    void begin_session(const Target& target) {
+        if (session_) session_->finish();
+        session_.reset();
+        in_own_folder_ = target.folder.has_value();
+        std::vector<fs::path> first;
+        if (target.folder) first.push_back(*target.folder);
+        session_.emplace(context_, policy_, std::move(first));
+        planned_.clear();
+    }
+
+    void add(const std::string& name, bool is_package) {
+        if (!planned_.insert(name).second && is_package) return;
+        ImportOptions options;
+        options.importer = "the command line";
+        const Result<Plan> plan = session_->loader().plan(name, options);
+        if (!plan) {
+            // Many packages are mere folders; and what is wrong with the name will be said of all of it.
+            if (is_package) return;
+            findings_ = true;
+            context_.output.error(plan.error().message);
+            modules_.push_back(Json{{"module", name}, {"error", cli::to_json(plan.error())}});
+            return;
+        }
+        findings_ = findings_ || plan->error || plan->would_fall_back;
+        if (context_.options.json)
+            modules_.push_back(to_json(*plan));
+        else
+            context_.output.write(in_words(context_.output, *plan));
+    }
+
+    Context& context_;
+    const std::optional<Policy> policy_;
+    std::optional<Session> session_;
+    bool in_own_folder_ = false;
+    std::set<std::string> planned_;  // in this session
+    Json modules_ = Json::array();
+    bool findings_ = false;
+};
+
+}  // namespace
+
+Verb plan_verb() {
+    Verb verb;
+    verb.name = "plan";
+    verb.summary = "Say what an import would do and why, without loading anything";
+    verb.arguments = "MODULE|FILE.so...";
+    verb.details =
+        "Prints everybody who was asked for the threading level, in order, and who decided; the warnings that the\n"
+        "import would issue, and how to get rid of them. The packages of a module come before it, as they would be\n"
+        "imported. No code runs. The exit status is 0 when all imports would succeed without a fallback to locked\n"
+        "mode, else 1.";
+    verb.at_least = 1;
+    verb.at_most = any_number;
+    verb.run = [](Context& context, const std::vector<std::string>& arguments) {
+        return Planner(context).run(arguments);
+    };
+    return verb;
+}
+
+}  // namespace interlock::cli
