@@ -50,7 +50,11 @@ Outcome adopt_definition(ModuleRecord& record, const il_module_def* def) {
                      "its definition is for module " + quoted(def->name == nullptr ? "(null)" : def->name)};
     if (def->state_size > max_state)
         return Error{Errc::export_failed, "it asks for a state of " + std::to_string(def->state_size) + " bytes"};
-    if (Outcome methods = adopt_methods(record, def->methods); !methods) return methods;
+    if (Outcome methods = adopt_methods(record, def->methods); !methods) {
+        record.by_name.clear();
+        record.functions.clear();
+        return methods;
+    }
     void* state = std::calloc(1, std::max<std::size_t>(def->state_size, 1));
     if (state == nullptr)
         return Error{Errc::export_failed, "no memory for its state of " + std::to_string(def->state_size) + " bytes"};

@@ -12,9 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <mutex>
-#include <set>
-#include <tuple>
 
 #include <interlock/escape.hpp>
 
@@ -114,13 +111,15 @@ il_status enter_slowly(ModuleRecord& record, ThreadSlot* slot, ModuleTally* tall
     // The full barrier that the count of this visitor needs where membarrier is missing.
     tally->inside.exchange(tally->inside.load(std::memory_order_relaxed), std::memory_order_seq_cst);
     const std::uint32_t gate = record.gate.load(std::memory_order_seq_cst);
-    if (gate == gate_closed && check == GateCheck::closed_is_error) {
+    // Who is inside already, and calls the module once more, is waited for anyway.
+    if ((gate & gate_open) == 0 && check == GateCheck::closed_is_error &&
+        tally->inside.load(std::memory_order_relaxed) == 1) {
         leave();
         return closed_error(record, scope);
     }
     HandoffLock* const callers_lock = slot->module_lock;
     if (callers_lock != nullptr) drop_module_lock(slot);
-    const bool own_lock = gate == gate_module_lock;
+    const bool own_lock = (gate & gate_module_lock) != 0;
     if (own_lock) take_module_lock(slot, record.lock);
 
     const GateKind kind = slot->state.load(std::memory_order_relaxed) == state_locked ? GateKind::global_lock
@@ -141,6 +140,19 @@ il_status enter_slowly(ModuleRecord& record, ThreadSlot* slot, ModuleTally* tall
 
 constexpr std::uint64_t sample_every = 256;  // calls without a lock whose time is measured
 
+/// Makes a result the scope's own, as long as the module's lock is held.
+il_status keep_result(Scope& scope, il_value& result) {
+    if (result.type < IL_STRING) return IL_OK;
+    Result<Value> copied = Value::copy_of(result);
+    Result<il_value> kept = copied ? scope.keep(std::move(*copied)) : Result<il_value>(copied.error());
+    if (!kept) {
+        scope.set_error(IL_ERROR_FAILED, kept.error().message);
+        return IL_ERROR_FAILED;
+    }
+    result = *kept;
+    return IL_OK;
+}
+
 }  // namespace
 
 void fatal_misuse(const Invocation& call, std::string_view what) noexcept {
@@ -155,9 +167,13 @@ namespace {
                                           const il_value* args, std::size_t nargs, il_value& result) {
     return enter_slowly(*function.module, slot, tally, scope, GateCheck::closed_is_error,
                         [&] {
-                            return run(*function.module, function.site, slot, scope, [&](Invocation& call) {
-                                return function.function(&call, args, nargs, &result);
-                            });
+                            const il_status status =
+                                run(*function.module, function.site, slot, scope, [&](Invocation& call) {
+                                    return function.function(&call, args, nargs, &result);
+                                });
+                            if (status != IL_OK || !function.module->copies_results.load(std::memory_order_relaxed))
+                                return status;
+                            return keep_result(scope, result);
                         });
 }
 
@@ -219,16 +235,6 @@ il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope,
     });
 }
 
-const CallSite* call_site(std::string_view module, std::string_view function) {
-    const auto less = [](const CallSite& a, const CallSite& b) {
-        return std::tie(a.module, a.function) < std::tie(b.module, b.function);
-    };
-    static std::mutex mutex;
-    static auto* sites = new std::set<CallSite, decltype(less)>(less);
-    std::lock_guard guard(mutex);
-    return &*sites->insert(CallSite{std::string(module), std::string(function)}).first;
-}
-
 }  // namespace interlock::detail
 
 namespace interlock {
@@ -250,12 +256,21 @@ Result<Value> Function::operator()(std::span<const Value> args) const {
         if (!c_form) return std::move(c_form).error();
         borrowed.push_back(*c_form);
     }
-    il_value result;
-    const il_status status = call(results, borrowed, result);
-    if (status == IL_OK) return Value::copy_of(result);
-    const bool closed = function_->module->gate.load(std::memory_order_relaxed) == detail::gate_closed;
-    return Error{closed ? Errc::unloaded : Errc::call_failed,
-                 function_->module->name + "." + function_->name + ": " + results.error_message()};
+    // Copied inside the gate: the result may lie in memory that the next caller overwrites, or that is unmapped.
+    Result<Value> value{Value()};
+    const il_status status = detail::through_gate(
+        *function_->module, function_->site, results, detail::GateCheck::closed_is_error,
+        [&](detail::Invocation& call) -> il_status {
+            il_value result = il_null();
+            const il_status returned = function_->function(&call, borrowed.data(), borrowed.size(), &result);
+            if (returned == IL_OK && !call.is_detached) value = Value::copy_of(result);
+            return returned;
+        });
+    const auto full_name = [&] { return function_->module->name + "." + escape(function_->name, 200) + ": "; };
+    if (status == IL_OK && value) return value;
+    if (status == IL_OK) return Error{value.error().code, full_name() + value.error().message};
+    const bool closed = status == IL_ERROR_STATE && (function_->module->gate.load() & detail::gate_open) == 0;
+    return Error{closed ? Errc::unloaded : Errc::call_failed, full_name() + results.error_message()};
 }
 
 }  // namespace interlock

@@ -88,13 +88,24 @@ private:
         subject.build_id = file_.build_id;
         subject.marker = marker_state_;
         subject.sha256 = [this] { return sha256(); };
-        const PolicyRule* rule = policy.match(subject, today_utc());
+        const std::chrono::year_month_day today = today_utc();
+        const PolicyRule* rule = policy.match(subject, today);
+        // What would have decided if it had not expired.
+        for (const PolicyRule& other : policy.rules) {
+            if (&other == rule) break;
+            if (other.expires && *other.expires < today && rule_matches(other, policy.path.parent_path(), subject))
+                say(DecisionSource::policy, std::nullopt, where(policy, other) + " has expired, so it does not count");
+        }
         if (rule == nullptr) return;
-        std::string where = policy.path.empty() ? std::string("the policy")
-                                                : escape(policy.path.string()) + ":" + std::to_string(rule->line);
         say(DecisionSource::policy, rule->threading,
-            where + ": the rule for " + describe(*rule) + " says " + std::string(action_name(rule->threading)) +
-                ", because: " + escape(rule->reason));
+            where(policy, *rule) + " says " + std::string(action_name(rule->threading)) + ", because: " +
+                escape(rule->reason));
+    }
+
+    static std::string where(const Policy& policy, const PolicyRule& rule) {
+        return (policy.path.empty() ? std::string("the policy")
+                                    : escape(policy.path.string()) + ":" + std::to_string(rule.line)) +
+               ": the rule for " + describe(rule);
     }
 
     void ask_marker() {
@@ -129,7 +140,10 @@ private:
         if (!*found) return Ok{};
         const ManifestFile& read = **found;
         if (has_errors(read.diagnostics)) {
-            manifest_ignored("it is not valid: " + error_text(read.diagnostics));
+            std::string errors = error_text(read.diagnostics);
+            while (!errors.empty() && errors.back() == '\n') errors.pop_back();
+            for (std::size_t end; (end = errors.find('\n')) != errors.npos;) errors.replace(end, 1, "; ");
+            manifest_ignored("it is not valid: " + errors);
             return Ok{};
         }
         const Manifest& manifest = read.manifest;
@@ -192,6 +206,35 @@ private:
 Result<LoaderState::Judged> LoaderState::decide(std::string_view name, const ModuleFile& file,
                                                 const std::optional<PolicyAction>& override_) const {
     return Judge(*this, name, file).decide(override_);
+}
+
+std::optional<Error> LoaderState::obstacle(std::string_view name, const ModuleFile& file, const Judged& judged,
+                                           const std::vector<std::string>& imported_by) const {
+    const auto failed = [&](Errc code, std::string why) {
+        return Error{code, "module " + quoted(name) + " from " + quoted(file.path.string(), 1000) + ": " + std::move(why)};
+    };
+    const auto as_error = [](const Warning& warning) {
+        return Error{Errc::warning_as_error, warning.text() + "  the import is refused, as a warning filter turns this "
+                                                              "warning into an error; the runtime stays as it was"};
+    };
+    if (!file.native)
+        return failed(Errc::load_failed,
+                      "it is a library for another machine (ELF e_machine " + std::to_string(file.machine) + ")");
+    if (const Marker* marker = file.marker_for(name); marker != nullptr && marker->abi != IL_ABI_VERSION)
+        return failed(Errc::wrong_abi, "its marker says ABI " + std::to_string(marker->abi) +
+                                           ", this interlock has ABI " + std::to_string(IL_ABI_VERSION) +
+                                           "; rebuild the module with the interlock/module.h of this version");
+    if (judged.decision.refused()) {
+        std::string why = "refused";
+        for (const Reason& reason : judged.decision.why)
+            if (reason.decided) why += ": " + reason.text;
+        return failed(Errc::refused, std::move(why));
+    }
+    for (const Warning& warning : judged.warnings)
+        if (action_for(warning.category, name) == WarningAction::error) return as_error(warning);
+    if (needs_lock(judged.decision) && action_for(WarningCategory::fallback, name) == WarningAction::error)
+        return as_error(fallback_warning(name, file, judged.decision, imported_by, std::nullopt));
+    return std::nullopt;
 }
 
 bool LoaderState::needs_lock(const Decision& decision) const noexcept {

@@ -39,7 +39,7 @@ void release(il_handle* handle) noexcept {
     void* object;
     {
         std::lock_guard guard(record.objects);
-        object = std::exchange(handle->object, nullptr);
+        object = handle->object.exchange(nullptr);
         (handle->previous != nullptr ? handle->previous->next : record.handles) = handle->next;
         if (handle->next != nullptr) handle->next->previous = handle->previous;
     }
@@ -49,19 +49,21 @@ void release(il_handle* handle) noexcept {
 }
 
 void destroy_handles(ModuleRecord& record) {
-    for (;;) {
+    for (bool again = true; again;) {
         const il_handle_type* type = nullptr;
         void* object = nullptr;
         {
             std::lock_guard guard(record.objects);
             for (il_handle* handle = record.handles; handle != nullptr && object == nullptr; handle = handle->next) {
                 type = handle->type;
-                object = std::exchange(handle->object, nullptr);
+                object = handle->object.exchange(nullptr);
             }
         }
-        if (object == nullptr) return;
+        again = object != nullptr;
         destroy_object(record, type, object);
     }
+    // Whoever took an object out of its handle before had counted itself as inside.
+    wait_until_outside(record.index, 0, 0);
 }
 
 }  // namespace detail
@@ -76,7 +78,7 @@ HandleRef::~HandleRef() {
 std::string HandleRef::type_name() const {
     if (handle_ == nullptr) return {};
     std::lock_guard guard(handle_->module->objects);
-    return handle_->object == nullptr || handle_->type->name == nullptr ? std::string() : escape(handle_->type->name);
+    return detail::is_dead(handle_) || handle_->type->name == nullptr ? std::string() : escape(handle_->type->name);
 }
 
 }  // namespace interlock

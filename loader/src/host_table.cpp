@@ -99,28 +99,23 @@ il_status handle_get(il_call* c, const il_value* value, const il_handle_type* ty
     Invocation& call = invocation(c);
     il_handle* handle = value->type == IL_HANDLE ? value->as.handle : nullptr;
     if (handle == nullptr) return fail(call, IL_ERROR_ARGUMENT, "the argument is not a handle");
-    std::lock_guard guard(handle->module->objects);
-    if (handle->object == nullptr)
+    void* const held = handle->object.load(std::memory_order_acquire);
+    if (held == nullptr)
         return fail(call, IL_ERROR_ARGUMENT, "the object in the handle is gone, as module " +
                                                  quoted(handle->module->name) + " has been unloaded");
     if (handle->type != type)
         return fail(call, IL_ERROR_ARGUMENT,
                     "the handle is not a " + escape(type->name == nullptr ? "(unnamed)" : type->name, 100));
-    *object = handle->object;
+    *object = held;
     return IL_OK;
 }
 
 il_status import_module(il_call* c, const char* name, il_module** module) {
     Invocation& call = invocation(c);
-    LoaderState& state = call.record().loader;
-    auto imported = state.import(name, {}, importers(call.record(), call.site()));
+    auto imported = call.record().loader.import_for(call.record(), call.site(), name);
     if (!imported)
         return fail(call, imported.error().code == Errc::not_found ? IL_ERROR_NOT_FOUND : IL_ERROR_IMPORT,
                     imported.error().message);
-    if (imported->get() != &call.record()) {
-        std::lock_guard guard(state.mutex);
-        call.record().uses.insert(imported->get());
-    }
     *module = opaque(**imported);
     return IL_OK;
 }
@@ -215,10 +210,12 @@ void log_line(il_call* c, il_log_level level, const char* format, ...) {
     va_end(arguments);
     const LoaderOptions& options = call.record().loader.options;
     Detached outside;  // writing may block, and the callback may do anything
-    if (options.on_log)
-        options.on_log(level, call.record().name, text);
-    else
-        std::fprintf(stderr, "interlock: [%s] %s\n", call.record().name.c_str(), text.c_str());
+    try {
+        if (options.on_log) return options.on_log(level, call.record().name, text);
+    } catch (...) {
+        // There are frames of C below, so it ends here; the line must not get lost.
+    }
+    std::fprintf(stderr, "interlock: [%s] %s\n", call.record().name.c_str(), text.c_str());
 }
 
 il_status warn(il_call* c, const char* format, ...) {
@@ -229,7 +226,7 @@ il_status warn(il_call* c, const char* format, ...) {
     va_end(arguments);
     warning.details.push_back({"module", call.record().name + ", " + escape(call.site().function, 200)});
     LoaderState& state = call.record().loader;
-    if (state.action_for(warning) == WarningAction::error)
+    if (state.action_for(warning.category, warning.module) == WarningAction::error)
         return fail(call, IL_ERROR_FAILED, "a warning filter turns this warning into an error: " + warning.headline);
     state.issue(warning);
     return IL_OK;
@@ -253,6 +250,9 @@ il_module* module_create(const il_host* host, const il_module_def* def) {
         return nullptr;
     }
     call.state = call.record().state;
+    std::lock_guard guard(call.record().loader.mutex);
+    for (ImportFrame* frame = own_imports(); frame != nullptr; frame = frame->outer)
+        if (frame->passage->record.get() == &call.record()) frame->passage->partial = true;
     return opaque(call.record());
 }
 

@@ -2,6 +2,8 @@
 // warn. Until the switch nothing has happened that would have to be undone; no code of the module runs before it.
 //
 // SPDX-License-Identifier: MIT
+#include <cxxabi.h>
+
 #include <interlock/escape.hpp>
 
 #include "loader_state.hpp"
@@ -27,32 +29,49 @@ private:
 
 class Importing {
 public:
-    Importing(LoaderState& state, Passage& passage, const ImportOptions& options, std::vector<std::string> imported_by)
-        : state_(state), passage_(passage), name_(passage.name), options_(options),
+    Importing(LoaderState& state, const std::shared_ptr<Passage>& passage, const ImportOptions& options,
+              std::vector<std::string> imported_by)
+        : state_(state), shared_passage_(passage), passage_(*passage), name_(passage_.name), options_(options),
           imported_by_(std::move(imported_by)) {}
 
-    Result<std::shared_ptr<ModuleRecord>> run() {
-        const Clock::time_point begin = Clock::now();
-        Outcome outcome = prepare();
-        if (outcome) outcome = fall_back_if_needed();
-        if (outcome) outcome = map();
-        if (outcome) outcome = execute();
+    LoaderState::Imported run() {
+        Outcome outcome = steps();
+        std::vector<Warning> warnings = std::move(judged_.warnings);
         if (!outcome) {
-            undo();
-            return std::move(outcome).error();
+            // Nothing is said of a module that an error already speaks of.
+            if (outcome.error().code == Errc::refused || outcome.error().code == Errc::warning_as_error) warnings.clear();
+            return {std::move(outcome).error(), std::move(warnings)};
         }
-        {
-            std::lock_guard guard(state_.mutex);
-            record_->import_duration = Clock::now() - begin;
-        }
-        publish();
-        if (judged_.decision.action == PolicyAction::global_lock &&
-            state_.runtime.options().gil == GilSetting::automatic)
-            state_.issue(state_.fallback_warning(name_, file_, judged_.decision, imported_by_, switched_));
-        return record_;
+        passage_.result = record_;
+        if (lock_on_)
+            warnings.push_back(state_.fallback_warning(name_, file_, judged_.decision, imported_by_, switched_));
+        return {record_, std::move(warnings)};
     }
 
 private:
+    Outcome steps() {
+        const Clock::time_point begin = Clock::now();
+        Outcome outcome = Ok{};
+        try {
+            outcome = prepare();
+            if (outcome) outcome = fall_back_if_needed();
+            if (outcome) outcome = map();
+            if (outcome) outcome = execute();
+        } catch (abi::__forced_unwind&) {
+            abandon();
+            throw;
+        } catch (const Failure& failure) {
+            outcome = failed(failure.error().code, failure.error().message);
+        } catch (const std::exception& e) {
+            outcome = failed(Errc::internal, std::string("an exception ended the import: ") + escape(e.what()));
+        }
+        if (outcome)
+            publish(Clock::now() - begin);
+        else
+            undo(outcome.error());
+        return outcome;
+    }
+
     Error failed(Errc code, std::string why) const {
         return {code, "module " + quoted(name_) + " from " + quoted(file_.path.string(), 1000) + ": " + std::move(why)};
     }
@@ -64,36 +83,11 @@ private:
         Result<ModuleFile> file = read_module_file(*path, ReadDepth::markers);
         if (!file) return std::move(file).error();
         file_ = std::move(*file);
-        if (!file_.native) return failed(Errc::load_failed, "it is a library for another machine (ELF e_machine " +
-                                                                std::to_string(file_.machine) + ")");
-        if (const Marker* marker = file_.marker_for(name_); marker != nullptr && marker->abi != IL_ABI_VERSION)
-            return failed(Errc::wrong_abi, "its marker says ABI " + std::to_string(marker->abi) +
-                                               ", this interlock has ABI " + std::to_string(IL_ABI_VERSION) +
-                                               "; rebuild the module with the interlock/module.h of this version");
         Result<LoaderState::Judged> judged = state_.decide(name_, file_, options_.threading);
         if (!judged) return std::move(judged).error();
         judged_ = std::move(*judged);
-        if (judged_.decision.refused()) {
-            std::string why = "refused";
-            for (const Reason& reason : judged_.decision.why)
-                if (reason.decided) why += ": " + reason.text;
-            return failed(Errc::refused, std::move(why));
-        }
-        for (const Warning& warning : judged_.warnings) {
-            if (state_.action_for(warning) == WarningAction::error) return as_error(warning);
-            state_.issue(warning);
-        }
-        if (state_.needs_lock(judged_.decision)) {
-            const Warning warning =
-                state_.fallback_warning(name_, file_, judged_.decision, imported_by_, std::nullopt);
-            if (state_.action_for(warning) == WarningAction::error) return as_error(warning);
-        }
+        if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
         return Ok{};
-    }
-
-    static Error as_error(const Warning& warning) {
-        return {Errc::warning_as_error, warning.text() + "  the import is refused, as a warning filter turns this "
-                                                         "warning into an error; the runtime stays as it was"};
     }
 
     // Step 5: before the library is mapped, as its constructors run then.
@@ -103,6 +97,7 @@ private:
         Result<SwitchReport> report = state_.runtime.switch_to_locked("import of " + quoted(name_), deadline);
         if (!report) return failed(report.error().code, report.error().message);
         switched_ = *report;
+        lock_on_ = true;
         FallbackEvent event;
         event.module = name_;
         event.imported_by = imported_by_;
@@ -118,24 +113,41 @@ private:
 
     // Step 6, first half: constructors and the export function are code of the module, so the thread is attached.
     Outcome map() {
-        record_ = std::make_shared<ModuleRecord>(state_, name_);
-        record_->imported_by = imported_by_;
-        record_->imported_at = std::chrono::system_clock::now();
-        record_->decision = judged_.decision;
-        record_->own_site = call_site(name_, "(import)");
+        auto record = std::make_shared<ModuleRecord>(state_, name_);
+        record->file = file_;
+        record->imported_by = imported_by_;
+        record->imported_at = std::chrono::system_clock::now();
+        record->decision = judged_.decision;
+        record->package = passage_.package;
+        record->own_site = call_site(name_, "(import)");
+        set_gate(*record, false);
+        {
+            std::lock_guard guard(state_.mutex);
+            passage_.record = record_ = std::move(record);
+        }
+        if (earlier_version_is_mapped(file_))
+            return failed(Errc::file_changed, "an earlier version of the file is still mapped, and cannot be unmapped "
+                                              "safely; start the program again, or give the new version another path");
         Attached attached;
         AtSite site(record_->own_site);
         try {
+            const LinkerTurn turn;
             record_->library.load(file_.path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
         } catch (const std::exception& e) {
             return failed(Errc::load_failed, "the dynamic linker refuses it: " + escape(e.what(), 1000));
         }
-        mapped_ = true;
         Result<FileIdentity> identity = file_identity(file_.path);
         if (!identity || *identity != file_.identity)
             return failed(Errc::file_changed, "the file was changed while it was being imported, so its marker cannot "
                                               "be relied on; import it again when it is complete");
         return find_entry();
+    }
+
+    void set_gate(ModuleRecord& record, bool open) const {
+        const PolicyAction action = judged_.decision.action;
+        record.copies_results.store(action != PolicyAction::free, std::memory_order_relaxed);
+        record.gate.store((action == PolicyAction::module_lock ? gate_module_lock : 0u) | (open ? gate_open : 0u),
+                          std::memory_order_seq_cst);
     }
 
     Outcome find_entry() {
@@ -169,13 +181,11 @@ private:
     // Step 6, second half: behind its gate, as other threads may already come in through circular imports.
     Outcome execute() {
         ModuleRecord& record = *record_;
-        record.file = file_;
-        record.gate.store(judged_.decision.action == PolicyAction::module_lock ? gate_module_lock : gate_open,
-                          std::memory_order_seq_cst);
+        set_gate(record, true);
         if (init_ != nullptr) return run_init();
         {
             std::lock_guard guard(state_.mutex);
-            passage_.partial = record_;
+            passage_.partial = true;
         }
         if (record.def->exec == nullptr) return Ok{};
         Scope scope;
@@ -204,8 +214,7 @@ private:
             return failed(Errc::init_failed, "its legacy init function failed: " + scope.error_message());
         if (record.def == nullptr)
             return failed(Errc::init_failed, "its legacy init function did not create a module with il_module_create");
-        listen_to_init();
-        return Ok{};
+        return listen_to_init();
     }
 
     static il_status invocation_error(Scope& scope, std::string message) {
@@ -213,60 +222,95 @@ private:
         return scope.error_code();
     }
 
-    // A legacy module may say from inside what others say in their marker. It counts as much as a marker: less than
-    // what the user says.
-    void listen_to_init() {
-        if (!record_->stated_threading) return;
+    // A legacy module may say from inside what others say in their marker; what the user or a manifest says counts more.
+    Outcome listen_to_init() {
+        if (!record_->stated_threading) return Ok{};
         const auto level = static_cast<ThreadingLevel>(*record_->stated_threading);
         Decision& decision = judged_.decision;
         const bool decides = decision.source == DecisionSource::default_;
         decision.why.push_back({DecisionSource::init, static_cast<PolicyAction>(level), decides,
                                 "its init function says " + std::string(level_name(level))});
-        if (!decides) return;
+        if (!decides) return Ok{};
         for (Reason& reason : decision.why) reason.decided = reason.source == DecisionSource::init;
         decision.action = static_cast<PolicyAction>(level);
         decision.source = DecisionSource::init;
-        if (level == ThreadingLevel::module_lock) record_->gate.store(gate_module_lock, std::memory_order_seq_cst);
-        if (level == ThreadingLevel::global_lock || !passage_.fallback) return;
-        state_.give_back_lock(std::exchange(passage_.fallback, std::nullopt),
-                              "declared " + std::string(level_name(level)) + " in init");
+        set_gate(*record_, true);
+        if (level != ThreadingLevel::global_lock) {
+            lock_on_ = false;
+            give_back("declared " + std::string(level_name(level)) + " in init");
+            return Ok{};
+        }
+        // Later than for other modules, where a policy's default let it in without the lock.
+        if (passage_.fallback) return Ok{};
+        if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
+        return fall_back_if_needed();
     }
 
     // Step 7.
-    void publish() {
+    void publish(std::chrono::nanoseconds duration) {
         std::lock_guard guard(state_.mutex);
         ModuleRecord& record = *record_;
-        record.decision = judged_.decision;
+        {
+            std::lock_guard objects(record.objects);
+            record.decision = judged_.decision;
+        }
+        record.import_duration = duration;
         record.loaded = record.mapped = true;
         record.fallback = std::exchange(passage_.fallback, std::nullopt);
         if (record.fallback) state_.fallbacks[*record.fallback].outcome = "loaded";
-        state_.loaded[record.name] = record_;
         record.history_index = state_.history.size();
         state_.history.push_back({record_, {}});
+        state_.loaded[record.name] = record_;
     }
 
-    void undo() {
-        if (record_ && mapped_) {
-            {
-                std::lock_guard guard(state_.mutex);
-                passage_.partial = nullptr;
-            }
-            take_down();
+    void undo(const Error& error) {
+        {
+            std::lock_guard guard(state_.mutex);
+            passage_.partial = false;
+            passage_.error = error;
         }
-        if (passage_.fallback)
-            state_.give_back_lock(std::exchange(passage_.fallback, std::nullopt), "import failed");
+        state_.passage_done.notify_all();  // those inside the module must not wait for it
+        if (record_ && record_->library.is_loaded()) take_down();
+        give_back("import failed");
     }
 
     // Others may be inside, by way of a circular import. A thread that does not come out again must not hang this one.
     void take_down() {
-        constexpr std::chrono::seconds patience(10);
-        if (LoaderState::close_gate(*record_, patience))
-            LoaderState::take_down(*record_, false);
+        constexpr std::uint64_t patience_ms = 10'000;
+        record_->gate.fetch_and(~gate_open, std::memory_order_seq_cst);
+        heavy_fence();
+        if (wait_until_outside(record_->index, 0, patience_ms))
+            state_.take_down(*record_, false);
         else
-            new std::shared_ptr<ModuleRecord>(record_);  // its library stays mapped, its memory stays valid
+            stay_mapped();
+        std::lock_guard guard(state_.mutex);
+        record_->uses.clear();
+    }
+
+    // The thread ends (pthread_exit) in the middle of code of the module: nothing can be undone but the fallback.
+    void abandon() {
+        {
+            std::lock_guard guard(state_.mutex);
+            passage_.partial = false;
+            passage_.error = failed(Errc::exec_failed, "the thread that imported it ended in the middle of the import");
+            if (record_) record_->uses.clear();
+        }
+        if (record_) {
+            record_->gate.fetch_and(~gate_open, std::memory_order_seq_cst);
+            stay_mapped();
+        }
+        give_back("import failed");
+        state_.finish_passage(shared_passage_);
+    }
+
+    void stay_mapped() { new std::shared_ptr<ModuleRecord>(record_); }  // never destroyed
+
+    void give_back(std::string outcome) {
+        if (passage_.fallback) state_.give_back_lock(std::exchange(passage_.fallback, std::nullopt), std::move(outcome));
     }
 
     LoaderState& state_;
+    const std::shared_ptr<Passage>& shared_passage_;
     Passage& passage_;
     const std::string& name_;
     const ImportOptions& options_;
@@ -274,45 +318,10 @@ private:
     ModuleFile file_;
     LoaderState::Judged judged_;
     std::optional<SwitchReport> switched_;
+    bool lock_on_ = false;  ///< for this module, and so it is worth a warning
     std::shared_ptr<ModuleRecord> record_;
     il_module_init init_ = nullptr;
-    bool mapped_ = false;
 };
-
-bool in_chain(const ImportFrame* chain, const Passage* passage) noexcept {
-    for (; chain != nullptr; chain = chain->outer)
-        if (chain->passage == passage) return true;
-    return false;
-}
-
-}  // namespace
-
-bool LoaderState::would_deadlock(const ImportFrame* chain, const Passage* target) const {
-    std::vector<const Passage*> open{target};
-    std::set<const Passage*> seen{target};
-    while (!open.empty()) {
-        const Passage* passage = open.back();
-        open.pop_back();
-        if (in_chain(chain, passage)) return true;
-        for (const Waiter& waiter : waiters)
-            if (in_chain(waiter.chain, passage) && seen.insert(waiter.target).second) open.push_back(waiter.target);
-    }
-    return false;
-}
-
-void LoaderState::wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain,
-                           const std::shared_ptr<Passage>& passage) {
-    const auto waiter = waiters.insert(waiters.end(), {chain, passage.get()});
-    passage_done.wait(guard, [&] { return passage->done; });
-    waiters.erase(waiter);
-}
-
-namespace {
-
-Error circular_error(std::string_view name) {
-    return {Errc::import_deadlock, "the import of " + quoted(name) + " waits, by way of other imports, for itself, "
-                                       "and the module does not exist yet; import it later, not while it is loaded"};
-}
 
 }  // namespace
 
@@ -324,79 +333,11 @@ void LoaderState::give_back_lock(const std::optional<std::size_t>& event, std::s
     fallbacks[*event].outcome = std::move(outcome);
 }
 
-void LoaderState::finish_passage(const std::shared_ptr<Passage>& passage) {
-    {
-        std::lock_guard guard(mutex);
-        passage->done = true;
-        passages.erase(passage->name);
-    }
-    passage_done.notify_all();
-}
-
-Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name, const ImportOptions& import_options,
-                                                          std::vector<std::string> imported_by) {
-    if (Outcome valid = check_name(name); !valid) return std::move(valid).error();
-    {
-        std::lock_guard guard(mutex);
-        if (const auto entry = loaded.find(name); entry != loaded.end()) return entry->second;
-    }
-    // From here on the thread may wait, for another import or for the switch.
-    Detached outside;
-    ThreadSlot* slot = own_slot();
-    auto* chain = static_cast<ImportFrame*>(slot->loader_imports);
-    std::shared_ptr<ModuleRecord> package;
-    if (const std::string_view parent = parent_of(name); !parent.empty()) {
-        if (locate(parent) || !is_namespace(parent)) {
-            std::vector<std::string> through{"import of " + quoted(name)};
-            through.insert(through.end(), imported_by.begin(), imported_by.end());
-            ImportOptions package_options = import_options;
-            package_options.threading = std::nullopt;
-            auto imported = import(parent, package_options, std::move(through));
-            if (!imported) return imported;
-            package = std::move(*imported);
-        }
-    }
-    std::shared_ptr<Passage> passage;
-    for (;;) {
-        std::unique_lock guard(mutex);
-        if (const auto entry = loaded.find(name); entry != loaded.end()) return entry->second;
-        const auto under_way = passages.find(name);
-        if (under_way == passages.end()) {
-            passage = std::make_shared<Passage>();
-            passage->name = name;
-            passages.emplace(passage->name, passage);
-            break;
-        }
-        const std::shared_ptr<Passage> other = under_way->second;
-        if (would_deadlock(chain, other.get())) {
-            if (other->partial) return other->partial;
-            return circular_error(name);
-        }
-        wait_for(guard, chain, other);
-        if (other->unloading) continue;
-        if (other->error) return *other->error;
-        return other->result;
-    }
-
-    ImportFrame frame{passage.get(), chain};
-    slot->loader_imports = &frame;
-    auto result = Importing(*this, *passage, import_options, std::move(imported_by)).run();
-    slot->loader_imports = chain;
-    if (result) {
-        passage->result = *result;
-        std::lock_guard guard(mutex);
-        if (package) (*result)->uses.insert(package.get());
-    } else {
-        passage->error = result.error();
-    }
-    finish_passage(passage);
-    return result;
-}
-
-std::vector<std::string> importers(const ModuleRecord& record, const CallSite& site) {
-    std::vector<std::string> chain{record.name + ", " + escape(site.function, 200)};
-    chain.insert(chain.end(), record.imported_by.begin(), record.imported_by.end());
-    return chain;
+LoaderState::Imported LoaderState::run_import(const std::shared_ptr<Passage>& passage,
+                                              const ImportOptions& import_options,
+                                              std::vector<std::string> imported_by) {
+    const InPassage importing(*passage);
+    return Importing(*this, passage, import_options, std::move(imported_by)).run();
 }
 
 }  // namespace interlock::detail

@@ -4,8 +4,8 @@
 #include <interlock/loader.hpp>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
-#include <new>
 
 #include <interlock/escape.hpp>
 #include <interlock/suggest.hpp>
@@ -52,10 +52,7 @@ LoaderState::LoaderState(Loader& owner, Runtime& host_runtime, LoaderOptions giv
         throw Failure({Errc::wrong_state, "a Loader needs the Runtime that lives in this process"});
     if (!living.compare_exchange_strong(nobody, this))
         throw Failure({Errc::wrong_state, "a second interlock::Loader was created while one lives"});
-    fork_hooks = {[](void* state) { static_cast<LoaderState*>(state)->mutex.lock(); },
-                  [](void* state) { static_cast<LoaderState*>(state)->mutex.unlock(); },
-                  [](void* state) { static_cast<LoaderState*>(state)->forget_other_threads(); }, this};
-    set_fork_hooks(&fork_hooks);
+    set_up_fork_hooks();
     if (runtime.options().on_stall) return;
     shows_stalls = true;
     runtime.set_on_stall([this](const StallReport& report) {
@@ -70,21 +67,10 @@ LoaderState::~LoaderState() {
     living.store(nullptr);
 }
 
-// The one thread that is left holds the mutex. Imports of other threads will never end: who asks again begins anew.
-void LoaderState::forget_other_threads() {
-    new (&passage_done) std::condition_variable;
-    waiters.clear();
-    std::vector<std::size_t> abandoned;
-    for (auto entry = passages.begin(); entry != passages.end();) {
-        if (in_own_import(entry->second.get())) {
-            ++entry;
-            continue;
-        }
-        if (entry->second->fallback) abandoned.push_back(*entry->second->fallback);
-        entry = passages.erase(entry);
-    }
-    mutex.unlock();
-    for (const std::size_t event : abandoned) give_back_lock(event, "abandoned by a fork");
+[[noreturn]] static void fatal_destruction(const ModuleRecord& record) {
+    std::fprintf(stderr, "interlock: fatal: the Loader is destroyed from inside a call into module %s\n",
+                 quoted(record.name).c_str());
+    std::abort();
 }
 
 }  // namespace detail
@@ -93,6 +79,10 @@ Loader::Loader(Runtime& runtime, LoaderOptions options)
     : runtime_(runtime), state_(std::make_unique<detail::LoaderState>(*this, runtime, std::move(options))) {}
 
 Loader::~Loader() {
+    {
+        std::lock_guard guard(state_->mutex);
+        state_->closing = true;
+    }
     // A module goes before what it imports; the order of import gives that, but for circles.
     for (;;) {
         std::vector<Module> left = modules();
@@ -102,7 +92,11 @@ Loader::~Loader() {
             progress = unload(module->name()).ok() || progress;
         if (progress) continue;
         std::lock_guard guard(state_->mutex);
-        for (auto& [name, record] : state_->loaded) record->uses.clear();
+        for (auto& [name, record] : state_->loaded) {
+            if (is_inside(*record)) detail::fatal_destruction(*record);
+            record->uses.clear();
+            record->package = nullptr;
+        }
     }
 }
 
@@ -150,7 +144,7 @@ LoaderReport Loader::report() const {
 const std::vector<std::filesystem::path>& Loader::search_path() const noexcept { return state_->search_path; }
 
 Decision Module::decision() const {
-    // Constant once the module is published; the record outlives the loader.
+    std::lock_guard guard(record_->objects);
     return record_->decision;
 }
 

@@ -26,11 +26,15 @@ namespace interlock::detail {
 /// The import, or unloading, of one module that is under way: the module's import lock.
 struct Passage {
     std::string name;
-    std::shared_ptr<ModuleRecord> partial;  ///< as soon as it can be handed out in a circular import
+    std::shared_ptr<ModuleRecord> record;   ///< that is being made, or unloaded
+    std::shared_ptr<ModuleRecord> package;  ///< that the new module is in: not to be unloaded meanwhile
+    bool partial = false;    ///< the record can be handed out in a circular import
     bool done = false;
-    bool unloading = false;
+    bool unloading = false;  ///< not an import
+    bool torn_down = false;  ///< unloading, and there is no way back
+    bool wanted = false;     ///< unloading, and code of a module imports it: the unloading has to give up
     std::optional<std::size_t> fallback;  ///< it has asked for locked mode: the event, until a module takes it over
-    std::optional<Error> error;
+    std::optional<Error> error;           ///< of an import that is being undone, or has been
     std::shared_ptr<ModuleRecord> result;
 };
 
@@ -70,13 +74,40 @@ struct LoaderState {
     std::set<std::pair<WarningCategory, std::string>> warned;
     std::uint64_t warnings_issued = 0, warnings_suppressed = 0;
 
-    ForkHooks fork_hooks;
+    bool closing = false;       ///< the destructor runs: nothing is imported any more
     bool shows_stalls = false;  ///< the runtime's reports of stalls come here
-    void forget_other_threads();  ///< in the child of a fork
 
-    // import.cpp
+    // fork.cpp
+    ForkHooks fork_hooks;
+    std::vector<std::shared_ptr<ModuleRecord>> held_in_fork;
+    bool linker_held_in_fork = false;
+    void set_up_fork_hooks();
+    void before_fork();
+    void after_fork();            ///< in parent and child
+    void forget_other_threads();  ///< in the child, before after_fork()
+
+    // passage.cpp
     Result<std::shared_ptr<ModuleRecord>> import(std::string_view name, const ImportOptions& import_options,
                                                  std::vector<std::string> imported_by);
+    /// The same for code of a module, which then depends on what it gets.
+    Result<std::shared_ptr<ModuleRecord>> import_for(ModuleRecord& importer, const CallSite& site,
+                                                     std::string_view name);
+    /// Whether waiting for `target` would never end, as it waits for something in `chain`. Under mutex.
+    bool would_deadlock(const ImportFrame* chain, const Passage* target) const;
+    /// Waits for another thread's passage: until it is over, or, for code of a module if `error_is_enough`, until its
+    /// import has failed. The caller is detached, holds the mutex by `guard`, and has asked would_deadlock().
+    void wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain, const std::shared_ptr<Passage>& passage,
+                  bool error_is_enough);
+    void finish_passage(const std::shared_ptr<Passage>& passage);
+    /// Whether it is loaded, or being imported. Under mutex.
+    bool is_alive(const std::shared_ptr<ModuleRecord>& record) const;
+    // import.cpp
+    struct Imported {
+        Result<std::shared_ptr<ModuleRecord>> result;
+        std::vector<Warning> warnings;  ///< to be issued when the passage is over
+    };
+    Imported run_import(const std::shared_ptr<Passage>& passage, const ImportOptions& import_options,
+                        std::vector<std::string> imported_by);
     // find.cpp
     Result<std::filesystem::path> locate(std::string_view name) const;
     /// Whether `name` is a folder on the search path that is no module itself (a namespace package).
@@ -89,6 +120,9 @@ struct LoaderState {
     };
     Result<Judged> decide(std::string_view name, const ModuleFile& file,
                           const std::optional<PolicyAction>& override_) const;
+    /// What stands against an import, of all that is known before anything is mapped.
+    std::optional<Error> obstacle(std::string_view name, const ModuleFile& file, const Judged& judged,
+                                  const std::vector<std::string>& imported_by) const;
     /// Whether the runtime leaves parallel mode for a module with this decision.
     bool needs_lock(const Decision& decision) const noexcept;
     // fallback_warning.cpp
@@ -96,36 +130,49 @@ struct LoaderState {
                              const std::vector<std::string>& imported_by,
                              const std::optional<SwitchReport>& switched) const;
     // warnings.cpp
-    WarningAction action_for(const Warning& warning) const;
+    WarningAction action_for(WarningCategory category, std::string_view module) const noexcept;
     /// Shows it unless a filter or an earlier one like it says no. Not for actions that are errors.
-    void issue(const Warning& warning);
+    void issue(const Warning& warning) noexcept;
     /// Takes back the hold on locked mode that a passage or a module has, and closes its event.
     void give_back_lock(const std::optional<std::size_t>& event, std::string outcome);
     // report.cpp
     ModuleStats stats_of(const ModuleRecord& record) const;  ///< under mutex
     // unload.cpp
     Outcome unload(std::string_view name, const UnloadOptions& unload_options);
-    /// Closes the gate and waits until nobody is inside. False, and the gate is still closed, after `timeout`. The
-    /// caller is detached and not inside.
-    static bool close_gate(ModuleRecord& record, std::optional<std::chrono::milliseconds> timeout);
+    enum class Emptied : std::uint8_t { yes, timed_out, wanted };
+    /// Closes the gate and waits until nobody is inside. If not `yes`, the gate is open again. The caller is detached and
+    /// not inside.
+    Emptied close_gate(Passage& passage, std::optional<std::chrono::milliseconds> timeout);
     /// Behind a closed gate: destroys what the module made, and unmaps it.
     static void take_down(ModuleRecord& record, bool run_teardown);
-    /// Whether waiting for `target` would never end, as it waits for something in `chain`. Under mutex.
-    bool would_deadlock(const ImportFrame* chain, const Passage* target) const;
-    /// Waits for another thread's passage. The caller is detached, holds the mutex by `guard`, and has asked
-    /// would_deadlock().
-    void wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain, const std::shared_ptr<Passage>& passage);
-    void finish_passage(const std::shared_ptr<Passage>& passage);
-    bool in_own_import(const Passage* passage) const noexcept;
+    /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
+    std::optional<std::size_t> retire(const std::shared_ptr<ModuleRecord>& record);
+    /// Why this thread cannot unload a module now. Under mutex.
+    std::optional<Error> hindrance(const std::shared_ptr<ModuleRecord>& record) const;
 };
+
+/// The imports that the calling thread is in the middle of.
+ImportFrame* own_imports() noexcept;
+/// Makes the thread, for a scope, one that is in the middle of an import or an unloading.
+class InPassage {
+public:
+    explicit InPassage(Passage& passage) : slot_(own_slot()), frame_{&passage, own_imports()} {
+        slot_->loader_imports = &frame_;
+    }
+    ~InPassage() { slot_->loader_imports = frame_.outer; }
+    InPassage(const InPassage&) = delete;
+    InPassage& operator=(const InPassage&) = delete;
+
+private:
+    ThreadSlot* slot_;
+    ImportFrame frame_;
+};
+
 
 /// Validates a dotted name: components are identifiers of at most 200 bytes, 1000 bytes in total.
 Outcome check_name(std::string_view name);
 std::string_view last_component(std::string_view name) noexcept;
 /// "a.b.c" -> "a.b"; "" for a top-level name.
 std::string_view parent_of(std::string_view name) noexcept;
-
-/// The chain of importers for an import that code of a module asks for.
-std::vector<std::string> importers(const ModuleRecord& record, const CallSite& site);
 
 }  // namespace interlock::detail

@@ -1,9 +1,12 @@
-// Records of modules: their index among the tallies is used again when the last reference is gone.
+// Records of modules, and what the process keeps of them: the index among the tallies, used again when the last
+// reference is gone, and the names of call sites.
 //
 // SPDX-License-Identifier: MIT
 #include "module_record.hpp"
 
 #include <mutex>
+#include <set>
+#include <tuple>
 #include <vector>
 
 namespace interlock::detail {
@@ -14,7 +17,7 @@ namespace {
 class Indices {
 public:
     std::size_t take() {
-        std::lock_guard guard(mutex_);
+        std::lock_guard guard(process_mutex());
         if (!unused_.empty()) {
             const std::size_t index = unused_.back();
             unused_.pop_back();
@@ -26,12 +29,11 @@ public:
         return next_++;
     }
     void give_back(std::size_t index) {
-        std::lock_guard guard(mutex_);
+        std::lock_guard guard(process_mutex());
         unused_.push_back(index);
     }
 
 private:
-    std::mutex mutex_;
     std::vector<std::size_t> unused_;
     std::size_t next_ = 0;
 };
@@ -42,6 +44,25 @@ Indices& indices() {
 }
 
 }  // namespace
+
+std::mutex& process_mutex() noexcept {
+    static auto* mutex = new std::mutex;
+    return *mutex;
+}
+
+const CallSite* call_site(std::string_view module, std::string_view function) {
+    const auto less = [](const CallSite& a, const CallSite& b) {
+        return std::tie(a.module, a.function) < std::tie(b.module, b.function);
+    };
+    static auto* sites = new std::set<CallSite, decltype(less)>(less);
+    CallSite site{std::string(module), std::string(function)};
+    std::lock_guard guard(process_mutex());
+    return &*sites->insert(std::move(site)).first;
+}
+
+bool is_inside(const ModuleRecord& record) {
+    return tally_of(own_slot(), record.index)->inside.load(std::memory_order_relaxed) != 0;
+}
 
 ModuleRecord::ModuleRecord(LoaderState& owner, std::string dotted_name)
     : index(indices().take()), loader(owner), name(std::move(dotted_name)), tally_base(sum_tallies(index)) {}
@@ -58,7 +79,7 @@ const std::string& Module::version() const noexcept { return record_->version; }
 const std::string& Module::doc() const noexcept { return record_->doc; }
 
 bool Module::loaded() const noexcept {
-    return record_->gate.load(std::memory_order_acquire) != detail::gate_closed;
+    return (record_->gate.load(std::memory_order_acquire) & detail::gate_open) != 0;
 }
 
 ThreadingLevel Module::level() const noexcept { return decision().level(); }

@@ -32,8 +32,9 @@ namespace interlock::detail {
 struct LoaderState;
 struct ModuleRecord;
 
-/// Who may come in. A global_lock module is `open`: the mode is locked as long as it is loaded.
-enum GateWord : std::uint32_t { gate_closed = 0, gate_open = 1, gate_module_lock = 2 };
+/// Bits of a gate. A global_lock module is just `open`: the mode is locked as long as it is loaded. Whether there is a
+/// lock to take does not depend on the gate being open: who is inside already may still call, loop and destroy.
+enum GateBits : std::uint32_t { gate_open = 1, gate_module_lock = 2 };
 
 struct FunctionRecord {
     ModuleRecord* module = nullptr;
@@ -53,7 +54,7 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     ~ModuleRecord();
 
     // Hot: read by every call.
-    alignas(64) std::atomic<std::uint32_t> gate{gate_closed};
+    alignas(64) std::atomic<std::uint32_t> gate{0};
     std::size_t index;      ///< of its tallies
     void* state = nullptr;  ///< il_call::state
     HandoffLock lock;
@@ -68,24 +69,27 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     ModuleFile file;
     boost::dll::shared_library library;
     bool legacy = false;
+    /// Results may lie in static storage that the next call overwrites: they are copied before its lock is released.
+    std::atomic<bool> copies_results{true};
     std::vector<std::string> imported_by;
     std::chrono::system_clock::time_point imported_at;
     const CallSite* own_site = nullptr;  ///< for work that is no function: exec, destructors
 
     // Under LoaderState::mutex.
-    Decision decision;
     bool loaded = false, mapped = false;
     std::chrono::nanoseconds import_duration{};
     std::optional<std::size_t> fallback;  ///< it keeps the runtime locked: its event in LoaderState::fallbacks
     std::size_t history_index = 0;        ///< in LoaderState::history
-    std::set<ModuleRecord*> uses;         ///< modules it has imported
-    TallySum tally_base;                  ///< of the index's earlier users
+    std::set<std::shared_ptr<ModuleRecord>> uses;  ///< modules it has imported: it may keep their il_module
+    std::shared_ptr<ModuleRecord> package;         ///< the one that its name is in, or null
+    TallySum tally_base;                           ///< of the index's earlier users
 
     // A legacy init function that is running.
     bool in_init = false;
     std::optional<il_threading> stated_threading;
 
-    std::mutex objects;  ///< guards the two below; never held while code of the module runs
+    mutable std::mutex objects;  ///< guards what follows; never held while code of the module runs
+    Decision decision;           ///< a legacy init function may change it
     il_handle* handles = nullptr;
     std::unordered_map<std::uint32_t, std::unique_ptr<KeptValue>> kept;
     std::uint32_t next_kept = 1;
@@ -127,6 +131,10 @@ Outcome adopt_definition(ModuleRecord& record, const il_module_def* def);
 /// Interned and never freed, as threads that report a stall read it at any time.
 const CallSite* call_site(std::string_view module, std::string_view function);
 
+/// Guards what belongs to the process and not to a Loader: tally indices, call sites, libraries that stayed mapped. For
+/// a few instructions at a time; a fork takes it.
+std::mutex& process_mutex() noexcept;
+
 /// Calls a function of a module through its gate. [any-thread]
 il_status invoke(FunctionRecord& function, Scope& scope, const il_value* args, std::size_t nargs, il_value& result);
 
@@ -147,7 +155,36 @@ il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope,
         const_cast<void*>(static_cast<const void*>(std::addressof(body))));
 }
 
-/// Destroys all objects in handles of a module; the references stay, dead.
+/// Destroys all objects in handles of a module, and waits for the destructors that other threads have begun; the
+/// references stay, dead. Nobody is inside.
 void destroy_handles(ModuleRecord& record);
+
+/// Around every use of the dynamic linker that changes its lists. A child that is forked in the middle of such a change
+/// could not load anything any more, as some of the linker's own locks are not reset there.
+class LinkerTurn {
+public:
+    LinkerTurn();
+    ~LinkerTurn();
+    LinkerTurn(const LinkerTurn&) = delete;
+    LinkerTurn& operator=(const LinkerTurn&) = delete;
+
+    /// Waits for the linker to be at rest; false if it is this thread that uses it, or after a second: constructors may
+    /// take their time, or wait for the thread that forks.
+    static bool hold_for_fork();
+    static void release_after_fork();
+    static void forget_other_threads();  ///< in the child, if it was not held
+
+private:
+    bool nested_;  // from a constructor or destructor of a library
+};
+
+/// Whether an earlier version of a file is still mapped under its path, so that the dynamic linker would answer with
+/// that one instead of the file as it is now.
+bool earlier_version_is_mapped(const ModuleFile& file);
+/// Unmaps the library if nothing speaks against it. True if it is mapped all the same, which is kept in mind.
+bool unmap(ModuleRecord& record);
+
+/// Whether the calling thread is inside a module.
+bool is_inside(const ModuleRecord& record);
 
 }  // namespace interlock::detail

@@ -24,62 +24,81 @@ EntryKind entry_of(const ModuleFile& file, std::string_view name) {
     return EntryKind::none;
 }
 
-std::optional<Error> obstacle(const LoaderState& state, const Plan& plan, const ModuleFile& file) {
-    const auto failed = [&](Errc code, std::string why) {
-        return Error{code, "module " + quoted(plan.module) + " from " + quoted(plan.file.string(), 1000) + ": " + why};
-    };
-    if (!file.native) return failed(Errc::load_failed, "it is a library for another machine");
-    if (const Marker* marker = file.marker_for(plan.module); marker != nullptr && marker->abi != IL_ABI_VERSION)
-        return failed(Errc::wrong_abi, "its marker says ABI " + std::to_string(marker->abi) +
-                                           ", this interlock has ABI " + std::to_string(IL_ABI_VERSION));
-    if (plan.entry == EntryKind::none)
-        return failed(Errc::missing_symbol, "it exports neither il_module_export_" +
-                                                std::string(detail::last_component(plan.module)) +
-                                                " nor il_module_init_" +
-                                                std::string(detail::last_component(plan.module)));
-    if (plan.decision.refused()) return failed(Errc::refused, "refused");
-    for (const Warning& warning : plan.warnings)
-        if (state.action_for(warning) == WarningAction::error)
-            return Error{Errc::warning_as_error, "a warning filter turns this warning into an error: " +
-                                                     warning.headline};
-    return std::nullopt;
+std::optional<Error> missing_entry(const Plan& plan) {
+    if (plan.entry != EntryKind::none) return std::nullopt;
+    const std::string last(detail::last_component(plan.module));
+    return Error{Errc::missing_symbol, "module " + quoted(plan.module) + " from " + quoted(plan.file.string(), 1000) +
+                                           ": it exports neither il_module_export_" + last + " nor il_module_init_" +
+                                           last};
+}
+
+Plan plan_of_loaded(const detail::ModuleRecord& record) {
+    Plan plan;
+    plan.module = record.name;
+    plan.file = record.file.path;
+    plan.build_id = record.file.build_id;
+    plan.entry = record.legacy ? EntryKind::legacy_init : EntryKind::export_;
+    if (const Marker* marker = record.file.marker_for(record.name); marker != nullptr && marker->threading)
+        plan.marker = static_cast<MarkerState>(*marker->threading);
+    std::lock_guard guard(record.objects);
+    plan.decision = record.decision;
+    plan.already_loaded = true;
+    return plan;
 }
 
 }  // namespace
 
 Result<Plan> Loader::plan(std::string_view name, const ImportOptions& options) const {
     if (Outcome valid = detail::check_name(name); !valid) return std::move(valid).error();
-    Plan plan;
-    plan.module = name;
     {
         std::lock_guard guard(state_->mutex);
-        plan.already_loaded = state_->loaded.contains(name);
+        if (const auto entry = state_->loaded.find(name); entry != state_->loaded.end())
+            return plan_of_loaded(*entry->second);
     }
+    Plan plan;
+    // Packages come first, and may fail or fall back before their part is looked at.
+    if (const std::string_view parent = detail::parent_of(name);
+        !parent.empty() && (state_->locate(parent) || !state_->is_namespace(parent))) {
+        ImportOptions package_options = options;
+        package_options.threading = std::nullopt;
+        Result<Plan> package = this->plan(parent, package_options);
+        if (!package) return package;
+        plan.would_fall_back = package->would_fall_back;
+        plan.warnings = std::move(package->warnings);
+        plan.error = std::move(package->error);
+    }
+    plan.module = name;
     Result<std::filesystem::path> path = state_->locate(name);
     if (!path) return std::move(path).error();
     plan.file = *path;
+    const auto stops = [&](Error error) {
+        if (!plan.error) plan.error = std::move(error);
+    };
     Result<ModuleFile> file = read_module_file(*path, ReadDepth::entry_points);
     if (!file) {
-        plan.error = file.error();
+        stops(file.error());
         return plan;
     }
     plan.build_id = file->build_id;
     plan.entry = entry_of(*file, name);
     Result<LoaderState::Judged> judged = state_->decide(name, *file, options.threading);
     if (!judged) {
-        plan.error = judged.error();
+        stops(judged.error());
         return plan;
     }
-    plan.decision = std::move(judged->decision);
+    plan.decision = judged->decision;
     plan.marker = judged->marker;
-    plan.warnings = std::move(judged->warnings);
+    plan.warnings.insert(plan.warnings.end(), judged->warnings.begin(), judged->warnings.end());
+    const std::vector<std::string> imported_by{options.importer.empty() ? "a plan" : options.importer};
+    std::optional<Error> error = state_->obstacle(name, *file, *judged, imported_by);
+    if (!error) error = missing_entry(plan);
     const bool locks = state_->needs_lock(plan.decision);
-    plan.would_fall_back = locks && runtime_.mode() == Mode::parallel && !plan.already_loaded;
-    if (locks && !plan.already_loaded)
-        plan.warnings.push_back(state_->fallback_warning(
-            name, *file, plan.decision, {options.importer.empty() ? "a plan" : options.importer}, std::nullopt));
-    plan.error = obstacle(*state_, plan, *file);
-    if (plan.error) plan.would_fall_back = false;
+    if (locks)
+        plan.warnings.push_back(state_->fallback_warning(name, *file, plan.decision, imported_by, std::nullopt));
+    if (error)
+        stops(std::move(*error));
+    else if (!plan.error)
+        plan.would_fall_back = plan.would_fall_back || (locks && runtime_.mode() == Mode::parallel);
     return plan;
 }
 

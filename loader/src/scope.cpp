@@ -17,9 +17,10 @@ struct Scope::Block {
     Block* next;
 };
 
-struct Scope::KeptHandle {
-    il_handle* handle;
-    KeptHandle* next;
+struct Scope::Kept {
+    void (*drop)(void* what) noexcept;
+    void* what;
+    Kept* next;
 };
 
 void* Scope::allocate(std::size_t size, std::size_t alignment) noexcept {
@@ -48,17 +49,21 @@ void* Scope::allocate(std::size_t size, std::size_t alignment) noexcept {
     return start;
 }
 
-bool Scope::keep(il_handle* share) noexcept {
-    void* memory = allocate(sizeof(KeptHandle), alignof(KeptHandle));
+bool Scope::keep(void* what, void (*drop)(void* what) noexcept) noexcept {
+    void* memory = allocate(sizeof(Kept), alignof(Kept));
     if (memory == nullptr) return false;
-    handles_ = new (memory) KeptHandle{share, handles_};
+    kept_ = new (memory) Kept{drop, what, kept_};
     return true;
 }
 
+bool Scope::keep(il_handle* share) noexcept {
+    return keep(share, [](void* handle) noexcept { detail::release(static_cast<il_handle*>(handle)); });
+}
+
 void Scope::free_all() noexcept {
-    // Releasing a handle runs code of a module, which may use this scope's memory until it has finished.
-    for (KeptHandle* kept = handles_; kept != nullptr; kept = kept->next) detail::release(kept->handle);
-    handles_ = nullptr;
+    // Dropping a handle runs code of a module, which may use this scope's memory until it has finished.
+    for (Kept* kept = kept_; kept != nullptr; kept = kept->next) kept->drop(kept->what);
+    kept_ = nullptr;
     while (blocks_ != nullptr) {
         Block* block = blocks_;
         blocks_ = block->next;
@@ -68,18 +73,20 @@ void Scope::free_all() noexcept {
 
 namespace {
 
-struct NoMemory {};
+constexpr int max_depth = 64;  // of nested lists and maps, as for results
 
 template <typename T> T* array_in(Scope& scope, std::size_t count) {
     std::size_t bytes;
     void* memory = __builtin_mul_overflow(count, sizeof(T), &bytes) ? nullptr : scope.allocate(bytes, alignof(T));
-    if (memory == nullptr) throw NoMemory{};
+    if (memory == nullptr) throw std::bad_alloc();
     return static_cast<T*>(memory);
 }
 
-il_value lend(Scope& scope, const Value& value) {
+il_value lend(Scope& scope, const Value& value, int depth) {
+    if (depth > max_depth) throw Failure({Errc::invalid_argument, "a value with lists or maps nested more than 64 deep"});
     struct Visitor {
         Scope& scope;
+        int depth;
         il_value operator()(std::monostate) const { return il_null(); }
         il_value operator()(bool boolean) const { return il_bool(boolean); }
         il_value operator()(std::int64_t number) const { return il_int64(number); }
@@ -87,26 +94,33 @@ il_value lend(Scope& scope, const Value& value) {
         il_value operator()(const std::string& text) const { return il_text(text.data(), text.size()); }
         il_value operator()(const Bytes& bytes) const { return il_octets(bytes.data.data(), bytes.data.size()); }
         il_value operator()(const Buffer& buffer) const {
+            if (buffer.shape.empty() || buffer.shape.size() > IL_MAX_DIMENSIONS)
+                throw Failure({Errc::invalid_argument, "a buffer with " + std::to_string(buffer.shape.size()) +
+                                                           " dimensions; 1 to " + std::to_string(IL_MAX_DIMENSIONS) +
+                                                           " are possible"});
+            if (buffer.owner.get() != nullptr && detail::is_dead(buffer.owner.get()))
+                throw Failure({Errc::unloaded, "the memory of a buffer is gone, as the module that it belongs to has "
+                                               "been unloaded"});
             auto* view = array_in<il_buffer>(scope, 1);
             *view = il_buffer{};
             view->data = buffer.data;
             view->item = buffer.item;
             view->writable = buffer.writable;
-            view->dimensions = static_cast<std::uint32_t>(std::min<std::size_t>(buffer.shape.size(), IL_MAX_DIMENSIONS));
+            view->dimensions = static_cast<std::uint32_t>(buffer.shape.size());
             std::copy_n(buffer.shape.begin(), view->dimensions, view->shape);
             view->owner = buffer.owner.get();
             return il_view(view);
         }
         il_value operator()(const List& list) const {
             auto* items = array_in<il_value>(scope, list.size());
-            for (std::size_t i = 0; i < list.size(); ++i) items[i] = lend(scope, list[i]);
+            for (std::size_t i = 0; i < list.size(); ++i) items[i] = lend(scope, list[i], depth + 1);
             return il_items(items, list.size());
         }
         il_value operator()(const Map& map) const {
             auto* entries = array_in<il_entry>(scope, map.size());
             for (std::size_t i = 0; i < map.size(); ++i) {
                 entries[i].key = {map[i].first.data(), map[i].first.size()};
-                entries[i].value = lend(scope, map[i].second);
+                entries[i].value = lend(scope, map[i].second, depth + 1);
             }
             return il_entries(entries, map.size());
         }
@@ -114,17 +128,29 @@ il_value lend(Scope& scope, const Value& value) {
             return handle.get() == nullptr ? il_null() : il_object(handle.get());
         }
     };
-    return std::visit(Visitor{scope}, value.content());
+    return std::visit(Visitor{scope, depth}, value.content());
 }
 
 }  // namespace
 
 Result<il_value> Scope::borrow(const Value& value) {
     try {
-        return lend(*this, value);
-    } catch (const NoMemory&) {
+        return lend(*this, value, 0);
+    } catch (const Failure& failure) {
+        return failure.error();
+    } catch (const std::bad_alloc&) {
         return Error{Errc::invalid_argument, "no memory for the arguments of a call"};
     }
+}
+
+Result<il_value> Scope::keep(Value value) {
+    auto owned = std::make_unique<Value>(std::move(value));
+    Result<il_value> c_form = borrow(*owned);
+    if (!c_form) return c_form;
+    if (!keep(owned.get(), [](void* what) noexcept { delete static_cast<Value*>(what); }))
+        return Error{Errc::invalid_argument, "no memory for the result of a call"};
+    static_cast<void>(owned.release());
+    return c_form;
 }
 
 }  // namespace interlock

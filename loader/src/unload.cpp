@@ -1,6 +1,7 @@
 // Unloading (loader.hpp): nobody may be inside, nobody may depend on it, and what it made goes before it does.
 //
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cstdlib>
 
 #include <interlock/escape.hpp>
@@ -12,10 +13,7 @@ namespace interlock::detail {
 
 namespace {
 
-// Threads or callbacks of such a library may outlive its teardown; of a legacy one nothing is known.
-bool must_stay_mapped(const ModuleRecord& record) noexcept {
-    return record.legacy || (record.def != nullptr && (record.def->flags & IL_KEEP_MAPPED) != 0);
-}
+using Clock = std::chrono::steady_clock;
 
 void drop_kept_values(ModuleRecord& record) {
     decltype(record.kept) kept;
@@ -27,15 +25,29 @@ void drop_kept_values(ModuleRecord& record) {
 
 }  // namespace
 
-bool LoaderState::close_gate(ModuleRecord& record, std::optional<std::chrono::milliseconds> timeout) {
-    record.gate.store(gate_closed, std::memory_order_seq_cst);
+LoaderState::Emptied LoaderState::close_gate(Passage& passage, std::optional<std::chrono::milliseconds> timeout) {
+    ModuleRecord& record = *passage.record;
+    record.gate.fetch_and(~gate_open, std::memory_order_seq_cst);
     heavy_fence();
-    const std::uint64_t limit = timeout ? static_cast<std::uint64_t>(std::max<std::int64_t>(timeout->count(), 1)) : 0;
-    return wait_until_outside(record.index, 0, limit);
+    const auto limit = std::chrono::milliseconds(timeout ? std::max<std::int64_t>(timeout->count(), 1) : 0);
+    const Clock::time_point begin = Clock::now();
+    bool empty = false;
+    // In slices, to notice that it is wanted.
+    for (std::uint64_t slice = 1; !empty; slice = std::min<std::uint64_t>(2 * slice, 16)) {
+        empty = wait_until_outside(record.index, 0, slice);
+        const bool late = timeout && Clock::now() - begin >= limit;
+        std::lock_guard guard(mutex);
+        if (empty && !passage.wanted) {
+            passage.torn_down = true;
+        } else if (late || passage.wanted) {
+            record.gate.fetch_or(gate_open, std::memory_order_seq_cst);
+            return passage.wanted ? Emptied::wanted : Emptied::timed_out;
+        }
+    }
+    return Emptied::yes;
 }
 
 void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
-    drop_kept_values(record);
     destroy_handles(record);
     if (run_teardown && record.def != nullptr && record.def->teardown != nullptr) {
         Scope scope;
@@ -44,90 +56,106 @@ void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
                          record.def->teardown(&call);
                          return IL_OK;
                      });
-        destroy_handles(record);  // made by teardown itself
     }
+    drop_kept_values(record);
+    destroy_handles(record);  // made by teardown itself
+    bool mapped;
     {
         Attached attached;  // destructors of the library are its code
-        if (must_stay_mapped(record))
-            new boost::dll::shared_library(std::move(record.library));  // never destroyed
-        else
-            record.library.unload();
+        mapped = unmap(record);
     }
     std::free(record.state);
     record.state = nullptr;
     record.def = nullptr;
+    std::lock_guard guard(record.loader.mutex);
+    record.mapped = mapped;
+}
+
+std::optional<std::size_t> LoaderState::retire(const std::shared_ptr<ModuleRecord>& record) {
+    record->loaded = false;
+    record->uses.clear();
+    record->package = nullptr;
+    Past& past = history[record->history_index];
+    past.final_stats = stats_of(*record);
+    past.live = nullptr;
+    return std::exchange(record->fallback, std::nullopt);
+}
+
+std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>& record) const {
+    const auto in_use = [&](std::string why) {
+        return Error{Errc::in_use, "module " + quoted(record->name) + " cannot be unloaded" + std::move(why)};
+    };
+    std::string users;
+    const auto add_user = [&](const std::string& user) { users += (users.empty() ? "" : ", ") + quoted(user); };
+    for (const auto& [name, other] : loaded) {
+        // A package that imports its own parts can only go before them.
+        const bool part = other->package == record && !record->uses.contains(other);
+        if (part || other->uses.contains(record)) add_user(name);
+    }
+    for (const auto& [name, passage] : passages) {
+        const bool needed = passage->package == record || (passage->record && passage->record->uses.contains(record));
+        if (!passage->unloading && needed) add_user(name);
+    }
+    if (!users.empty()) return in_use(", as it is imported by " + users + "; unload that first");
+    if (is_inside(*record)) return in_use(" from inside one of its own calls");
+    for (const auto& [name, passage] : passages)
+        if (passage->unloading && is_inside(*passage->record))
+            return in_use(" from inside a call into " + quoted(name) +
+                          ", which another thread is unloading: that waits for this call");
+    return std::nullopt;
 }
 
 Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_options) {
     Detached outside;
     std::shared_ptr<ModuleRecord> record;
-    std::shared_ptr<Passage> passage;
+    const auto passage = std::make_shared<Passage>();
     {
         std::unique_lock guard(mutex);
         for (;;) {
             const auto under_way = passages.find(name);
             if (under_way == passages.end()) break;
             const std::shared_ptr<Passage> other = under_way->second;
-            auto* chain = static_cast<ImportFrame*>(own_slot()->loader_imports);
-            if (would_deadlock(chain, other.get()))
+            const bool here = other->record && is_inside(*other->record);
+            if (here || would_deadlock(own_imports(), other.get()))
                 return Error{Errc::in_use, "module " + quoted(name) +
-                                               " cannot be unloaded while it is being imported, and that waits for an "
-                                               "import that this thread is in the middle of"};
-            wait_for(guard, chain, other);
+                                               " cannot be unloaded here, as it is being imported or unloaded, and "
+                                               "that waits for this thread"};
+            wait_for(guard, own_imports(), other, false);
         }
         const auto entry = loaded.find(name);
         if (entry == loaded.end())
             return Error{Errc::not_found, "module " + quoted(name) + " is not loaded, so it cannot be unloaded"};
         record = entry->second;
-        std::string users;
-        for (const auto& [other_name, other] : loaded)
-            if (other->uses.contains(record.get())) users += (users.empty() ? "" : ", ") + quoted(other_name);
-        if (!users.empty())
-            return Error{Errc::in_use, "module " + quoted(name) + " cannot be unloaded, as it is imported by " +
-                                           users + "; unload that first"};
-        if (tally_of(own_slot(), record->index)->inside.load(std::memory_order_relaxed) != 0)
-            return Error{Errc::in_use, "module " + quoted(name) + " cannot be unloaded from inside one of its own "
-                                                                  "calls"};
-        passage = std::make_shared<Passage>();
+        if (const auto error = hindrance(record)) return *error;
         passage->name = name;
         passage->unloading = true;
+        passage->record = record;
         passages.emplace(passage->name, passage);
         loaded.erase(entry);
     }
-    const bool stays_mapped = must_stay_mapped(*record);
-    const std::uint32_t gate = record->gate.load(std::memory_order_relaxed);
-    if (!close_gate(*record, unload_options.timeout)) {
-        record->gate.store(gate, std::memory_order_seq_cst);
+    const InPassage unloading(*passage);
+    if (const Emptied emptied = close_gate(*passage, unload_options.timeout); emptied != Emptied::yes) {
         {
             std::lock_guard guard(mutex);
             loaded.emplace(record->name, record);
         }
         finish_passage(passage);
-        return Error{Errc::in_use, "module " + quoted(name) + " was not unloaded: after " +
-                                       std::to_string(unload_options.timeout->count()) +
-                                       " ms a call is still inside it; it stays loaded"};
+        return Error{Errc::in_use, "module " + quoted(name) + " was not unloaded: " +
+                                       (emptied == Emptied::wanted
+                                            ? std::string("code of a module imports it at this moment")
+                                            : "after " + std::to_string(unload_options.timeout->count()) +
+                                                  " ms a call is still inside it") +
+                                       "; it stays loaded"};
     }
     take_down(*record, true);
     std::optional<std::size_t> fallback;
     {
         std::lock_guard guard(mutex);
-        record->loaded = false;
-        record->mapped = stays_mapped;
-        record->uses.clear();
-        fallback = std::exchange(record->fallback, std::nullopt);
-        Past& past = history[record->history_index];
-        past.final_stats = stats_of(*record);
-        past.live = nullptr;
+        fallback = retire(record);
     }
     give_back_lock(fallback, "unloaded");
     finish_passage(passage);
     return Ok{};
-}
-
-bool LoaderState::in_own_import(const Passage* passage) const noexcept {
-    for (auto* frame = static_cast<ImportFrame*>(own_slot()->loader_imports); frame != nullptr; frame = frame->outer)
-        if (frame->passage == passage) return true;
-    return false;
 }
 
 }  // namespace interlock::detail

@@ -139,6 +139,7 @@ std::string base64(const std::vector<std::uint8_t>& data) {
 }
 
 template <typename T> Json items_of(const Buffer& buffer) {
+    if (buffer.owner.get() != nullptr && detail::is_dead(buffer.owner.get())) return nullptr;
     Json items = Json::array();
     for (std::size_t i = 0; i < buffer.count(); ++i) {
         T item;
@@ -206,11 +207,19 @@ std::size_t Buffer::count() const noexcept {
 }
 
 bool Buffer::operator==(const Buffer& other) const {
+    const auto dead = [](const Buffer& b) { return b.owner.get() != nullptr && detail::is_dead(b.owner.get()); };
+    if (dead(*this) || dead(other)) return false;
     return item == other.item && shape == other.shape &&
            (size_bytes() == 0 || std::memcmp(data, other.data, size_bytes()) == 0);
 }
 
-Result<Value> Value::copy_of(const il_value& value) { return copy(value, 0); }
+Result<Value> Value::copy_of(const il_value& value) {
+    try {
+        return copy(value, 0);
+    } catch (const std::exception&) {  // a size of 2^60: std::length_error, std::bad_alloc
+        return malformed("something larger than memory");
+    }
+}
 
 const Value* Value::find(std::string_view key) const noexcept {
     const Map* map = get_if<Map>();

@@ -7,12 +7,12 @@
 
 namespace interlock::detail {
 
-WarningAction LoaderState::action_for(const Warning& warning) const {
-    return resolve_warning(filters, warning.category, warning.module);
+WarningAction LoaderState::action_for(WarningCategory category, std::string_view module) const noexcept {
+    return resolve_warning(filters, category, module);
 }
 
-void LoaderState::issue(const Warning& warning) {
-    const WarningAction action = action_for(warning);
+void LoaderState::issue(const Warning& warning) noexcept {
+    const WarningAction action = action_for(warning.category, warning.module);
     {
         std::lock_guard guard(mutex);
         const bool seen = !warned.insert({warning.category, warning.module + '\n' + warning.headline}).second;
@@ -23,10 +23,15 @@ void LoaderState::issue(const Warning& warning) {
         ++warnings_issued;
     }
     Detached outside;  // the callback may do anything
-    if (options.on_warning)
-        options.on_warning(warning);
-    else
-        std::fputs(warning.text().c_str(), stderr);
+    if (options.on_warning) {
+        try {
+            options.on_warning(warning);
+            return;
+        } catch (...) {
+            // There may be frames of C below, so it ends here; the warning must not get lost.
+        }
+    }
+    std::fputs(warning.text().c_str(), stderr);
 }
 
 }  // namespace interlock::detail

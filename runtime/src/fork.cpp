@@ -25,8 +25,6 @@ thread_local Suspended outside;
 // Nobody may be in the middle of a switch, and the forking thread must not hold what others could be waiting for.
 void before() {
     suspend(outside);
-    hooks_in_fork = fork_hooks.load(std::memory_order_acquire);
-    if (hooks_in_fork != nullptr) hooks_in_fork->before(hooks_in_fork->context);
     if (!switching_here) {  // on_stall may fork, if it has to
         SwitchPlace& place = process().switching;
         std::unique_lock lock(place.mutex);
@@ -34,6 +32,9 @@ void before() {
         place.changed.wait(lock, [&] { return !place.busy; });
         place.busy = true;
     }
+    // Not before: attached threads take the loader's locks, and a switch waits for attached threads.
+    hooks_in_fork = fork_hooks.load(std::memory_order_acquire);
+    if (hooks_in_fork != nullptr) hooks_in_fork->before(hooks_in_fork->context);
     process().registration.lock();
     HandoffLock::before_fork();
 }

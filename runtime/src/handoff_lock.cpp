@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: MIT
 #include <interlock/handoff_lock.hpp>
 
+#include <algorithm>
 #include <condition_variable>
 #include <new>
 #include <thread>
@@ -19,10 +20,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto poll_interval = std::chrono::microseconds(100);
-// Once the hand-off has been requested a release wakes the waiter; it looks by itself only for the case that the
-// release and the request crossed.
-constexpr auto slow_poll_interval = std::chrono::milliseconds(1);
+// How often the first waiter looks by itself: soon at first, as the holder may have gone for good, then more seldom, as
+// it obviously comes back. Once the hand-off has been requested a release wakes the waiter anyway.
+constexpr Clock::duration first_poll = std::chrono::microseconds(100);
+constexpr Clock::duration last_poll = std::chrono::milliseconds(1);
 constexpr int spin_rounds = 128;
 
 std::atomic<std::int64_t> switch_interval_us{5000};
@@ -53,6 +54,7 @@ struct HandoffLock::Waiter {
     std::condition_variable turn;  // granted, or first in the queue
     Waiter* next = nullptr;
     bool granted = false;
+    bool dismissed = false;
 };
 
 HandoffLock::HandoffLock() {
@@ -82,38 +84,56 @@ bool HandoffLock::try_barge() noexcept {
 bool HandoffLock::try_lock() noexcept { return try_barge(); }
 
 void HandoffLock::lock() {
-    if (!try_barge()) lock_slow();
+    if (!try_barge()) lock_slow(false);
 }
 
-void HandoffLock::lock_slow() {
+void HandoffLock::lock_urgently() {
+    if (!try_barge()) lock_slow(true);
+}
+
+bool HandoffLock::lock_unless_dismissed() { return try_barge() || lock_slow(false); }
+
+bool HandoffLock::lock_slow(bool urgent) {
     if (worth_spinning) {
         for (int i = 0; i < spin_rounds; ++i) {
             relax();
-            if (try_barge()) return;
+            if (try_barge()) return true;
         }
     }
     std::unique_lock queue(queue_mutex_);
     Waiter self;
-    (first_ == nullptr ? first_ : last_->next) = &self;
-    last_ = &self;
+    if (first_ == nullptr) {
+        first_ = last_ = &self;
+    } else if (urgent) {
+        self.next = first_;
+        first_ = &self;
+    } else {
+        last_->next = &self;
+        last_ = &self;
+    }
     word_.fetch_or(waiters_bit, std::memory_order_relaxed);
 
+    const Clock::duration interval = urgent ? Clock::duration::zero() : Clock::duration(switch_interval());
+    Clock::duration poll = first_poll;
     Clock::time_point first_since{};
     while (!self.granted) {
+        if (self.dismissed) return false;
         if (first_ != &self) {
             self.turn.wait(queue);
             continue;
         }
         if (try_barge()) {
             remove_first();
-            return;
+            return true;
         }
         const Clock::time_point now = Clock::now();
         if (first_since == Clock::time_point{}) first_since = now;
-        const bool due = now - first_since >= switch_interval();
-        if (due) handoff_due_.store(true, std::memory_order_relaxed);
-        self.turn.wait_for(queue, due ? Clock::duration(slow_poll_interval) : Clock::duration(poll_interval));
+        const Clock::duration left = interval - (now - first_since);
+        if (left <= Clock::duration::zero()) handoff_due_.store(true, std::memory_order_relaxed);
+        self.turn.wait_for(queue, left > Clock::duration::zero() ? std::min(poll, left) : last_poll);
+        poll = std::min(poll * 2, last_poll);
     }
+    return true;
 }
 
 // Under queue_mutex_. Whoever is next has to start looking by itself.
@@ -148,6 +168,17 @@ void HandoffLock::unlock_slow() noexcept {
     remove_first();
     next_holder->granted = true;  // the lock stays held; queue_mutex_ carries the ordering
     next_holder->turn.notify_one();
+}
+
+void HandoffLock::unlock_and_dismiss() noexcept {
+    std::lock_guard queue(queue_mutex_);
+    for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next) {
+        waiter->dismissed = true;
+        waiter->turn.notify_one();  // it cannot return before queue_mutex_ is free
+    }
+    first_ = last_ = nullptr;
+    handoff_due_.store(false, std::memory_order_relaxed);
+    word_.store(0, std::memory_order_release);
 }
 
 void HandoffLock::set_switch_interval(std::chrono::microseconds interval) noexcept {

@@ -1,8 +1,8 @@
 // The runtime of a process and its switch between modes (runtime.hpp). The protocol, in order:
 //   to locked    take the global lock; store the mode; heavy fence; wait until no thread is attached without the
 //                lock; release it. From here on attaching means holding the lock.
-//   to parallel  take the global lock, so that nobody runs under it; store the mode; release it. Who waited for the
-//                lock finds the mode changed and attaches without it.
+//   to parallel  take the global lock, so that nobody runs under it; store the mode; release it, and send all who
+//                waited for it away: they find the mode changed and attach without it.
 //
 // SPDX-License-Identifier: MIT
 #include <interlock/runtime.hpp>
@@ -155,7 +155,7 @@ void Runtime::State::end_switch() {
 void Runtime::State::undo_switch() noexcept {
     holds.fetch_sub(1, std::memory_order_relaxed);
     detail::mode_cell.word.store(detail::parallel_word(), std::memory_order_seq_cst);
-    process().global_lock.unlock(HandoffLock::Release::eager);
+    process().global_lock.unlock_and_dismiss();
     failed.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -237,7 +237,7 @@ Runtime::~Runtime() {
         detail::fatal("the Runtime is destroyed by a thread that is attached to it; let the Attached guard end first");
     state_->executor.wait();
     state_->begin_switch(std::nullopt);
-    process().global_lock.lock();
+    process().global_lock.lock_urgently();
     detail::mode_cell.word.store(detail::mode_none, std::memory_order_seq_cst);
     detail::heavy_fence();
     for (bool done = false; !done;) {
@@ -247,7 +247,7 @@ Runtime::~Runtime() {
             // on_stall threw; a destructor cannot give up.
         }
     }
-    process().global_lock.unlock(HandoffLock::Release::eager);
+    process().global_lock.unlock_and_dismiss();
     state_->end_switch();
     living.store(nullptr);
 }
@@ -283,7 +283,7 @@ Result<SwitchReport> Runtime::switch_to_locked(std::string_view reason,
         return SwitchReport{};
 
     HandoffLock& global_lock = process().global_lock;
-    global_lock.lock();
+    global_lock.lock_urgently();
     IL_POINT("switch.before_mode");
     detail::mode_cell.word.store(detail::mode_locked, std::memory_order_seq_cst);
     detail::heavy_fence();
@@ -317,9 +317,9 @@ bool Runtime::switch_to_parallel() {
     state_->holds.store(holds - 1, std::memory_order_relaxed);
     if (holds != 1 || state_->options.gil == GilSetting::on) return false;
     HandoffLock& global_lock = process().global_lock;
-    global_lock.lock();
+    global_lock.lock_urgently();
     detail::mode_cell.word.store(detail::parallel_word(), std::memory_order_seq_cst);
-    global_lock.unlock(HandoffLock::Release::eager);
+    global_lock.unlock_and_dismiss();
     state_->to_parallel.fetch_add(1, std::memory_order_relaxed);
     return true;
 }

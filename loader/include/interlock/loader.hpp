@@ -49,9 +49,10 @@ public:
     IL_API const std::string& name() const noexcept;
     IL_API const std::string& doc() const noexcept;
 
-    /// Calls through the module's gate. The result and what it points to belong to `scope` until its reset(). On an
-    /// error, scope.error_message() says what happened. The quick form: about 5 ns over a direct call for a `free`
-    /// module in parallel mode. [any-thread]
+    /// Calls through the module's gate. The result and what it points to belong to `scope` until its reset(); of a `free`
+    /// module, what lies in its own static storage lives only as long as it is loaded. On an error,
+    /// scope.error_message() says what happened. `result` must not be one of `args`. The quick form: less than 5 ns
+    /// over a direct call for a `free` module in parallel mode. [any-thread]
     IL_API il_status call(Scope& scope, std::span<const il_value> args, il_value& result) const;
 
     /// The convenient form: copies arguments and result. Errors: call_failed, unloaded, invalid_argument.
@@ -90,22 +91,22 @@ private:
 };
 
 struct LoaderOptions {
-    std::vector<std::filesystem::path> search_path;  ///< in order; relative ones count from the working directory
+    std::vector<std::filesystem::path> search_path = {};  ///< in order; relative ones count from the working directory
     bool use_environment = true;                     ///< append the folders of INTERLOCK_PATH (separated by ':')
-    std::optional<Policy> policy;
-    std::map<std::string, PolicyAction, std::less<>> overrides;  ///< by full name; over everything else
-    std::vector<WarningFilter> filters;              ///< as -W; over those of the policy; the last match decides
+    std::optional<Policy> policy = {};
+    std::map<std::string, PolicyAction, std::less<>> overrides = {};  ///< by full name; over everything else
+    std::vector<WarningFilter> filters = {};         ///< as -W; over those of the policy; the last match decides
     /// Gets the warnings, on any thread, detached, with no lock held; empty: text to stderr. For the category `stall` it
     /// must not attach, as a switch is under way. If the runtime has an on_stall of its own, stalls go there instead.
-    std::function<void(const Warning&)> on_warning;
-    std::function<void(il_log_level, std::string_view module, std::string_view text)> on_log;  ///< empty: stderr
-    std::optional<std::chrono::milliseconds> switch_deadline;  ///< for the switch of an import; empty: wait
+    std::function<void(const Warning&)> on_warning = {};
+    std::function<void(il_log_level, std::string_view module, std::string_view text)> on_log = {};  ///< empty: stderr
+    std::optional<std::chrono::milliseconds> switch_deadline = {};  ///< for the switch of an import; empty: wait
 };
 
 struct ImportOptions {
-    std::optional<PolicyAction> threading;                     ///< an override for this import
-    std::optional<std::chrono::milliseconds> switch_deadline;  ///< over the loader's
-    std::string importer;  ///< what to name as importer instead of the source line, e.g. "command line"
+    std::optional<PolicyAction> threading = {};                     ///< an override for this import
+    std::optional<std::chrono::milliseconds> switch_deadline = {};  ///< over the loader's
+    std::string importer = {};  ///< what to name as importer instead of the source line, e.g. "command line"
 };
 
 /// What kind of entry point a file offers for a module.
@@ -162,7 +163,7 @@ struct LoaderReport {
 };
 
 struct UnloadOptions {
-    std::optional<std::chrono::milliseconds> timeout;  ///< to wait for calls inside; empty: wait
+    std::optional<std::chrono::milliseconds> timeout = {};  ///< to wait for calls inside; empty: wait
 };
 
 /// Loads modules. Belongs to one Runtime, which must outlive it; the destructor unloads everything, last import first.
@@ -186,7 +187,8 @@ public:
 
     /// Waits until nobody is inside, tears the module down and unmaps it; when it was the last one that needs the
     /// global lock the runtime goes back to parallel. A library that cannot be unmapped safely stays mapped, dead.
-    /// Errors: not_found, in_use (another module imported it, or the caller is inside, or timeout). [any-thread]
+    /// Errors: not_found; in_use (another module imported it, or imports it at this moment, the caller is inside, or
+    /// timeout). [any-thread]
     IL_API Outcome unload(std::string_view name, const UnloadOptions& options = {});
 
     /// A loaded module, without importing. Error: not_found.

@@ -124,14 +124,14 @@ class Scope {
 public:
     Scope() noexcept : next_(first_), end_(first_ + sizeof first_) {}
     ~Scope() {
-        if (blocks_ != nullptr || handles_ != nullptr) free_all();
+        if (blocks_ != nullptr || kept_ != nullptr) free_all();
     }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
     /// Forgets all results so far. Values borrowed from it become invalid.
     void reset() noexcept {
-        if (blocks_ != nullptr || handles_ != nullptr) free_all();
+        if (blocks_ != nullptr || kept_ != nullptr) free_all();
         next_ = first_;
         end_ = first_ + sizeof first_;
     }
@@ -139,7 +139,9 @@ public:
     /// Memory until reset(); null when there is none. `alignment` is a power of two.
     IL_API void* allocate(std::size_t size, std::size_t alignment) noexcept;
 
-    /// The C form of a Value, valid as long as both the Value and this scope's contents are.
+    /// The C form of a Value, valid as long as both the Value and this scope's contents are. Errors: invalid_argument
+    /// (no memory, nested more than 64 deep, a buffer without dimensions or with more than 8), unloaded (a buffer of a
+    /// module that has been unloaded).
     IL_API Result<il_value> borrow(const Value& value);
 
     /// What the last failed call said.
@@ -151,18 +153,22 @@ public:
         message_ = std::move(message);
     }
 
+    /// The same, and the scope owns the value until reset().
+    IL_API Result<il_value> keep(Value value);
+
     /// The loader's own: gives the scope a share in a handle until reset().
     IL_API bool keep(il_handle* share) noexcept;
 
 private:
     struct Block;
-    struct KeptHandle;
+    struct Kept;
+    bool keep(void* what, void (*drop)(void* what) noexcept) noexcept;
     IL_API void free_all() noexcept;
 
     unsigned char* next_;
     unsigned char* end_;
     Block* blocks_ = nullptr;
-    KeptHandle* handles_ = nullptr;
+    Kept* kept_ = nullptr;
     il_status code_ = IL_OK;
     std::string message_;
     alignas(std::max_align_t) unsigned char first_[1024];

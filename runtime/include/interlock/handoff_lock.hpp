@@ -31,6 +31,15 @@ public:
     IL_API bool try_lock() noexcept;
     IL_API void unlock(Release how) noexcept;
 
+    /// As lock(), but before all others, and without waiting for the switch interval: the holder's next release or safe
+    /// point hands the lock over. For one thread at a time.
+    void lock_urgently();
+    /// As lock(), or false: unlock_and_dismiss() made the lock needless.
+    bool lock_unless_dismissed();
+    /// Releases the lock for good: all that wait in lock_unless_dismissed() return at once, instead of taking the lock
+    /// one after the other only to find that they do not need it. Nobody may wait in another way.
+    void unlock_and_dismiss() noexcept;
+
     /// True when a waiter has waited for the whole switch interval: the holder should release soon.
     bool handoff_due() const noexcept { return handoff_due_.load(std::memory_order_relaxed); }
 
@@ -47,7 +56,7 @@ public:
 private:
     struct Waiter;
     bool try_barge() noexcept;
-    void lock_slow();
+    bool lock_slow(bool urgent);
     void unlock_slow() noexcept;
     void remove_first() noexcept;
 

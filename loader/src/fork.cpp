@@ -1,0 +1,70 @@
+// fork(2) and the loader: the child has one thread. It finds every lock free, what others were importing not begun, and
+// what they were unloading either loaded or gone.
+//
+// SPDX-License-Identifier: MIT
+#include <new>
+
+#include "loader_state.hpp"
+
+namespace interlock::detail {
+
+void LoaderState::set_up_fork_hooks() {
+    fork_hooks = {[](void* state) { static_cast<LoaderState*>(state)->before_fork(); },
+                  [](void* state) { static_cast<LoaderState*>(state)->after_fork(); },
+                  [](void* state) { static_cast<LoaderState*>(state)->forget_other_threads(); }, this};
+    set_fork_hooks(&fork_hooks);
+}
+
+void LoaderState::before_fork() {
+    linker_held_in_fork = LinkerTurn::hold_for_fork();
+    mutex.lock();
+    for (const Past& past : history)
+        if (past.live) held_in_fork.push_back(past.live);
+    for (const auto& [name, passage] : passages)
+        if (passage->record && !passage->record->loaded) held_in_fork.push_back(passage->record);
+    for (const auto& record : held_in_fork) record->objects.lock();
+    process_mutex().lock();
+}
+
+void LoaderState::after_fork() {
+    process_mutex().unlock();
+    for (const auto& record : held_in_fork) record->objects.unlock();
+    held_in_fork.clear();
+    const bool linker_held = linker_held_in_fork;
+    mutex.unlock();
+    if (linker_held) LinkerTurn::release_after_fork();
+}
+
+void LoaderState::forget_other_threads() {
+    if (!linker_held_in_fork) LinkerTurn::forget_other_threads();
+    new (&passage_done) std::condition_variable;
+    waiters.clear();
+    std::vector<std::size_t> abandoned;
+    for (auto entry = passages.begin(); entry != passages.end();) {
+        Passage& passage = *entry->second;
+        bool own = false;
+        for (const ImportFrame* frame = own_imports(); frame != nullptr; frame = frame->outer)
+            own = own || frame->passage == &passage;
+        if (own) {
+            ++entry;
+            continue;
+        }
+        if (passage.fallback) abandoned.push_back(*passage.fallback);
+        if (passage.unloading && !passage.torn_down) {
+            passage.record->gate.fetch_or(gate_open);
+            loaded.emplace(passage.name, passage.record);
+        } else if (passage.record && passage.record->loaded == passage.unloading) {
+            // Half made or half destroyed, by a thread that is not here: it stays mapped, and dead.
+            passage.record->gate.fetch_and(~gate_open);
+            passage.record->mapped = true;
+            new std::shared_ptr<ModuleRecord>(passage.record);
+            const auto event = passage.unloading ? retire(passage.record) : std::nullopt;
+            if (event) abandoned.push_back(*event);
+        }
+        entry = passages.erase(entry);
+    }
+    after_fork();
+    for (const std::size_t event : abandoned) give_back_lock(event, "abandoned by a fork");
+}
+
+}  // namespace interlock::detail

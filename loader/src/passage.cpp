@@ -1,0 +1,139 @@
+// Import locks: the same module is imported once at a time, by whoever comes first; the others wait, unless waiting
+// would never end. What somebody waits for is a Passage; what a thread is in the middle of is its chain of frames.
+//
+// SPDX-License-Identifier: MIT
+#include <interlock/escape.hpp>
+
+#include "loader_state.hpp"
+
+namespace interlock::detail {
+
+namespace {
+
+bool in_chain(const ImportFrame* chain, const Passage* passage) noexcept {
+    for (; chain != nullptr; chain = chain->outer)
+        if (chain->passage == passage) return true;
+    return false;
+}
+
+// Others may wait until this thread leaves the module that it runs, so it must not wait for them.
+bool runs_code_of_a_module() noexcept { return own_slot()->loader_frame != nullptr; }
+
+Error circular_error(const Passage& target) {
+    if (target.unloading)
+        return {Errc::import_deadlock, "module " + quoted(target.name) + " is being unloaded, which waits for this import"};
+    return {Errc::import_deadlock, "the import of " + quoted(target.name) +
+                                       " waits, by way of other imports, for itself, and the module does not exist "
+                                       "yet; import it later, not while it is loaded"};
+}
+
+}  // namespace
+
+ImportFrame* own_imports() noexcept { return static_cast<ImportFrame*>(own_slot()->loader_imports); }
+
+bool LoaderState::would_deadlock(const ImportFrame* chain, const Passage* target) const {
+    std::vector<const Passage*> open{target};
+    std::set<const Passage*> seen{target};
+    while (!open.empty()) {
+        const Passage* passage = open.back();
+        open.pop_back();
+        if (in_chain(chain, passage)) return true;
+        for (const Waiter& waiter : waiters)
+            if (in_chain(waiter.chain, passage) && seen.insert(waiter.target).second) open.push_back(waiter.target);
+    }
+    return false;
+}
+
+void LoaderState::wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain,
+                           const std::shared_ptr<Passage>& passage, bool error_is_enough) {
+    const bool inside = runs_code_of_a_module();
+    // An unloading waits for those inside, an import that is undone for those that have come in by a circular import:
+    // one gives up, of the other the error is known.
+    if (passage->unloading && !passage->torn_down && inside) passage->wanted = true;
+    const auto waiter = waiters.insert(waiters.end(), {chain, passage.get()});
+    passage_done.wait(guard, [&] { return passage->done || (inside && error_is_enough && passage->error); });
+    waiters.erase(waiter);
+}
+
+void LoaderState::finish_passage(const std::shared_ptr<Passage>& passage) {
+    {
+        std::lock_guard guard(mutex);
+        passage->done = true;
+        passages.erase(passage->name);
+    }
+    passage_done.notify_all();
+}
+
+bool LoaderState::is_alive(const std::shared_ptr<ModuleRecord>& record) const {
+    if (const auto entry = loaded.find(record->name); entry != loaded.end()) return entry->second == record;
+    const auto entry = passages.find(record->name);
+    return entry != passages.end() && !entry->second->unloading && entry->second->record == record;
+}
+
+Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name, const ImportOptions& import_options,
+                                                          std::vector<std::string> imported_by) {
+    if (Outcome valid = check_name(name); !valid) return std::move(valid).error();
+    {
+        std::lock_guard guard(mutex);
+        if (const auto entry = loaded.find(name); entry != loaded.end()) return entry->second;
+    }
+    // From here on the thread may wait, for another import or for the switch.
+    Detached outside;
+    ImportFrame* const chain = own_imports();
+    std::shared_ptr<Passage> passage;
+    while (!passage) {
+        std::shared_ptr<ModuleRecord> package;
+        const std::string_view parent = parent_of(name);
+        if (!parent.empty() && (locate(parent) || !is_namespace(parent))) {
+            std::vector<std::string> through{"import of " + quoted(name)};
+            through.insert(through.end(), imported_by.begin(), imported_by.end());
+            ImportOptions package_options = import_options;
+            package_options.threading = std::nullopt;
+            auto imported = import(parent, package_options, std::move(through));
+            if (!imported) return imported;
+            package = std::move(*imported);
+        }
+        std::unique_lock guard(mutex);
+        if (closing)
+            return Error{Errc::wrong_state, "module " + quoted(name) + " is not imported, as the Loader is being destroyed"};
+        if (const auto entry = loaded.find(name); entry != loaded.end()) return entry->second;
+        if (const auto under_way = passages.find(name); under_way != passages.end()) {
+            const std::shared_ptr<Passage> other = under_way->second;
+            if (!other->unloading && other->partial && is_inside(*other->record)) return other->record;
+            if (would_deadlock(chain, other.get())) {
+                if (!other->unloading && other->partial) return other->record;
+                return circular_error(*other);
+            }
+            wait_for(guard, chain, other, true);
+            if (other->unloading) continue;
+            if (other->error) return *other->error;
+            return other->result;
+        }
+        if (package && !is_alive(package)) continue;
+        passage = std::make_shared<Passage>();
+        passage->name = name;
+        passage->package = std::move(package);
+        passages.emplace(passage->name, passage);
+    }
+    Imported imported = run_import(passage, import_options, std::move(imported_by));
+    finish_passage(passage);
+    for (const Warning& warning : imported.warnings) issue(warning);
+    return std::move(imported.result);
+}
+
+Result<std::shared_ptr<ModuleRecord>> LoaderState::import_for(ModuleRecord& importer, const CallSite& site,
+                                                              std::string_view name) {
+    std::vector<std::string> chain{importer.name + ", " + escape(site.function, 200)};
+    chain.insert(chain.end(), importer.imported_by.begin(), importer.imported_by.end());
+    for (;;) {
+        auto imported = import(name, {}, chain);
+        if (!imported || imported->get() == &importer) return imported;
+        std::lock_guard guard(mutex);
+        // Not if somebody has unloaded it in between: the importer relies on it.
+        if (!is_alive(*imported)) continue;
+        importer.uses.insert(*imported);
+        return imported;
+    }
+}
+
+}  // namespace interlock::detail
