@@ -76,12 +76,17 @@ std::vector<std::string_view> words_of(const std::vector<Verb>& verbs, std::stri
     return words;
 }
 
+/// Of "-j,--threads" the last one.
+std::string_view long_name(const Option& option) noexcept {
+    return std::string_view(option.names).substr(option.names.rfind(',') + 1);
+}
+
 void check_choice(const Option& option, const std::string& text) {
     if (option.choices.empty() || std::find(option.choices.begin(), option.choices.end(), text) != option.choices.end())
         return;
     const std::vector<std::string_view> known(option.choices.begin(), option.choices.end());
-    throw UsageError(fmt::format("{} takes one of {}, not {}; {}", option.names.substr(option.names.rfind(',') + 1),
-                                 option.value, quoted(text, 80), did_you_mean(text, known)));
+    throw UsageError(fmt::format("{} takes one of {}, not {}; {}", long_name(option), option.value, quoted(text, 80),
+                                 did_you_mean(text, known)));
 }
 
 void add_option(CLI::App& app, const Option& option) {
@@ -192,16 +197,39 @@ std::string CommandLine::verb_in(int argc, const char* const* argv) const {
     return name;
 }
 
+std::string CommandLine::needs_value(std::string_view name) const {
+    std::string_view value;
+    const auto look = [&](const std::vector<Option>& options) {
+        for (const Option& option : options)
+            if (long_name(option) == name) value = option.value;
+    };
+    look(global_);
+    for (const Verb& verb : verbs_) look(verb.options);
+    return fmt::format("{} needs a value: {}", name, value);
+}
+
+// "--name=value": CLI11 would take the next argument for an empty value, and a flag's value for a number.
+void CommandLine::check_assignment(std::string_view word) const {
+    const std::size_t equals = word.find('=');
+    if (!word.starts_with("--") || equals == word.npos) return;
+    const std::string_view name = word.substr(0, equals), value = word.substr(equals + 1);
+    if (value.empty()) throw UsageError(fmt::format("{} is given an empty value", escape(name, 80)));
+    const auto check = [&](const std::vector<Option>& options) {
+        for (const Option& option : options) {
+            if (option.value.empty() && long_name(option) == name)
+                throw UsageError(fmt::format("{} takes no value, but is given {}", name, quoted(value, 80)));
+        }
+    };
+    check(global_);
+    for (const Verb& verb : verbs_) check(verb.options);
+}
+
 Parsed CommandLine::parse(int argc, const char* const* argv) const {
     std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     const auto mark = std::find(words.begin(), words.end(), "--");
     std::vector<std::string> behind_mark(mark == words.end() ? mark : mark + 1, words.end());
     words.erase(mark, words.end());
-    for (const std::string& word : words) {
-        // CLI11 would take the next argument as the value.
-        if (word.starts_with("--") && word.ends_with('='))
-            throw UsageError(fmt::format("{} is given an empty value", quoted(word, 80)));
-    }
+    for (const std::string& word : words) check_assignment(word);
 
     CLI::App root("", "interlock");
     root.set_help_flag("-h,--help");
@@ -229,6 +257,10 @@ Parsed CommandLine::parse(int argc, const char* const* argv) const {
         root.parse(std::move(words));
     } catch (const CLI::CallForHelp&) {
         help = true;
+    } catch (const CLI::ArgumentMismatch& error) {
+        // "--policy: 1 required FILE missing"
+        const std::string_view text = error.what();
+        throw UsageError(needs_value(text.substr(0, text.find(':'))));
     } catch (const CLI::ParseError& error) {
         throw UsageError(escape(error.what()));
     }
@@ -251,8 +283,7 @@ Parsed CommandLine::parse(int argc, const char* const* argv) const {
         }
         std::vector<std::string_view> known;
         const auto add = [&](const std::vector<Option>& options) {
-            for (const Option& option : options)
-                known.push_back(std::string_view(option.names).substr(option.names.rfind(',') + 1));
+            for (const Option& option : options) known.push_back(long_name(option));
         };
         if (parsed.verb != nullptr) add(parsed.verb->options);
         add(global_);

@@ -67,6 +67,8 @@ public:
 
 private:
     const Verb* find(std::string_view name) const noexcept;
+    void check_assignment(std::string_view word) const;
+    std::string needs_value(std::string_view name) const;
 
     std::vector<Option> global_;
     std::vector<Verb> verbs_;

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <interlock/escape.hpp>
 #include <memory>
 
@@ -130,14 +131,29 @@ InputEnd end_of(const Done& done) noexcept {
     return unreadable ? InputEnd::unreadable : InputEnd::failed;
 }
 
+/// What the options say, before anything is done.
+std::vector<Event> parse_events(const RunOptions& options, bool inputs_are_counted) {
+    std::vector<Event> events;
+    for (const std::string& text : options.imports_after) events.push_back(parse_event("--import-after", text, false));
+    for (const std::string& text : options.unloads_after) events.push_back(parse_event("--unload-after", text, true));
+    if (!inputs_are_counted && !options.imports_during.empty())
+        throw UsageError(
+            "--import-during needs to know the number of inputs, which '-' does not tell; use "
+            "--import-after N:MODULE");
+    return events;
+}
+
 class Run {
 public:
-    Run(const RunOptions& options, Context& context, const std::vector<std::string>& arguments)
+    Run(const RunOptions& options, Context& context, const std::vector<std::string>& arguments,
+        std::vector<Event> events)
         : options_(options),
           context_(context),
           session_(context),
           inputs_({arguments.begin() + 1, arguments.end()}, options.null_separated ? '\0' : '\n', stop_),
-          events_(collect_events()) {
+          events_(std::move(events)) {
+        for (const std::string& module : options.imports_during)
+            events_.push_back({inputs_.total().value_or(0) / 2, false, module});
         for (const std::string& name : options.imports) {
             if (const Result<Module> module = session_.import(name); !module)
                 throw CommandError(exit_findings, module.error().message);
@@ -175,22 +191,6 @@ public:
     }
 
 private:
-    std::vector<Event> collect_events() const {
-        std::vector<Event> events;
-        for (const std::string& text : options_.imports_after)
-            events.push_back(parse_event("--import-after", text, false));
-        for (const std::string& text : options_.unloads_after)
-            events.push_back(parse_event("--unload-after", text, true));
-        for (const std::string& module : options_.imports_during) {
-            if (!inputs_.total())
-                throw UsageError(
-                    "--import-during needs to know the number of inputs, which '-' does not tell; use "
-                    "--import-after N:MODULE");
-            events.push_back({*inputs_.total() / 2, false, module});
-        }
-        return events;
-    }
-
     // One thread of the executor, until there are no more inputs.
     void take_part(Tally& tally, InOrder<Done>& results) {
         const Detached but_for_calls;
@@ -345,7 +345,10 @@ Verb run_verb() {
     verb.run = [options](Context& context, const std::vector<std::string>& arguments) {
         check_function_name(arguments[0]);
         if (options->reduce) check_function_name(*options->reduce);
-        return Run(*options, context, arguments).work();
+        const bool from_stdin = std::find(arguments.begin() + 1, arguments.end(), "-") != arguments.end();
+        if (from_stdin && arguments.size() != 2)
+            throw UsageError("'-' reads the names of all inputs from stdin; give no others");
+        return Run(*options, context, arguments, parse_events(*options, !from_stdin)).work();
     };
     return verb;
 }

@@ -48,8 +48,7 @@ private:
 
 InputSource::InputSource(const std::vector<std::string>& arguments, char separator, const StopSignal& stop)
     : stop_(stop), separator_(separator) {
-    if (std::find(arguments.begin(), arguments.end(), "-") != arguments.end()) {
-        if (arguments.size() != 1) throw UsageError("'-' reads the names of all inputs from stdin; give no others");
+    if (arguments.size() == 1 && arguments[0] == "-") {
         stdin_open_ = true;
         return;
     }

@@ -23,10 +23,10 @@ struct Input {
 };
 
 /// Files as they are given; folders as the regular files in them and below, sorted by name, without what symbolic links
-/// found there lead to; or, for "-", the names that come from stdin.
+/// found there lead to; or, for a single "-", the names that come from stdin.
 class InputSource {
 public:
-    /// `separator` is that of names on stdin. Throws UsageError.
+    /// `separator` is that of names on stdin.
     InputSource(const std::vector<std::string>& arguments, char separator, const StopSignal& stop);
 
     /// How many there are; nullopt when they come from stdin.

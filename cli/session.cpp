@@ -95,7 +95,7 @@ void Session::log(il_log_level level, std::string_view module, std::string_view 
     const auto index = std::min<std::size_t>(level, words.size() - 1);
     const unsigned needed = index >= IL_LOG_WARNING ? 0 : index == IL_LOG_INFO ? 1 : 2;
     if (context_.options.verbose < needed) return;
-    context_.output.note(fmt::format("{}: {}: {}\n", escape(module), words[index], escape(text, 10000)));
+    context_.output.note(fmt::format("{}: {}: {}\n", escape(module), words[index], text));
 }
 
 void Session::stalled(const StallReport& report) const {

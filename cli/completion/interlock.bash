@@ -38,7 +38,9 @@ _interlock() {
     lefts=$(_interlock_left "$command"; [[ -z $verb ]] || _interlock_left "$command" $verb)
 
     if [[ $previous == -* ]]; then
-        value=$(sed -n "s/^\(.*, \)\{0,1\}$previous \([^ ]*\)$/\2/p" <<<"$lefts" | head -n 1)
+        value=$(awk -v option="$previous" '
+            { split($0, words, ",? ") }
+            words[1] == option || words[2] == option { if ($NF !~ /^-/) print $NF; exit }' <<<"$lefts")
     fi
     if [[ $previous == -X ]]; then
         mapfile -t COMPREPLY < <(compgen -W 'gil=0 gil=1' -- "$current")
@@ -62,7 +64,11 @@ _interlock() {
             import | plan | run) word=$(_interlock_modules) ;;
             *) word='' ;;
         esac
-        mapfile -t COMPREPLY < <(compgen -W "$word" -- "$current"; [[ $verb =~ ^(config|explain|import)$ ]] || compgen -f -- "$current")
+        if [[ $verb =~ ^(config|explain|import)$ ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$word" -- "$current")
+        else
+            mapfile -t COMPREPLY < <(compgen -f -W "$word" -- "$current")
+        fi
     fi
 }
 

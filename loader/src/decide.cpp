@@ -211,7 +211,8 @@ Result<LoaderState::Judged> LoaderState::decide(std::string_view name, const Mod
 std::optional<Error> LoaderState::obstacle(std::string_view name, const ModuleFile& file, const Judged& judged,
                                            const std::vector<std::string>& imported_by) const {
     const auto failed = [&](Errc code, std::string why) {
-        return Error{code, "module " + quoted(name) + " from " + quoted(file.path.string(), 1000) + ": " + std::move(why)};
+        return Error{code,
+                     "module " + quoted(name) + " from " + quoted(file.path.string(), 1000) + ": " + std::move(why)};
     };
     const auto as_error = [](const Warning& warning) {
         return Error{Errc::warning_as_error, warning.text() + "  the import is refused, as a warning filter turns this "

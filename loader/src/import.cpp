@@ -31,7 +31,11 @@ class Importing {
 public:
     Importing(LoaderState& state, const std::shared_ptr<Passage>& passage, const ImportOptions& options,
               std::vector<std::string> imported_by)
-        : state_(state), shared_passage_(passage), passage_(*passage), name_(passage_.name), options_(options),
+        : state_(state),
+          shared_passage_(passage),
+          passage_(*passage),
+          name_(passage_.name),
+          options_(options),
           imported_by_(std::move(imported_by)) {}
 
     LoaderState::Imported run() {
@@ -39,7 +43,8 @@ public:
         std::vector<Warning> warnings = std::move(judged_.warnings);
         if (!outcome) {
             // Nothing is said of a module that an error already speaks of.
-            if (outcome.error().code == Errc::refused || outcome.error().code == Errc::warning_as_error) warnings.clear();
+            if (outcome.error().code == Errc::refused || outcome.error().code == Errc::warning_as_error)
+                warnings.clear();
             return {std::move(outcome).error(), std::move(warnings)};
         }
         passage_.result = record_;
@@ -126,8 +131,9 @@ private:
             passage_.record = record_ = std::move(record);
         }
         if (earlier_version_is_mapped(file_))
-            return failed(Errc::file_changed, "an earlier version of the file is still mapped, and cannot be unmapped "
-                                              "safely; start the program again, or give the new version another path");
+            return failed(Errc::file_changed,
+                          "an earlier version of the file is still mapped, and cannot be unmapped "
+                          "safely; start the program again, or give the new version another path");
         Attached attached;
         AtSite site(record_->own_site);
         try {
@@ -138,8 +144,9 @@ private:
         }
         Result<FileIdentity> identity = file_identity(file_.path);
         if (!identity || *identity != file_.identity)
-            return failed(Errc::file_changed, "the file was changed while it was being imported, so its marker cannot "
-                                              "be relied on; import it again when it is complete");
+            return failed(Errc::file_changed,
+                          "the file was changed while it was being imported, so its marker cannot "
+                          "be relied on; import it again when it is complete");
         return find_entry();
     }
 
@@ -222,7 +229,7 @@ private:
         return scope.error_code();
     }
 
-    // A legacy module may say from inside what others say in their marker; what the user or a manifest says counts more.
+    // A legacy module may say from inside what others say in their marker. The user and a manifest count more.
     Outcome listen_to_init() {
         if (!record_->stated_threading) return Ok{};
         const auto level = static_cast<ThreadingLevel>(*record_->stated_threading);
@@ -306,7 +313,8 @@ private:
     void stay_mapped() { new std::shared_ptr<ModuleRecord>(record_); }  // never destroyed
 
     void give_back(std::string outcome) {
-        if (passage_.fallback) state_.give_back_lock(std::exchange(passage_.fallback, std::nullopt), std::move(outcome));
+        if (passage_.fallback)
+            state_.give_back_lock(std::exchange(passage_.fallback, std::nullopt), std::move(outcome));
     }
 
     LoaderState& state_;

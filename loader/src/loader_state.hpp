@@ -140,8 +140,8 @@ struct LoaderState {
     // unload.cpp
     Outcome unload(std::string_view name, const UnloadOptions& unload_options);
     enum class Emptied : std::uint8_t { yes, timed_out, wanted };
-    /// Closes the gate and waits until nobody is inside. If not `yes`, the gate is open again. The caller is detached and
-    /// not inside.
+    /// Closes the gate and waits until nobody is inside. If not `yes`, the gate is open again. The caller is detached
+    /// and not inside.
     Emptied close_gate(Passage& passage, std::optional<std::chrono::milliseconds> timeout);
     /// Behind a closed gate: destroys what the module made, and unmaps it.
     static void take_down(ModuleRecord& record, bool run_teardown);

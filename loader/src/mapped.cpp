@@ -1,6 +1,6 @@
 // Libraries that stay mapped: because their module says so, because nothing is known of it, or because the dynamic
 // linker keeps them (unique symbols of C++, -z nodelete, another module in the same file). It finds a mapped library by
-// its path, and would answer with the old one when a new file lies there. Also: who may use the dynamic linker at a time.
+// its path, and would answer with the old one when a new file lies there. Also: one user of the linker at a time.
 //
 // SPDX-License-Identifier: MIT
 #include <dlfcn.h>

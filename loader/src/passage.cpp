@@ -21,7 +21,8 @@ bool runs_code_of_a_module() noexcept { return own_slot()->loader_frame != nullp
 
 Error circular_error(const Passage& target) {
     if (target.unloading)
-        return {Errc::import_deadlock, "module " + quoted(target.name) + " is being unloaded, which waits for this import"};
+        return {Errc::import_deadlock,
+                "module " + quoted(target.name) + " is being unloaded, which waits for this import"};
     return {Errc::import_deadlock, "the import of " + quoted(target.name) +
                                        " waits, by way of other imports, for itself, and the module does not exist "
                                        "yet; import it later, not while it is loaded"};
@@ -95,7 +96,8 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
         }
         std::unique_lock guard(mutex);
         if (closing)
-            return Error{Errc::wrong_state, "module " + quoted(name) + " is not imported, as the Loader is being destroyed"};
+            return Error{Errc::wrong_state,
+                         "module " + quoted(name) + " is not imported, as the Loader is being destroyed"};
         if (const auto entry = loaded.find(name); entry != loaded.end()) return entry->second;
         if (const auto under_way = passages.find(name); under_way != passages.end()) {
             const std::shared_ptr<Passage> other = under_way->second;

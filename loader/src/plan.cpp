@@ -93,8 +93,7 @@ Result<Plan> Loader::plan(std::string_view name, const ImportOptions& options) c
     std::optional<Error> error = state_->obstacle(name, *file, *judged, imported_by);
     if (!error) error = missing_entry(plan);
     const bool locks = state_->needs_lock(plan.decision);
-    if (locks)
-        plan.warnings.push_back(state_->fallback_warning(name, *file, plan.decision, imported_by, std::nullopt));
+    if (locks) plan.warnings.push_back(state_->fallback_warning(name, *file, plan.decision, imported_by, std::nullopt));
     if (error)
         stops(std::move(*error));
     else if (!plan.error)

@@ -83,7 +83,8 @@ template <typename T> T* array_in(Scope& scope, std::size_t count) {
 }
 
 il_value lend(Scope& scope, const Value& value, int depth) {
-    if (depth > max_depth) throw Failure({Errc::invalid_argument, "a value with lists or maps nested more than 64 deep"});
+    if (depth > max_depth)
+        throw Failure({Errc::invalid_argument, "a value with lists or maps nested more than 64 deep"});
     struct Visitor {
         Scope& scope;
         int depth;

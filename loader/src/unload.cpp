@@ -140,12 +140,12 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
             loaded.emplace(record->name, record);
         }
         finish_passage(passage);
-        return Error{Errc::in_use, "module " + quoted(name) + " was not unloaded: " +
-                                       (emptied == Emptied::wanted
-                                            ? std::string("code of a module imports it at this moment")
-                                            : "after " + std::to_string(unload_options.timeout->count()) +
-                                                  " ms a call is still inside it") +
-                                       "; it stays loaded"};
+        return Error{Errc::in_use,
+                     "module " + quoted(name) + " was not unloaded: " +
+                         (emptied == Emptied::wanted ? std::string("code of a module imports it at this moment")
+                                                     : "after " + std::to_string(unload_options.timeout->count()) +
+                                                           " ms a call is still inside it") +
+                         "; it stays loaded"};
     }
     take_down(*record, true);
     std::optional<std::size_t> fallback;

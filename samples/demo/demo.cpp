@@ -27,7 +27,7 @@ using interlock::Mode;
 struct Options {
     std::filesystem::path corpus = "/usr/include";
     std::size_t megabytes = 64;  ///< of the corpus, at most
-    double seconds = 2;          ///< that the serial run takes, about
+    double seconds = 3;          ///< that the serial run takes, about
 };
 
 struct Measured {
@@ -165,7 +165,7 @@ int main(int argc, char** argv) {
                          "usage: interlock-demo [--corpus DIR] [--megabytes N] [--seconds S]\n"
                          "  --corpus DIR    files to work on (default: $INTERLOCK_DEMO_CORPUS, else /usr/include)\n"
                          "  --megabytes N   use no more of them (default 64)\n"
-                         "  --seconds S     repeat the work until the serial run takes this long (default 2)\n");
+                         "  --seconds S     repeat the work until the serial run takes this long (default 3)\n");
             return 2;
         }
     }

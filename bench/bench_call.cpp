@@ -1,0 +1,71 @@
+// A call of a module's function through its gate, beside the same call through a plain function pointer.
+//
+// SPDX-License-Identifier: MIT
+#include <dlfcn.h>
+
+#include <interlock/loader.hpp>
+
+#include "micro.hpp"
+#include "rows.hpp"
+
+using namespace interlock;
+using namespace interlock::bench;
+
+namespace {
+
+il_function direct = nullptr;
+const Function* gated = nullptr;
+
+void direct_call(benchmark::State& state) {
+    il_value result = il_null();
+    for (auto _ : state) benchmark::DoNotOptimize(direct(nullptr, nullptr, 0, &result));
+}
+
+void gated_call(benchmark::State& state) {
+    Scope scope;
+    il_value result = il_null();
+    for (auto _ : state) benchmark::DoNotOptimize(gated->call(scope, {}, result));
+}
+
+void attached_gated_call(benchmark::State& state) {
+    Attached attached;
+    gated_call(state);
+}
+
+void convenient_call(benchmark::State& state) {
+    for (auto _ : state) benchmark::DoNotOptimize((*gated)({}));
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    Rows rows(count, arguments);
+    Runtime runtime;
+    Loader loader(runtime, {.search_path = {BENCH_MODULE_FOLDER}});
+    const Module module = loader.import("bench_module").value();
+    const Function function = module.function("nothing").value();
+    gated = &function;
+
+    void* library = dlopen(module.file().c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* entry = library == nullptr ? nullptr : dlsym(library, "il_module_export_bench_module");
+    if (entry == nullptr) {
+        std::fprintf(stderr, "%s: %s\n", arguments[0], dlerror());
+        return 1;
+    }
+    direct = reinterpret_cast<il_module_export>(entry)()->methods[0].function;
+
+    for (const auto& [name, body] : {std::pair{"direct", direct_call}, {"gated", gated_call},
+                                     {"attached", attached_gated_call}, {"convenient", convenient_call}})
+        for (const int threads : {1, 2}) benchmark::RegisterBenchmark(name, body)->UseRealTime()->Threads(threads);
+    Medians medians;
+    if (!medians.run(count, arguments)) return 2;
+
+    const double plain = medians.of("direct"), through_gate = medians.of("gated");
+    rows.add({"gated call of an empty function", through_gate, "ns", "a direct call", plain});
+    rows.add({"what the gate adds to a call", through_gate - plain, "ns", {}, {}, Target::value_at_most(5)});
+    rows.add({"what the gate adds, caller attached already", medians.of("attached") - plain, "ns"});
+    rows.add({"what the gate adds, 2 threads at once, each", medians.of("gated", 2) - medians.of("direct", 2), "ns",
+              "one thread", through_gate - plain});
+    rows.add({"the convenient form, with Value", medians.of("convenient"), "ns", "a direct call", plain});
+    dlclose(library);
+}

@@ -1,0 +1,16 @@
+// The module that the benchmarks import and call: one function that does nothing.
+//
+// SPDX-License-Identifier: MIT
+#include <interlock/module.h>
+
+static il_status nothing(il_call *call, const il_value *args, size_t nargs, il_value *result) {
+    (void)call;
+    (void)args;
+    (void)nargs;
+    (void)result;
+    return IL_OK;
+}
+
+static const il_method methods[] = {{"nothing", nothing, "Does nothing."}, {NULL, NULL, NULL}};
+
+IL_MODULE(bench_module, "bench_module", "1.0", FREE, "For benchmarks.", 0, methods, NULL, NULL);

@@ -1,0 +1,144 @@
+// Parallel loops of modules, on the threads of the executor.
+//
+// SPDX-License-Identifier: MIT
+#define BOOST_TEST_MODULE loader_executor
+#include <boost/test/unit_test.hpp>
+
+#include <set>
+#include <thread>
+
+#include "lab.hpp"
+#include "support/why.hpp"
+
+using namespace interlock;
+using namespace interlock::test;
+
+namespace {
+
+std::int64_t checked(const Module& module) {
+    return module.function("checked").value()({}).value().get<std::int64_t>();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(pieces_run_on_several_threads_behind_the_gate_of_the_module) {
+    for (const std::string name : {"free1", "lock1", "unm1"}) {
+        Lab lab;
+        const Module module = lab.import(name);
+        const std::int64_t before = checked(module);
+        const ModuleStats first = lab.stats(name);
+        BOOST_TEST(lab.run(module, name == "free1" ? "parallel 500 observe piece" : "parallel 500 alone piece").ok());
+        BOOST_TEST(Events::all().count("piece") == 500u);
+        if (name != "free1") BOOST_TEST(checked(module) == before + 500);
+        const ModuleStats last = lab.stats(name);
+        BOOST_TEST(last.calls_none - first.calls_none == (name == "free1" ? 501u : 0u));
+        BOOST_TEST(last.calls_module_lock - first.calls_module_lock == (name == "lock1" ? 502u : 0u));
+        BOOST_TEST(last.calls_global_lock - first.calls_global_lock == (name == "unm1" ? 502u : 0u));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(several_threads_do_take_part) {
+    Lab lab;
+    const Module module = lab.import("free1");
+    // Two pieces wait for each other: one thread alone would never end.
+    std::latch both(2);
+    Events::all().on("piece", [&] {
+        both.arrive_and_wait();
+        return 0;
+    });
+    BOOST_TEST(lab.run(module, "parallel 2 observe piece").ok());
+}
+
+BOOST_AUTO_TEST_CASE(the_first_error_of_a_piece_is_the_error_of_the_loop) {
+    Lab lab;
+    const Module module = lab.import("free1");
+    const auto result = lab.run(module, "parallel 100 fail in a piece");
+    BOOST_REQUIRE(!result.ok());
+    BOOST_TEST(result.error().message == "free1.run: in a piece");
+}
+
+BOOST_AUTO_TEST_CASE(pieces_of_exec_may_import_the_same_module_and_others) {
+    for (const std::string name : {"free1", "lock1", "unm1"}) {
+        Lab lab;
+        Events::all().script(name + ":exec", "parallel 50 import " + name + ",import free2,call " + name +
+                                                 " run observe partial,import unm2");
+        BOOST_TEST(lab.import(name).loaded());
+        BOOST_TEST(Events::all().count("partial") == 50u);
+        BOOST_TEST(Events::all().count("free2:exec") == 1u);
+        BOOST_TEST(Events::all().count("unm2:exec") == 1u);
+        BOOST_TEST(!lab.parallel());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_same_import_from_the_hosts_loop) {
+    Lab lab;
+    std::atomic<int> good{0};
+    lab.runtime.parallel_for(0, 64, [&](std::size_t i) {
+        const char* names[] = {"free1", "lock1", "unm1", "pkg.sub"};
+        good += lab.import(names[i % 4]).function("count").value()({}).ok();
+    });
+    BOOST_TEST(good.load() == 64);
+    BOOST_TEST(lab.loader.modules().size() == 5u);
+    BOOST_TEST(lab.warnings().size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_loop_of_a_module_that_is_being_unloaded_keeps_its_lock) {
+    Lab lab;
+    const Module module = lab.import("lock1");
+    const std::int64_t before = checked(module);
+    Event inside, go_on;
+    Events::all().on("stay", [&] {
+        inside.set();
+        go_on.wait();
+        return 0;
+    });
+    std::optional<Result<Value>> result;
+    std::int64_t after = 0;
+    Events::all().on("lock1:teardown", [&] { return 0; });
+    Threads threads;
+    threads.start(
+        [&] { result = lab.run(module, "detached stay;parallel 500 alone piece;call free1 run call lock1 checked"); });
+    inside.wait();
+    threads.start([&] { BOOST_TEST_REQUIRE(!lab.loader.unload("lock1").ok()); });
+    while (module.loaded()) std::this_thread::yield();
+    go_on.set();
+    threads.join();
+    BOOST_REQUIRE(result.has_value());
+    BOOST_TEST(result->ok(), why(*result));
+    if (result->ok()) after = (*result)->get<std::int64_t>();
+    BOOST_TEST(after == before + 500);
+}
+
+BOOST_AUTO_TEST_CASE(a_loop_inside_teardown) {
+    Lab lab;
+    for (const std::string name : {"free1", "lock1", "unm1"}) {
+        Events::all().script(name + ":teardown", "parallel 20 alone piece;parallel 2 import free2");
+        lab.import(name);
+        const std::size_t before = Events::all().count("piece");
+        BOOST_TEST(lab.loader.unload(name).ok());
+        BOOST_TEST(Events::all().count("piece") - before == 20u);
+        BOOST_TEST(lab.parallel());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_fallback_in_the_middle_of_a_loop) {
+    Lab lab;
+    const Module free = lab.import("free1");
+    std::atomic<int> pieces{0};
+    Event imported;
+    Events::all().on("piece", [&] {
+        ++pieces;
+        return 0;
+    });
+    Threads threads;
+    threads.start([&] {
+        while (pieces.load() < 10) std::this_thread::yield();
+        lab.import("unm1");
+        imported.set();
+    });
+    while (!imported.happened()) BOOST_TEST_REQUIRE(lab.run(free, "parallel 50 observe piece").ok());
+    threads.join();
+    BOOST_TEST(lab.run(free, "parallel 50 observe piece").ok());
+    BOOST_TEST(!lab.parallel());
+    BOOST_TEST(lab.stats("free1").calls_global_lock >= 51u);
+}

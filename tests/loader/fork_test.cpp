@@ -1,0 +1,225 @@
+// fork(2) in the middle of everything: the child imports, calls and unloads.
+//
+// SPDX-License-Identifier: MIT
+#define BOOST_TEST_MODULE loader_fork
+#include <boost/test/unit_test.hpp>
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "lab.hpp"
+
+using namespace interlock;
+using namespace interlock::test;
+
+namespace {
+
+// What the tests themselves keep has to survive a fork, too. Installed before the runtime's handlers, so that it is
+// done after them, when nothing waits for anything any more.
+[[maybe_unused]] const int events_survive =
+    ::pthread_atfork([] { Events::all().lock(); }, [] { Events::all().unlock(); }, [] { Events::all().unlock(); });
+
+/// Runs `body` in the child of a fork; its answer is the number of the check that failed, 0 for none.
+int in_child(const std::function<int()>& body) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(body());
+    int status = 0;
+    BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+bool counts_to(const Lab& lab, const Module& module, std::int64_t expected) {
+    static_cast<void>(lab);
+    const auto count = module.function("count").value()({});
+    return count.ok() && count->get<std::int64_t>() == expected;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(the_child_goes_on_with_everything) {
+    Lab lab;
+    const Module free = lab.import("free1"), unmarked = lab.import("unm1");
+    BOOST_TEST(in_child([&] {
+                   if (!counts_to(lab, free, 1) || !counts_to(lab, unmarked, 1)) return 1;
+                   if (!counts_to(lab, lab.import("lock1"), 1)) return 2;
+                   if (lab.parallel() || !lab.loader.unload("unm1").ok() || !lab.parallel()) return 3;
+                   if (!counts_to(lab, lab.import("unm2"), 1) || lab.parallel()) return 4;
+                   return lab.loader.modules().size() == 3 ? 0 : 5;
+               }) == 0);
+    // The parent is as it was.
+    BOOST_TEST(counts_to(lab, free, 1));
+    BOOST_TEST(!lab.parallel());
+    BOOST_TEST(lab.loader.modules().size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(while_another_thread_imports) {
+    for (const std::string name : {"free1", "lock1", "unm1"}) {
+        Lab lab;
+        Event importing, go_on;
+        const pid_t parent = ::getpid();
+        Events::all().on(name + ":exec", [&] {
+            if (::getpid() != parent) return 0;
+            importing.set();
+            const Detached guard;
+            go_on.wait();
+            return 0;
+        });
+        Threads threads;
+        threads.start([&] { lab.import(name); });
+        importing.wait();
+        // In the child that import will never end. It begins anew there, and does not keep the mode.
+        BOOST_TEST(in_child([&] {
+                       if (!lab.parallel() || lab.runtime.stats().holds != 0) return 1;
+                       if (!counts_to(lab, lab.import("free2"), 1)) return 2;
+                       if (!counts_to(lab, lab.import(name), 1)) return 3;
+                       if (lab.parallel() != (name != "unm1")) return 4;
+                       if (!lab.loader.unload(name).ok() || !lab.parallel()) return 5;
+                       const auto events = lab.loader.report().fallbacks;
+                       if (name == "unm1" && (events.size() != 2 || events[0].outcome != "abandoned by a fork"))
+                           return 6;
+                       return 0;
+                   }) == 0);
+        go_on.set();
+        threads.join();
+        BOOST_TEST(counts_to(lab, lab.import(name), 1));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(while_another_thread_waits_for_an_import) {
+    Lab lab;
+    Event importing, go_on;
+    Events::all().on("free1:exec", [&] {
+        importing.set();
+        const Detached guard;
+        go_on.wait();
+        return 0;
+    });
+    Threads threads;
+    threads.start([&] { lab.import("free1"); });
+    importing.wait();
+    std::atomic<int> begun{0};
+    threads.start(2, [&](int) {
+        ++begun;
+        lab.import("free1");
+    });
+    while (begun.load() != 2) std::this_thread::yield();
+    BOOST_TEST(in_child([&] {
+                   go_on.set();
+                   return counts_to(lab, lab.import("free1"), 1) && lab.loader.unload("free1").ok() ? 0 : 1;
+               }) == 0);
+    go_on.set();
+    threads.join();
+}
+
+BOOST_AUTO_TEST_CASE(inside_an_import_and_inside_a_call) {
+    Lab lab;
+    int inside_exec = -1, inside_call = -1;
+    Events::all().on("unm1:exec", [&] {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            // The child is in the middle of its own import, and ends it.
+            inside_exec = 0;
+            return 0;
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        inside_exec = WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+        return 0;
+    });
+    const pid_t parent = ::getpid();
+    const Module module = lab.import("unm1");
+    if (::getpid() != parent)
+        ::_exit(counts_to(lab, module, 1) && !lab.parallel() && lab.loader.unload("unm1").ok() && lab.parallel() ? 0
+                                                                                                                 : 1);
+    BOOST_TEST(inside_exec == 0);
+    Events::all().on("call", [&] {
+        inside_call =
+            in_child([&] { return counts_to(lab, lab.import("free1"), 1) && counts_to(lab, module, 1) ? 0 : 1; });
+        return 0;
+    });
+    BOOST_TEST(lab.run(module, "observe call").ok());
+    BOOST_TEST(inside_call == 0);
+}
+
+BOOST_AUTO_TEST_CASE(while_another_thread_unloads) {
+    for (const std::string name : {"free1", "lock1", "unm1"}) {
+        Lab lab;
+        const Module module = lab.import(name);
+        Event inside, go_on;
+        Events::all().on("stay", [&] {
+            inside.set();
+            go_on.wait();
+            return 0;
+        });
+        Threads threads;
+        threads.start([&] { BOOST_TEST_REQUIRE(lab.run(module, "detached stay").ok()); });
+        inside.wait();
+        threads.start([&] { BOOST_TEST_REQUIRE(lab.loader.unload(name).ok()); });
+        while (module.loaded()) std::this_thread::yield();
+        // There is nobody left inside in the child, and nobody who unloads it.
+        BOOST_TEST(in_child([&] {
+                       if (!module.loaded() || !counts_to(lab, module, 1)) return 1;
+                       if (lab.parallel() != (name != "unm1")) return 2;
+                       if (!lab.loader.unload(name).ok() || !lab.parallel()) return 3;
+                       return counts_to(lab, lab.import(name), 1) ? 0 : 4;
+                   }) == 0);
+        go_on.set();
+        threads.join();
+    }
+}
+
+BOOST_AUTO_TEST_CASE(in_the_middle_of_a_teardown) {
+    Lab lab;
+    lab.import("unm1");
+    Event inside, go_on;
+    const pid_t parent = ::getpid();
+    Events::all().on("unm1:teardown", [&] {
+        if (::getpid() != parent) return 0;
+        inside.set();
+        const Detached guard;
+        go_on.wait();
+        return 0;
+    });
+    Threads threads;
+    threads.start([&] { BOOST_TEST_REQUIRE(lab.loader.unload("unm1").ok()); });
+    inside.wait();
+    BOOST_TEST(in_child([&] {
+                   if (!lab.parallel()) return 1;
+                   if (lab.loader.find("unm1").ok()) return 2;
+                   if (!counts_to(lab, lab.import("unm1"), 1) || lab.parallel()) return 3;
+                   return lab.loader.unload("unm1").ok() && lab.parallel() ? 0 : 4;
+               }) == 0);
+    go_on.set();
+    threads.join();
+    BOOST_TEST(lab.parallel());
+}
+
+BOOST_AUTO_TEST_CASE(again_and_again_while_other_threads_work) {
+    Lab lab({.change = [](LoaderOptions& options) { options.on_warning = [](const Warning&) {}; }});
+    lab.import("free1");
+    std::atomic<bool> stop{false};
+    Threads threads;
+    threads.start(3, [&](int i) {
+        const std::string names[] = {"free2", "lock1", "unm1"};
+        while (!stop.load()) {
+            const auto module = lab.loader.import(names[i]);
+            if (module) {
+                const auto count = module->function("count");
+                if (count) static_cast<void>((*count)({}));
+            }
+            static_cast<void>(lab.loader.unload(names[i]));
+        }
+    });
+    for (int round = 0; round < 20; ++round)
+        BOOST_TEST(in_child([&] {
+                       for (const std::string name : {"free3", "lock2", "unm2"})
+                           if (!counts_to(lab, lab.import(name), 1)) return 1;
+                       if (lab.parallel()) return 2;
+                       return lab.loader.unload("unm2").ok() ? 0 : 3;
+                   }) == 0);
+    stop = true;
+    threads.join();
+}
