@@ -71,7 +71,7 @@ void cpython_style(benchmark::State& state) {
     alignas(128) std::atomic<int> own{0};
     for (auto _ : state) {
         int detached = 0;
-        own.compare_exchange_strong(detached);
+        own.compare_exchange_strong(detached, 1);
         benchmark::ClobberMemory();
         own.store(0);
     }
@@ -81,7 +81,7 @@ void cas_cas(benchmark::State& state) {
     alignas(128) std::atomic<int> own{0};
     for (auto _ : state) {
         int detached = 0, attached = 1;
-        own.compare_exchange_strong(detached);
+        own.compare_exchange_strong(detached, 1);
         benchmark::ClobberMemory();
         own.compare_exchange_strong(attached, 0);
     }

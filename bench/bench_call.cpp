@@ -54,8 +54,13 @@ int main(int count, char** arguments) {
     }
     direct = reinterpret_cast<il_module_export>(entry)()->methods[0].function;
 
-    for (const auto& [name, body] : {std::pair{"direct", direct_call}, {"gated", gated_call},
-                                     {"attached", attached_gated_call}, {"convenient", convenient_call}})
+    const std::pair<const char*, void (*)(benchmark::State&)> all[] = {
+        {"direct", direct_call},
+        {"gated", gated_call},
+        {"attached", attached_gated_call},
+        {"convenient", convenient_call},
+    };
+    for (const auto& [name, body] : all)
         for (const int threads : {1, 2}) benchmark::RegisterBenchmark(name, body)->UseRealTime()->Threads(threads);
     Medians medians;
     if (!medians.run(count, arguments)) return 2;

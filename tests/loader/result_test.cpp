@@ -5,6 +5,9 @@
 #include <boost/test/unit_test.hpp>
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lab.hpp"
 
@@ -128,6 +131,34 @@ BOOST_AUTO_TEST_CASE(a_thread_that_ends_inside_a_function) {
         BOOST_TEST(module.function("recovered").value()({}).ok());
         BOOST_TEST(lab.loader.unload("throwing").ok());
         BOOST_TEST(lab.parallel());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_repaired_ends_the_process_and_names_the_culprit) {
+    const std::pair<const char*, const char*> table[] = {
+        {"leave_section", "returned from inside a critical section"},
+        {"detach_twice", "detached twice"},
+        {"attach_only", "ended a detached block that it had not begun"},
+    };
+    for (const auto& [function, what] : table) {
+        Lab lab;
+        const Module module = lab.import("throwing");
+        TemporaryFolder folder;
+        const auto file = folder.write("stderr", "");
+        const pid_t child = ::fork();
+        if (child == 0) {
+            static_cast<void>(::freopen(file.c_str(), "w", stderr));
+            ::signal(SIGABRT, SIG_DFL);  // the test framework would handle it
+            Scope scope;
+            il_value result;
+            module.function(function).value().call(scope, {}, result);
+            ::_exit(0);
+        }
+        int status = 0;
+        BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
+        BOOST_TEST((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
+        BOOST_TEST(text_of(file) ==
+                   std::string("interlock: fatal: function '") + function + "' of module 'throwing' " + what + "\n");
     }
 }
 

@@ -37,11 +37,37 @@ il_status passed_on(il_call* call, const il_value*, size_t, il_value*) {
     return il_import(call, "no_such_module", &module);
 }
 
-const il_method methods[] = {
-    {"standard", standard, nullptr},   {"memory", memory, nullptr},         {"number", number, nullptr},
-    {"detached", detached, nullptr},   {"end_thread", end_thread, nullptr}, {"stay_detached", stay_detached, nullptr},
-    {"silent", silent, nullptr},       {"negative", negative, nullptr},     {"recovered", recovered, nullptr},
-    {"passed_on", passed_on, nullptr}, {nullptr, nullptr, nullptr}};
+// Broken in a way that nothing can be repaired.
+il_mutex mutex = IL_MUTEX_INIT;
+il_status leave_section(il_call* call, const il_value*, size_t, il_value*) {
+    static thread_local il_critical_section section;
+    call->host->critical_begin(call, &section, &mutex, nullptr);
+    return IL_OK;
+}
+il_status detach_twice(il_call* call, const il_value*, size_t, il_value*) {
+    call->host->detach(call);
+    call->host->detach(call);
+    return IL_OK;
+}
+il_status attach_only(il_call* call, const il_value*, size_t, il_value*) {
+    call->host->attach(call);
+    return IL_OK;
+}
+
+const il_method methods[] = {{"standard", standard, nullptr},
+                             {"memory", memory, nullptr},
+                             {"number", number, nullptr},
+                             {"detached", detached, nullptr},
+                             {"end_thread", end_thread, nullptr},
+                             {"stay_detached", stay_detached, nullptr},
+                             {"silent", silent, nullptr},
+                             {"negative", negative, nullptr},
+                             {"recovered", recovered, nullptr},
+                             {"passed_on", passed_on, nullptr},
+                             {"leave_section", leave_section, nullptr},
+                             {"detach_twice", detach_twice, nullptr},
+                             {"attach_only", attach_only, nullptr},
+                             {nullptr, nullptr, nullptr}};
 
 }  // namespace
 

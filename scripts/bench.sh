@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Builds and runs all benchmarks, and prints one table: what, value, against what, ratio, target.
+#
+# SPDX-License-Identifier: MIT
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+usage() {
+    cat <<END
+usage: $program [--summary] [--json FILE]
+
+Builds the bench preset (Release) and runs every benchmark in build/bench/bin. Nothing else should run meanwhile.
+
+  --summary     only the rows that have a target
+  --json FILE   each row also as a line of JSON, appended to FILE
+
+exit status: 0 also when a target is not met, 1 a benchmark failed, 2 wrong use
+END
+}
+
+summary=false
+arguments=()
+while (($# > 0)); do
+    case $1 in
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        --summary) summary=true ;;
+        --json)
+            [[ -n ${2-} ]] || usage_error "--json needs a file"
+            arguments=(--json "$2")
+            shift
+            ;;
+        *) usage_error "unknown argument '$1'" ;;
+    esac
+    shift
+done
+
+scripts/setup.sh build test
+cmake --preset bench --log-level=WARNING >/dev/null
+cmake --build --preset bench --parallel "$(default_jobs)" --target benchmarks >&2
+
+for benchmark in attach call import switch locked; do
+    if $summary; then
+        build/bench/bin/bench_$benchmark ${arguments+"${arguments[@]}"} 2>/dev/null | grep -E '(<=|>=) ' || true
+    else
+        build/bench/bin/bench_$benchmark ${arguments+"${arguments[@]}"}
+    fi
+done
