@@ -263,10 +263,11 @@ private:
 
     static std::string summary_text(const Tally& tally, const std::vector<Phase>& phases, const RuntimeStats& stats,
                                     std::uint64_t bytes, double seconds) {
-        std::string text = fmt::format(
-            "interlock: {} inputs, {} in {:.3f} s ({}) on {} threads; {} ok, {} failed, {} unreadable\n", tally.done(),
-            in_bytes(static_cast<double>(bytes)), seconds, rate(bytes, seconds), stats.threads,
-            tally.count(InputEnd::ok), tally.count(InputEnd::failed), tally.count(InputEnd::unreadable));
+        std::string text =
+            fmt::format("interlock: {} inputs, {} in {:.3f} s ({}) on {} thread{}; {} ok, {} failed, {} unreadable\n",
+                        tally.done(), in_bytes(static_cast<double>(bytes)), seconds, rate(bytes, seconds),
+                        stats.threads, stats.threads == 1 ? "" : "s", tally.count(InputEnd::ok),
+                        tally.count(InputEnd::failed), tally.count(InputEnd::unreadable));
         Table table({"mode", "inputs", "size", "time", "speed"});
         for (const Phase& phase : phases)
             table.add({mode_name(phase.mode), std::to_string(phase.inputs), in_bytes(static_cast<double>(phase.bytes)),

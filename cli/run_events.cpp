@@ -24,9 +24,13 @@ Event parse_event(std::string_view option, std::string_view text, bool unload) {
     return event;
 }
 
-EventThread::EventThread(Session& session, Output& output, Tally& tally, std::vector<Event> events)
-    : session_(session), output_(output), tally_(tally), events_(std::move(events)) {
-    std::stable_sort(events_.begin(), events_.end(), [](const Event& a, const Event& b) { return a.after < b.after; });
+EventThread::EventThread(Session& session, Output& output, Tally& tally, const std::vector<Event>& events)
+    : session_(session), output_(output), tally_(tally) {
+    for (const Event& event : events) {
+        const auto place = std::upper_bound(events_.begin(), events_.end(), event,
+                                            [](const Event& a, const Event& b) { return a.after < b.after; });
+        events_.insert(place, event);
+    }
     if (!events_.empty()) thread_ = std::thread([this] { run(); });
 }
 

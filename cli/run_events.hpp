@@ -29,7 +29,7 @@ Event parse_event(std::string_view option, std::string_view text, bool unload);
 /// Runs for its lifetime.
 class EventThread {
 public:
-    EventThread(Session& session, Output& output, Tally& tally, std::vector<Event> events);
+    EventThread(Session& session, Output& output, Tally& tally, const std::vector<Event>& events);
     ~EventThread();
     EventThread(const EventThread&) = delete;
     EventThread& operator=(const EventThread&) = delete;
@@ -43,7 +43,7 @@ private:
     Session& session_;
     Output& output_;
     Tally& tally_;
-    std::vector<Event> events_;
+    std::vector<Event> events_;  // by `after`; those with the same number as they were given
     bool failed_ = false;
     std::exception_ptr exception_;
     std::thread thread_;

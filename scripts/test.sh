@@ -53,6 +53,8 @@ finish() {
     printf '\n%d passed, %d failed\n' "$passed" "$failed"
 }
 trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 # Sanitizers of gcc 12 need memory where a kernel with much address randomisation does not put it. A container may
 # forbid to turn that off; then it has to work without.

@@ -76,9 +76,9 @@ template <typename Code>
     il_status status;
     try {
         status = code(call);
-    } catch (abi::__forced_unwind&) {
-        throw;
     } catch (...) {
+        // No C++ exception: the unwinding of pthread_exit or pthread_cancel, which must go on.
+        if (abi::__cxa_current_exception_type() == nullptr) throw;
         status = describe_exception(scope);
     }
     if (status != IL_OK || call.is_detached || slot->critical != critical_before) [[unlikely]]
@@ -158,6 +158,7 @@ il_status keep_result(Scope& scope, il_value& result) {
 void fatal_misuse(const Invocation& call, std::string_view what) noexcept {
     std::fprintf(stderr, "interlock: fatal: function %s of module %s %.*s\n", quoted(call.site().function).c_str(),
                  quoted(call.site().module).c_str(), static_cast<int>(what.size()), what.data());
+    std::fflush(stderr);  // which the host may have reopened, with a buffer
     std::abort();
 }
 

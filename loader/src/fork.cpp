@@ -57,7 +57,7 @@ void LoaderState::forget_other_threads() {
             // Half made or half destroyed, by a thread that is not here: it stays mapped, and dead.
             passage.record->gate.fetch_and(~gate_open);
             passage.record->mapped = true;
-            new std::shared_ptr<ModuleRecord>(passage.record);
+            keep_for_good(passage.record);
             const auto event = passage.unloading ? retire(passage.record) : std::nullopt;
             if (event) abandoned.push_back(*event);
         }

@@ -2,8 +2,6 @@
 // warn. Until the switch nothing has happened that would have to be undone; no code of the module runs before it.
 //
 // SPDX-License-Identifier: MIT
-#include <cxxabi.h>
-
 #include <interlock/escape.hpp>
 
 #include "loader_state.hpp"
@@ -62,13 +60,13 @@ private:
             if (outcome) outcome = fall_back_if_needed();
             if (outcome) outcome = map();
             if (outcome) outcome = execute();
-        } catch (abi::__forced_unwind&) {
-            abandon();
-            throw;
         } catch (const Failure& failure) {
             outcome = failed(failure.error().code, failure.error().message);
         } catch (const std::exception& e) {
             outcome = failed(Errc::internal, std::string("an exception ended the import: ") + escape(e.what()));
+        } catch (...) {  // pthread_exit, pthread_cancel
+            abandon();
+            throw;
         }
         if (outcome)
             publish(Clock::now() - begin);
@@ -310,7 +308,7 @@ private:
         state_.finish_passage(shared_passage_);
     }
 
-    void stay_mapped() { new std::shared_ptr<ModuleRecord>(record_); }  // never destroyed
+    void stay_mapped() { keep_for_good(record_); }
 
     void give_back(std::string outcome) {
         if (passage_.fallback)

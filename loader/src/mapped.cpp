@@ -74,7 +74,7 @@ bool unmap(ModuleRecord& record) {
     const LinkerTurn turn;
     const bool stays = must_stay(record);
     if (stays)
-        new boost::dll::shared_library(std::move(record.library));  // never destroyed
+        keep_for_good(std::move(record.library));
     else
         record.library.unload();
     const bool mapped = stays || is_mapped(record.file.path);

@@ -128,6 +128,19 @@ Outcome adopt_definition(ModuleRecord& record, const il_module_def* def);
 /// A module broke a rule from which there is no way on: says who and what, and aborts.
 [[noreturn]] void fatal_misuse(const Invocation& call, std::string_view what) noexcept;
 
+/// Keeps something until the process ends: what it owns may still be in use, or cannot be given back safely. It stays
+/// referred to, so that leak checkers know. Without a lock, as the child of a fork uses it, too.
+template <typename T> void keep_for_good(T thing) {
+    struct Node {
+        T thing;
+        Node* next;
+    };
+    static std::atomic<Node*> first{nullptr};
+    auto* node = new Node{std::move(thing), first.load(std::memory_order_relaxed)};
+    while (!first.compare_exchange_weak(node->next, node, std::memory_order_release, std::memory_order_relaxed)) {
+    }
+}
+
 /// Interned and never freed, as threads that report a stall read it at any time.
 const CallSite* call_site(std::string_view module, std::string_view function);
 

@@ -26,6 +26,7 @@ __thread ThreadSlot* this_thread = nullptr;
 
 void fatal(std::string_view message) noexcept {
     std::fprintf(stderr, "interlock: fatal: %.*s\n", static_cast<int>(message.size()), message.data());
+    std::fflush(stderr);  // which the host may have reopened, with a buffer
     std::abort();
 }
 

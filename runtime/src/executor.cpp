@@ -11,6 +11,7 @@
 #include <oneapi/tbb/task_arena.h>
 #include <oneapi/tbb/task_group.h>
 
+#include <atomic>
 #include <optional>
 
 #include "process_state.hpp"
@@ -26,6 +27,7 @@ struct Executor::Arena {
     std::optional<tbb::global_control> more_threads;
     tbb::task_arena arena;
     tbb::task_group tasks;
+    std::atomic<bool> used{false};  // by tasks
 };
 
 Executor::Executor(unsigned threads)
@@ -77,11 +79,13 @@ void Executor::enqueue(std::function<void()> function) {
         run();
         return;
     }
+    arena_->used.store(true, std::memory_order_relaxed);
     arena_->arena.enqueue(arena_->tasks.defer(std::move(run)));
 }
 
 void Executor::wait() {
-    if (process().forked_child.load(std::memory_order_relaxed)) return;
+    // Without that question oneTBB would be started, which takes milliseconds, only to wait for nothing.
+    if (process().forked_child.load(std::memory_order_relaxed) || !arena_->used.load(std::memory_order_relaxed)) return;
     arena_->arena.execute([&] { arena_->tasks.wait(); });
 }
 

@@ -3,6 +3,7 @@
 // Every result of every phase is compared with that of a serial run. Exit status 1 if anything is not as it should be.
 //
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <future>
+#include <latch>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -88,7 +90,8 @@ int run(const Options& options) {
     const Job one_pass(word_counts, corpus, 1);
     const Measured first = measure(runtime, [&] { return one_pass.run_serially(); });
     const Digests& serial = first.digests;
-    const Job job(word_counts, corpus, static_cast<std::size_t>(std::ceil(options.seconds / first.seconds)));
+    const double passes = std::max(std::ceil(options.seconds / first.seconds), 4.0);
+    const Job job(word_counts, corpus, static_cast<std::size_t>(passes));
     std::printf("%zu files, %.1f MB below %s\n\n", corpus.texts.size(), one_pass.megabytes(), options.corpus.c_str());
 
     Table table;
@@ -98,13 +101,16 @@ int run(const Options& options) {
               Mode::parallel);
 
     // When a quarter of textkit's work is done, another thread imports legacy_tok and has more threads run it over the
-    // same files, so that both modules compete for the global lock.
-    std::future<std::pair<Job, Measured>> other_thread;
+    // same files, so that both modules compete for the global lock. On a busy machine that thread may be late: what is
+    // beyond three quarters waits for it.
+    std::latch import_over(1);
+    std::future<std::pair<Job, Measured>> other_thread;  // its destructor waits, and by then quarter_done is settled
     std::promise<void> quarter_done;
     other_thread = std::async(std::launch::async, [&, go = quarter_done.get_future()]() mutable {
         go.get();
-        const interlock::Module legacy_tok = loader.import("legacy_tok").value();
-        const Job tokens(legacy_tok.function("checksum").value(), corpus, 1);
+        const interlock::Result<interlock::Module> legacy_tok = loader.import("legacy_tok");
+        import_over.count_down();
+        const Job tokens(legacy_tok.value().function("checksum").value(), corpus, 1);
         Measured run = measure(runtime, [&] { return tokens.run_on_own_threads(threads); });
         return std::pair(tokens, std::move(run));
     });
@@ -112,7 +118,12 @@ int run(const Options& options) {
     const Measured interrupted = measure(runtime, [&] {
         return job.run(runtime, [&] {
             if (!runtime.is_gil_enabled()) ++done_in_parallel;
-            if (++done == (job.calls() + 3) / 4) quarter_done.set_value();
+            const std::size_t now_done = ++done;
+            if (now_done == job.calls() / 4) quarter_done.set_value();
+            if (now_done > job.calls() / 4 * 3) {
+                const interlock::Detached while_waiting;
+                import_over.wait();
+            }
         });
     });
     const auto [tokens, locked] = other_thread.get();

@@ -61,7 +61,7 @@ const std::string fallback_warning =
     "RuntimeWarning: The global interpreter lock \\(GIL\\) has been enabled to load module 'legacy_sharpen', which has "
     "not declared that it can run safely without the GIL\\.";
 const std::string small_images = " --images 5 --size 200x150 --threads 4 ";
-const std::string small_corpus = "'" SOURCE_DIR "/runtime'";
+const std::string small_corpus = "'" SOURCE_DIR "/tests'";
 
 }  // namespace
 
