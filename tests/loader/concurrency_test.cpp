@@ -186,9 +186,8 @@ BOOST_AUTO_TEST_CASE(the_partial_half_of_a_circle_that_fails_is_dead_and_not_dan
 
 BOOST_AUTO_TEST_CASE(who_is_inside_a_partial_module_does_not_wait_for_its_import) {
     Lab lab;
-    Event inside, import_now;
+    Event inside;
     Threads threads;
-    std::latch both(2);
     // free1's import waits for free2's. Then a third thread enters the partial free1, and imports it from inside, while
     // the import fails, which waits until the thread has left.
     Events::all().script("free1:exec", "import free2;observe leave;fail after all");
