@@ -44,12 +44,14 @@ void attached_safe_point(benchmark::State& state) {
     }
 }
 
-template <typename Lock> Lock& shared_lock() {
+template <typename Lock>
+Lock& shared_lock() {
     alignas(128) static Lock lock;
     return lock;
 }
 
-template <typename Lock> void exclusive(benchmark::State& state) {
+template <typename Lock>
+void exclusive(benchmark::State& state) {
     Lock& lock = shared_lock<Lock>();
     for (auto _ : state) {
         std::lock_guard guard(lock);
@@ -57,7 +59,8 @@ template <typename Lock> void exclusive(benchmark::State& state) {
     }
 }
 
-template <typename Lock> void reader(benchmark::State& state) {
+template <typename Lock>
+void reader(benchmark::State& state) {
     Lock& lock = shared_lock<Lock>();
     for (auto _ : state) {
         lock.lock_shared();

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <interlock/module.h>
 
-static il_status nothing(il_call *call, const il_value *args, size_t nargs, il_value *result) {
+static il_status nothing(il_call* call, const il_value* args, size_t nargs, il_value* result) {
     (void)call;
     (void)args;
     (void)nargs;

@@ -1,5 +1,5 @@
-// The switch of the mode while eight threads are busy, beside what no switch can be quicker than: one membarrier(2), and
-// one thread waking another.
+// The switch of the mode while eight threads are busy, beside what no switch can be quicker than: one membarrier(2),
+// and one thread waking another.
 //
 // SPDX-License-Identifier: MIT
 #include <condition_variable>

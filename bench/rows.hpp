@@ -59,15 +59,16 @@ public:
         const bool met = row.target.at_most ? measured <= row.target.limit : measured >= row.target.limit;
         std::string target, verdict;
         if (row.target.of != Target::Of::none) {
-            target = (row.target.at_most ? "<= " : ">= ") + number(row.target.limit) + (of_value ? " " + row.unit : "x");
+            target =
+                (row.target.at_most ? "<= " : ">= ") + number(row.target.limit) + (of_value ? " " + row.unit : "x");
             verdict = met ? "met" : "NOT MET";
             missed_ += !met;
         }
         const std::string reference =
             row.against.empty() ? "" : row.against + " " + number(row.reference) + " " + row.unit;
-        std::printf("%-52s %13s  %-48s %7s  %-10s %s\n", row.what.c_str(),
-                    (number(row.value) + " " + row.unit).c_str(), reference.c_str(),
-                    row.against.empty() ? "" : (number(ratio) + "x").c_str(), target.c_str(), verdict.c_str());
+        std::printf("%-52s %13s  %-48s %7s  %-10s %s\n", row.what.c_str(), (number(row.value) + " " + row.unit).c_str(),
+                    reference.c_str(), row.against.empty() ? "" : (number(ratio) + "x").c_str(), target.c_str(),
+                    verdict.c_str());
         std::fflush(stdout);
         if (!json_.is_open()) return;
         json_ << "{\"what\": \"" << row.what << "\", \"value\": " << row.value << ", \"unit\": \"" << row.unit << '"';

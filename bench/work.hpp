@@ -38,7 +38,8 @@ inline std::uint64_t steps_for(std::chrono::nanoseconds time) {
 }
 
 /// Calls per second of `body`, which several threads repeat for some time.
-template <typename Body> double calls_per_second(int threads, std::chrono::milliseconds time, Body body) {
+template <typename Body>
+double calls_per_second(int threads, std::chrono::milliseconds time, Body body) {
     struct alignas(128) Count {
         std::atomic<std::uint64_t> calls{0};
     };

@@ -64,9 +64,9 @@ std::string manifest_mismatch(const Manifest& manifest, const ModuleFile& file, 
 
 FolderScan scan_folder(const fs::path& folder) {
     FolderScan found;
-    const fs::path root = fs::absolute(folder).lexically_normal();
     std::error_code error;
-    const fs::directory_iterator readable(root, error);
+    const fs::path root = fs::absolute(folder, error).lexically_normal();
+    if (!error) const fs::directory_iterator readable(root, error);
     if (error)
         throw CommandError(exit_unreadable,
                            fmt::format("cannot read the folder {}: {}", quoted(folder.string()), error.message()));

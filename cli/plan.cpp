@@ -45,7 +45,9 @@ std::optional<fs::path> root_for(const fs::path& file, std::string_view name) {
 
 Target target_of(const std::string& argument) {
     if (!argument.ends_with(".so")) return {argument, std::nullopt};
-    const fs::path file = fs::absolute(argument).lexically_normal();
+    std::error_code no_working_folder;
+    const fs::path file = fs::absolute(argument, no_working_folder).lexically_normal();
+    if (no_working_folder) return {argument, std::nullopt};
     if (const Result<ModuleFile> read = read_module_file(file, ReadDepth::markers)) {
         for (const Marker& marker : read->markers) {
             if (auto folder = root_for(file, marker.module)) return {marker.module, std::move(folder)};

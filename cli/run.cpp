@@ -181,7 +181,8 @@ public:
         }
         bar.reset();
         results.rethrow();
-        if (options_.reduce && !reduce_error_) context_.output.write_line(reduced_.to_json());
+        // Of a part of the inputs the value would look as if it were that of all.
+        if (options_.reduce && !reduce_error_ && stop_.received() == 0) context_.output.write_line(reduced_.to_json());
         context_.output.flush();
         report(tally);
         session_.finish();
@@ -231,6 +232,7 @@ private:
             return;
         }
         reduce_error_ = true;
+        inputs_.close();  // nothing that follows could make up for it
         context_.output.error(
             fmt::format("{} failed at {}: {}", escape(*options_.reduce), quoted(done.path, 4096), sum.error().message));
     }
@@ -241,7 +243,7 @@ private:
             context_.output.error(
                 fmt::format("{} of {} inputs failed; the first: {}", bad, tally.done(), first_problem_));
         if (stop_.received() != 0)
-            context_.output.note("interlock: stopped by a signal; what is written is complete\n");
+            context_.output.note(fmt::format("interlock: stopped by a signal after {} inputs\n", tally.done()));
         if (context_.options.quiet) return;
         const RuntimeStats stats = session_.runtime_stats();
         std::uint64_t bytes = 0;

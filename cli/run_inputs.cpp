@@ -125,7 +125,7 @@ bool InputSource::refill() {
 
 std::optional<Input> InputSource::next() {
     const std::lock_guard lock(mutex_);
-    if (stop_.received() != 0 || !refill()) return std::nullopt;
+    if (closed_.load() || stop_.received() != 0 || !refill()) return std::nullopt;
     Input input = std::move(pending_.front());
     pending_.pop_front();
     input.index = next_index_++;

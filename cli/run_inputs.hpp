@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <interlock/result.hpp>
@@ -34,6 +35,8 @@ public:
     /// The next one; nullopt at the end, or when a signal asked to stop. May block. Throws CommandError when stdin
     /// cannot be read. [any-thread], detached
     std::optional<Input> next();
+    /// There is no next one any more. [any-thread]
+    void close() noexcept { closed_.store(true); }
 
 private:
     void add(const std::string& name);
@@ -48,6 +51,7 @@ private:
     std::string text_;  // read from stdin, not yet taken apart
     bool stdin_open_ = false;
     std::size_t next_index_ = 0;
+    std::atomic<bool> closed_{false};
 };
 
 /// Reads all of a regular file, never blocking on what is none. Errors: not_found, unreadable, io_error; the messages

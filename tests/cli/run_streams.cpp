@@ -320,7 +320,7 @@ BOOST_AUTO_TEST_CASE(a_signal_stops_it_in_good_order) {
         const Finished finished = process.finish(false);
         CHECK_STATUS(finished, row.status);
         BOOST_TEST(inputs_of(finished).size() == 2u);
-        CHECK_CONTAINS(finished.err, "stopped by a signal");
+        CHECK_CONTAINS(finished.err, "interlock: stopped by a signal after 2 inputs\n");
         CHECK_CONTAINS(finished.err, "2 inputs");
         BOOST_TEST(Json::parse(content_of(folder / "report.json")).at("modules")[0].at("calls").at("none") == 2);
     }

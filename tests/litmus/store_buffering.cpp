@@ -130,13 +130,12 @@ int main(int count, char** arguments) {
     const bool broken = std::strcmp(arguments[1], "broken") == 0;
     prepare_fences();
     const Outcomes outcomes = run(std::strtoull(arguments[2], nullptr, 10), broken);
-    std::printf("%s, %s: %llu rounds: forbidden %llu, both saw %llu, only attach saw %llu, only the switch saw %llu\n",
-                broken ? "without the fence" : "with the fence",
-                process().membarrier.load() ? "membarrier" : "portable fences",
-                static_cast<unsigned long long>(outcomes.rounds), static_cast<unsigned long long>(outcomes.forbidden),
-                static_cast<unsigned long long>(outcomes.both_saw),
-                static_cast<unsigned long long>(outcomes.only_attach_saw),
-                static_cast<unsigned long long>(outcomes.only_switch_saw));
+    std::printf(
+        "%s, %s: %llu rounds: forbidden %llu, both saw %llu, only attach saw %llu, only the switch saw %llu\n",
+        broken ? "without the fence" : "with the fence", process().membarrier.load() ? "membarrier" : "portable fences",
+        static_cast<unsigned long long>(outcomes.rounds), static_cast<unsigned long long>(outcomes.forbidden),
+        static_cast<unsigned long long>(outcomes.both_saw), static_cast<unsigned long long>(outcomes.only_attach_saw),
+        static_cast<unsigned long long>(outcomes.only_switch_saw));
     if (!broken) {
         if (outcomes.forbidden != 0) std::puts("FAILED: a thread was attached in parallel and the switch missed it");
         return outcomes.forbidden == 0 ? 0 : 1;

@@ -21,7 +21,8 @@ using detail::own_slot;
 namespace {
 
 /// Runs `function` under the lock of a module, as the loader's gate does it: the caller's lock is dropped meanwhile.
-template <typename Function> void through_gate(HandoffLock& lock, Function function) {
+template <typename Function>
+void through_gate(HandoffLock& lock, Function function) {
     HandoffLock* callers = own_slot()->module_lock;
     if (callers != nullptr) detail::drop_module_lock(own_slot());
     detail::take_module_lock(own_slot(), lock);

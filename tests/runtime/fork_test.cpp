@@ -22,7 +22,8 @@ using detail::own_slot;
 namespace {
 
 /// Runs `check` in a child, which answers with an empty text or with what is wrong. A child that hangs is killed.
-template <typename Check> std::string in_child(Check check) {
+template <typename Check>
+std::string in_child(Check check) {
     int pipe_ends[2];
     if (pipe(pipe_ends) != 0) return "no pipe";
     const pid_t child = fork();
@@ -81,7 +82,8 @@ std::string works(Runtime& runtime, std::string_view mode) {
 /// A thread in some state, until the end of the scope.
 class Other {
 public:
-    template <typename Body> explicit Other(Body body) {
+    template <typename Body>
+    explicit Other(Body body) {
         thread_.start([this, body] { body(*this); });
         ready_.wait();
     }

@@ -23,7 +23,8 @@ struct Module {
     HandoffLock lock;
     long plain_count = 0;  // under lock
 
-    template <typename Function> void call(Function function) {
+    template <typename Function>
+    void call(Function function) {
         detail::ThreadSlot* slot = own_slot();
         HandoffLock* callers = slot->module_lock;
         if (callers != nullptr) detail::drop_module_lock(slot);

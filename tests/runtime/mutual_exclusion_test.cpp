@@ -162,7 +162,8 @@ struct Load {
                 exclusion.enter();
                 break;
             }
-            default: break;
+            default:
+                break;
         }
     }
 };

@@ -241,11 +241,11 @@ BOOST_AUTO_TEST_CASE(a_stall_is_reported_with_thread_module_and_function) {
     BOOST_CHECK_EQUAL(seen.holders[0].thread_name, "stuck");
     BOOST_CHECK_EQUAL(seen.holders[0].module, "legacy.tok");
     BOOST_CHECK_EQUAL(seen.holders[0].function, "spin");
-    BOOST_CHECK_EQUAL(seen.text(),
-                      "switching to locked mode (to load module 'x') has waited " +
-                          std::to_string(seen.waited.count()) + " ms for " + thread.described() +
-                          "; a loop that runs long should call il_safe_point(), and work that blocks belongs between "
-                          "IL_BEGIN_ALLOW_THREADS and IL_END_ALLOW_THREADS");
+    BOOST_CHECK_EQUAL(
+        seen.text(), "switching to locked mode (to load module 'x') has waited " + std::to_string(seen.waited.count()) +
+                         " ms for " + thread.described() +
+                         "; a loop that runs long should call il_safe_point(), and work that blocks belongs between "
+                         "IL_BEGIN_ALLOW_THREADS and IL_END_ALLOW_THREADS");
     BOOST_CHECK_EQUAL(runtime.stats().stalls_reported, 1u);
 }
 

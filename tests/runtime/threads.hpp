@@ -39,9 +39,13 @@ public:
     Threads(const Threads&) = delete;
     Threads& operator=(const Threads&) = delete;
 
-    template <typename Function> void start(Function function) { threads_.emplace_back(std::move(function)); }
+    template <typename Function>
+    void start(Function function) {
+        threads_.emplace_back(std::move(function));
+    }
     /// Several that begin at once.
-    template <typename Function> void start(int count, Function function) {
+    template <typename Function>
+    void start(int count, Function function) {
         auto line = std::make_shared<std::latch>(count);
         for (int i = 0; i < count; ++i)
             threads_.emplace_back([=]() mutable {
@@ -67,7 +71,8 @@ inline detail::ThreadState state_here() {
 inline bool holds_global_lock() { return state_here() == detail::state_locked; }
 
 /// Runs safe points until the condition holds. For attached threads, which must not block.
-template <typename Condition> void safe_points_until(Condition condition) {
+template <typename Condition>
+void safe_points_until(Condition condition) {
     while (!condition()) safe_point();
 }
 
