@@ -99,7 +99,7 @@ BOOST_AUTO_TEST_CASE(a_loop_of_a_module_that_is_being_unloaded_keeps_its_lock) {
     threads.start(
         [&] { result = lab.run(module, "detached stay;parallel 500 alone piece;call free1 run call lock1 checked"); });
     inside.wait();
-    threads.start([&] { BOOST_TEST_REQUIRE(!lab.loader.unload("lock1").ok()); });
+    threads.start([&] { must(!lab.loader.unload("lock1").ok()); });
     while (module.loaded()) std::this_thread::yield();
     go_on.set();
     threads.join();

@@ -155,9 +155,9 @@ BOOST_AUTO_TEST_CASE(while_another_thread_unloads) {
             return 0;
         });
         Threads threads;
-        threads.start([&] { BOOST_TEST_REQUIRE(lab.run(module, "detached stay").ok()); });
+        threads.start([&] { must(lab.run(module, "detached stay").ok()); });
         inside.wait();
-        threads.start([&] { BOOST_TEST_REQUIRE(lab.loader.unload(name).ok()); });
+        threads.start([&] { must(lab.loader.unload(name).ok()); });
         while (module.loaded()) std::this_thread::yield();
         // There is nobody left inside in the child, and nobody who unloads it.
         BOOST_TEST(in_child([&] {
@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(in_the_middle_of_a_teardown) {
         return 0;
     });
     Threads threads;
-    threads.start([&] { BOOST_TEST_REQUIRE(lab.loader.unload("unm1").ok()); });
+    threads.start([&] { must(lab.loader.unload("unm1").ok()); });
     inside.wait();
     BOOST_TEST(in_child([&] {
                    if (!lab.parallel()) return 1;

@@ -23,6 +23,7 @@
 namespace interlock::test {
 
 using testing::Event;
+using testing::must;
 using testing::Threads;
 using Texts = std::vector<std::string>;
 

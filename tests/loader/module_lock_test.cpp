@@ -49,7 +49,7 @@ BOOST_AUTO_TEST_CASE(the_lock_holds_in_locked_mode_too) {
     // In detached mode nobody holds the global lock, but `alone` is not detached: the module's lock is for those.
     threads.start(crowd, [&](int) {
         for (int i = 0; i < 50; ++i)
-            BOOST_TEST_REQUIRE(lab.run(module, "alone working;detached outside;alone working").ok());
+            must(lab.run(module, "alone working;detached outside;alone working").ok());
     });
     threads.join();
     BOOST_TEST(checked(module) == before + 2 * crowd * 50);
@@ -69,7 +69,7 @@ BOOST_AUTO_TEST_CASE(two_modules_that_call_each_other_from_two_threads) {
     threads.start(2, [&](int i) {
         const Module& own = i == 0 ? first : second;
         const std::string other = i == 0 ? "lock2" : "lock1";
-        BOOST_TEST_REQUIRE(lab.run(own, "observe met;call " + other + " run alone there").ok());
+        must(lab.run(own, "observe met;call " + other + " run alone there").ok());
     });
     threads.join();
     BOOST_TEST(Events::all().count("there") == 2u);
@@ -84,7 +84,7 @@ BOOST_AUTO_TEST_CASE(many_threads_that_call_back_and_forth) {
         const Module& own = i % 2 == 0 ? first : second;
         const std::string here = i % 2 == 0 ? "lock1" : "lock2", there = i % 2 == 0 ? "lock2" : "lock1";
         for (int round = 0; round < 100; ++round)
-            BOOST_TEST_REQUIRE(
+            must(
                 lab.run(own, "alone a;call " + there + " run alone b,call " + here + " checked,alone c;alone d").ok());
     });
     threads.join();
@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(the_lock_is_given_up_while_detached) {
         return 0;
     });
     Threads threads;
-    threads.start([&] { BOOST_TEST_REQUIRE(lab.run(module, "detached detached;alone back").ok()); });
+    threads.start([&] { must(lab.run(module, "detached detached;alone back").ok()); });
     detached.wait();
     BOOST_TEST(lab.run(module, "alone inside").ok());
     threads.join();
@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(the_lock_is_given_up_while_another_module_runs) {
         return 0;
     });
     Threads threads;
-    threads.start([&] { BOOST_TEST_REQUIRE(lab.run(module, "call free1 run observe away;alone back").ok()); });
+    threads.start([&] { must(lab.run(module, "call free1 run observe away;alone back").ok()); });
     away.wait();
     BOOST_TEST(lab.run(module, "alone inside").ok());
     threads.join();
@@ -157,7 +157,7 @@ BOOST_AUTO_TEST_CASE(the_lock_is_given_up_during_an_import) {
         return 0;
     });
     Threads threads;
-    threads.start([&] { BOOST_TEST_REQUIRE(lab.run(module, "import free1;alone back").ok()); });
+    threads.start([&] { must(lab.run(module, "import free1;alone back").ok()); });
     importing.wait();
     BOOST_TEST(lab.run(module, "alone inside").ok());
     threads.join();
@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE(others_run_on_while_the_lock_is_held) {
         return 0;
     });
     Threads threads;
-    threads.start([&] { BOOST_TEST_REQUIRE(lab.run(locked, "alone held").ok()); });
+    threads.start([&] { must(lab.run(locked, "alone held").ok()); });
     held.wait();
     BOOST_TEST(lab.run(free, "observe free").ok());
     BOOST_TEST(lab.run(second, "alone second").ok());
@@ -191,9 +191,9 @@ BOOST_AUTO_TEST_CASE(a_thread_that_waits_for_the_lock_does_not_hold_up_a_switch)
         return 0;
     });
     Threads threads;
-    threads.start([&] { BOOST_TEST_REQUIRE(lab.run(locked, "detached held").ok()); });
+    threads.start([&] { must(lab.run(locked, "detached held").ok()); });
     held.wait();
-    threads.start(3, [&](int) { BOOST_TEST_REQUIRE(lab.run(locked, "alone working").ok()); });
+    threads.start(3, [&](int) { must(lab.run(locked, "alone working").ok()); });
     BOOST_TEST(lab.import("unm1").loaded());
     done.set();
     threads.join();

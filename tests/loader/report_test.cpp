@@ -38,7 +38,7 @@ BOOST_AUTO_TEST_CASE(calls_are_counted_exactly_by_their_gate) {
         Scope scope;
         il_value result;
         for (int i = 0; i < 1000; ++i)
-            for (const Function& call : calls) BOOST_TEST_REQUIRE(call.call(scope, {}, result) == IL_OK);
+            for (const Function& call : calls) must(call.call(scope, {}, result) == IL_OK);
     });
     threads.join();
     // exec is a visit as well.

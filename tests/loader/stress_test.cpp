@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(loaders_come_and_go_and_leave_nothing) {
         threads.start(4, [&](int i) {
             std::mt19937 random(static_cast<unsigned>(100 * round + i));
             const std::string names[] = {"free1", "lock1", "unm1", "pkg.sub", "legacy1"};
-            for (int step = 0; step < 20; ++step) BOOST_TEST_REQUIRE(lab.loader.import(names[random() % 5]).ok());
+            for (int step = 0; step < 20; ++step) must(lab.loader.import(names[random() % 5]).ok());
         });
         threads.join();
         BOOST_TEST(!lab.parallel());

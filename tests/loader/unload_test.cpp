@@ -231,7 +231,7 @@ BOOST_AUTO_TEST_CASE(two_threads_that_unload_what_the_other_is_inside_of) {
         });
     Threads threads;
     threads.start(2,
-                  [&](int i) { BOOST_TEST_REQUIRE(lab.run(i == 0 ? first : second, "observe in " + names[i]).ok()); });
+                  [&](int i) { must(lab.run(i == 0 ? first : second, "observe in " + names[i]).ok()); });
     threads.join();
     // One of them had to give way.
     BOOST_TEST(outcomes[0]->ok() != outcomes[1]->ok());

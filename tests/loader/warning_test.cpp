@@ -283,7 +283,7 @@ BOOST_AUTO_TEST_CASE(the_callback_may_do_anything) {
             BOOST_TEST(lab->import("unm1").function("count").value()({}).ok());
             BOOST_TEST(lab->import("free1").function("count").value()({}).ok());
             lab->import("unm2");
-            testing::on_other_thread([&] { BOOST_TEST_REQUIRE(lab->import("unm1").loaded()); });
+            testing::on_other_thread([&] { must(lab->import("unm1").loaded()); });
             BOOST_TEST(lab->loader.unload("unm2").ok());
             BOOST_TEST(lab->loader.unload("unm1").ok());
             BOOST_TEST(lab->parallel());
@@ -348,7 +348,7 @@ BOOST_AUTO_TEST_CASE(a_stall_is_a_warning_too) {
         return 0;
     });
     Threads threads;
-    threads.start([&] { BOOST_TEST_REQUIRE(module.function("run").value()({"observe busy"}).ok()); });
+    threads.start([&] { must(module.function("run").value()({"observe busy"}).ok()); });
     attached.wait();
     BOOST_TEST(loader.import("unm1").ok());
     threads.join();

@@ -5,10 +5,15 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <latch>
 #include <list>
 #include <memory>
+#include <mutex>
+#include <source_location>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -31,39 +36,71 @@ private:
     std::atomic<bool> happened_{false};
 };
 
-/// Threads that are joined at the end of the scope.
+/// For what runs beside the thread of the test: Boost.Test's macros are for one thread at a time. Throws if the
+/// condition does not hold; Threads::join() gives it to the thread of the test. [any-thread]
+inline void must(bool condition, std::source_location where = std::source_location::current()) {
+    if (condition) return;
+    throw std::runtime_error(std::string(where.file_name()) + ':' + std::to_string(where.line()) +
+                             ": what had to hold on another thread did not");
+}
+
+/// Threads that are joined at the end of the scope. join() throws what ended the first of them that failed; without a
+/// call of join(), a failure ends the process.
 class Threads {
 public:
     Threads() = default;
-    ~Threads() { join(); }
+    ~Threads() {
+        join_all();
+        if (failure_ && std::uncaught_exceptions() == 0) std::rethrow_exception(failure_);  // in a noexcept function
+    }
     Threads(const Threads&) = delete;
     Threads& operator=(const Threads&) = delete;
 
     template <typename Function>
     void start(Function function) {
-        threads_.emplace_back(std::move(function));
+        threads_.emplace_back([this, function = std::move(function)]() mutable { guarded(function); });
     }
     /// Several that begin at once.
     template <typename Function>
     void start(int count, Function function) {
         auto line = std::make_shared<std::latch>(count);
         for (int i = 0; i < count; ++i)
-            threads_.emplace_back([=]() mutable {
+            start([=]() mutable {
                 line->arrive_and_wait();
                 function(i);
             });
     }
     void join() {
+        join_all();
+        if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+    }
+
+private:
+    template <typename Function>
+    void guarded(Function& function) {
+        try {
+            function();
+        } catch (const std::exception&) {  // not of forced unwinding, as pthread_exit() does it
+            const std::lock_guard guard(mutex_);
+            if (!failure_) failure_ = std::current_exception();
+        }
+    }
+    void join_all() {
         for (std::thread& thread : threads_) thread.join();
         threads_.clear();
     }
 
-private:
+    std::mutex mutex_;
+    std::exception_ptr failure_;
     std::list<std::thread> threads_;  // a vector of them makes gcc 12 warn of array bounds
 };
 
 /// Runs something on a thread of its own and waits for it.
-inline void on_other_thread(const std::function<void()>& function) { std::thread(function).join(); }
+inline void on_other_thread(const std::function<void()>& function) {
+    Threads threads;
+    threads.start(function);
+    threads.join();
+}
 
 inline detail::ThreadState state_here() {
     return static_cast<detail::ThreadState>(detail::own_slot()->state.load(std::memory_order_relaxed));

@@ -70,8 +70,8 @@ const std::vector<Case>& results() {
         {"legacy_tok.tokens", {std::string(200'000, 'x') + " y"}, "5"},  // longer than the buffer: in four pieces
         {"legacy_init.date", {0}, R"("1970-01-01T00:00:00Z")"},
         {"legacy_free.date", {1'000'000'000}, R"("2001-09-09T01:46:40Z")"},
-        {"stats.mean", {List{1, 2.5, 4}}, "2.5"},
-        {"stats.spread.variance", {List{2, 4, 4, 4, 5, 5, 7, 9}}, "4.0"},
+        {"stats.mean", {Value(List{1, 2.5, 4})}, "2.5"},
+        {"stats.spread.variance", {Value(List{2, 4, 4, 4, 5, 5, 7, 9})}, "4.0"},
     };
     return cases;
 }
@@ -111,8 +111,8 @@ const std::vector<Case>& argument_errors() {
         {"legacy_init.date", {INT64_MAX}, "date(seconds): the year does not fit"},
         {"legacy_free.date", {}, "date(seconds) takes one integer"},
         {"legacy_free.date", {INT64_MAX}, "date(seconds): the year does not fit"},
-        {"stats.mean", {List{}}, "mean(numbers) takes one list that is not empty"},
-        {"stats.mean", {List{1, "2"}}, "mean(numbers): item 1 is not a number"},
+        {"stats.mean", {Value(List{})}, "mean(numbers) takes one list that is not empty"},
+        {"stats.mean", {Value(List{1, "2"})}, "mean(numbers): item 1 is not a number"},
         {"stats.spread.variance", {7}, "variance(numbers): mean(numbers) takes one list that is not empty"},
     };
     return cases;

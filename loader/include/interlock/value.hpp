@@ -23,6 +23,8 @@
 namespace interlock {
 
 class Value;
+/// A list that holds one list is `List{Value(inner)}`: compilers disagree on whether `List{inner}` is it or a copy of
+/// `inner` (CWG issue 2137).
 using List = std::vector<Value>;
 using Map = std::vector<std::pair<std::string, Value>>;  ///< in order
 

@@ -26,7 +26,7 @@ __attribute__((constructor)) static void constructed(void) { observe(NAME ":cons
 __attribute__((destructor)) static void destructed(void) { observe(NAME ":destructor"); }
 
 typedef struct {
-    int64_t calls; /* of count() */
+    _Atomic int64_t calls; /* of count() */
 } probe_state;
 
 static il_mutex section_mutex = IL_MUTEX_INIT;
