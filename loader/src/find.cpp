@@ -1,6 +1,9 @@
 // From a dotted name to a file: "a.b.c" is a/b/c/__init__.so or a/b/c.so below one of the folders of the search path.
 //
 // SPDX-License-Identifier: MIT
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <system_error>
 
 #include <interlock/escape.hpp>
@@ -20,22 +23,30 @@ bool is_word(char c, bool first) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (!first && c >= '0' && c <= '9');
 }
 
-fs::path relative_path(std::string_view name) {
-    fs::path path;
-    for (std::size_t begin = 0; begin <= name.size();) {
-        const std::size_t dot = std::min(name.find('.', begin), name.size());
-        path /= name.substr(begin, dot - begin);
-        begin = dot + 1;
-    }
+std::string relative_path(std::string_view name) {
+    std::string path(name);
+    std::replace(path.begin(), path.end(), '.', '/');
     return path;
 }
 
-// The status of the path itself decides what a reader will say of it; here only "is there anything".
-bool is_there(const fs::path& path) noexcept {
-    std::error_code error;
-    const fs::file_status status = fs::status(path, error);
-    return status.type() != fs::file_type::not_found && status.type() != fs::file_type::none;
+// Only "is there anything": a reader says what is wrong with it. With the system's call, as it is on each import's way.
+bool is_there(const std::string& path) noexcept {
+    struct stat status;
+    return ::stat(path.c_str(), &status) == 0;
 }
+
+// What a name stands for in one folder: a package, else a single file.
+struct Places {
+    std::string package, file;
+
+    Places(const fs::path& folder, const std::string& relative) {
+        std::string base = folder.native();
+        if (!base.empty() && base.back() != '/') base += '/';
+        base += relative;
+        package = base + "/__init__.so";
+        file = std::move(base) + ".so";
+    }
+};
 
 std::vector<std::string> modules_in(const fs::path& folder) {
     std::vector<std::string> names;
@@ -82,13 +93,29 @@ std::string_view parent_of(std::string_view name) noexcept {
 }
 
 Result<fs::path> LoaderState::locate(std::string_view name) const {
-    const fs::path relative = relative_path(name);
+    const std::string relative = relative_path(name);
     for (const fs::path& folder : search_path) {
-        fs::path base = folder / relative;
-        if (fs::path package = base / "__init__.so"; is_there(package)) return package;
-        base += ".so";
-        if (is_there(base)) return base;
+        Places places(folder, relative);
+        if (is_there(places.package)) return fs::path(std::move(places.package));
+        if (is_there(places.file)) return fs::path(std::move(places.file));
     }
+    return nothing_named(name);
+}
+
+Result<ModuleFile> LoaderState::find(std::string_view name, ReadDepth depth) const {
+    const std::string relative = relative_path(name);
+    for (const fs::path& folder : search_path) {
+        Places places(folder, relative);
+        if (is_there(places.package)) return read_module_file(fs::path(std::move(places.package)), depth);
+        // To open it is the question whether it is there.
+        Result<ModuleFile> file = read_module_file(fs::path(std::move(places.file)), depth);
+        if (file || file.error().code != Errc::not_found) return file;
+    }
+    return nothing_named(name);
+}
+
+Error LoaderState::nothing_named(std::string_view name) const {
+    const fs::path relative = relative_path(name);
     std::string message = "no module named " + quoted(name);
     std::string searched;
     std::vector<std::string> candidates;
@@ -102,11 +129,11 @@ Result<fs::path> LoaderState::locate(std::string_view name) const {
     const std::vector<std::string_view> known(candidates.begin(), candidates.end());
     if (const auto close = nearest_word(last_component(name), known))
         message += "; did you mean " + quoted(*close) + "?";
-    return Error{Errc::not_found, std::move(message)};
+    return {Errc::not_found, std::move(message)};
 }
 
 bool LoaderState::is_namespace(std::string_view name) const {
-    const fs::path relative = relative_path(name);
+    const std::string relative = relative_path(name);
     for (const fs::path& folder : search_path) {
         std::error_code error;
         if (fs::is_directory(folder / relative, error)) return true;

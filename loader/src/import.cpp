@@ -2,6 +2,8 @@
 // warn. Until the switch nothing has happened that would have to be undone; no code of the module runs before it.
 //
 // SPDX-License-Identifier: MIT
+#include <dlfcn.h>
+
 #include <interlock/escape.hpp>
 
 #include "loader_state.hpp"
@@ -81,9 +83,7 @@ private:
 
     // Steps 1 to 4: nothing of the module is mapped, the mode is untouched.
     Outcome prepare() {
-        Result<std::filesystem::path> path = state_.locate(name_);
-        if (!path) return std::move(path).error();
-        Result<ModuleFile> file = read_module_file(*path, ReadDepth::markers);
+        Result<ModuleFile> file = state_.find(name_, ReadDepth::markers);
         if (!file) return std::move(file).error();
         file_ = std::move(*file);
         Result<LoaderState::Judged> judged = state_.decide(name_, file_, options_.threading);
@@ -180,7 +180,7 @@ private:
     }
 
     void* symbol(const std::string& name) const {
-        return record_->library.has(name) ? reinterpret_cast<void*>(&record_->library.get<void()>(name)) : nullptr;
+        return dlsym(record_->library.native(), name.c_str());  // shared_library looks it up twice, or throws
     }
 
     // Step 6, second half: behind its gate, as other threads may already come in through circular imports.

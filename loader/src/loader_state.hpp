@@ -109,7 +109,11 @@ struct LoaderState {
     Imported run_import(const std::shared_ptr<Passage>& passage, const ImportOptions& import_options,
                         std::vector<std::string> imported_by);
     // find.cpp
+    /// Error: not_found, with where it was looked for.
     Result<std::filesystem::path> locate(std::string_view name) const;
+    /// locate() and read_module_file() with less system calls. Errors: of both.
+    Result<ModuleFile> find(std::string_view name, ReadDepth depth) const;
+    Error nothing_named(std::string_view name) const;
     /// Whether `name` is a folder on the search path that is no module itself (a namespace package).
     bool is_namespace(std::string_view name) const;
     // decide.cpp

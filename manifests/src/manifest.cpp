@@ -1,8 +1,11 @@
 // manifest.cpp: parsing and writing manifests.
 //
 // SPDX-License-Identifier: MIT
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
 
 #include <interlock/escape.hpp>
@@ -92,6 +95,8 @@ ManifestFile parse_manifest(std::string_view text, const std::filesystem::path& 
 
 Result<std::optional<ManifestFile>> read_manifest_of(const std::filesystem::path& binary) {
     const std::filesystem::path path = manifest_path(binary);
+    // Most modules have none, and this is on each import's way: the question is cheaper than an error that nobody reads.
+    if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return std::optional<ManifestFile>();
     const auto text = read_text_file(path, max_json_size);
     if (text) return std::optional(parse_manifest(*text, path));
     if (text.error().code == Errc::not_found) return std::optional<ManifestFile>();
