@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <system_error>
 
 #include <interlock/escape.hpp>
@@ -32,7 +33,7 @@ std::string relative_path(std::string_view name) {
 // Only "is there anything": a reader says what is wrong with it. With the system's call, as it is on each import's way.
 bool is_there(const std::string& path) noexcept {
     struct stat status;
-    return ::stat(path.c_str(), &status) == 0;
+    return ::stat(path.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 // What a name stands for in one folder: a package, else a single file.
