@@ -313,36 +313,47 @@ BOOST_AUTO_TEST_CASE(under_a_lock_a_loop_whose_bodies_need_it) {
 }
 
 BOOST_AUTO_TEST_CASE(a_module_that_waits_is_not_handed_another_callers_body) {
-    constexpr int bodies = 8, items = 4, enough = 20;
-    Runtime runtime({.threads = 4});
+    // Three places in the arena: the module's thread, which waits for an item; the one that has this item, and keeps it;
+    // and the other caller's. One of the other caller's two bodies lies there for whoever looks for work.
+    constexpr int patience = 20'000;
+    Runtime runtime({.threads = 3});
     static const CallSite site{"m", "f"};
-    static thread_local int inside_module = 0;
-    std::atomic<int> re_entered{0}, inner{0}, pauses{0};
-    int rounds = 0;
-    for (; pauses < enough && re_entered == 0; ++rounds)
+    static thread_local bool inside_module = false;
+    std::atomic<int> items{0}, bodies{0}, re_entered{0};
+    Event both_items, other_caller_is_done;
+    Threads threads;
+    threads.start([&] {
+        both_items.wait();
         runtime.parallel_for(
-            0, bodies,
+            0, 2,
             [&](std::size_t) {
-                if (inside_module != 0) ++re_entered;
-                std::this_thread::yield();  // the other threads need a moment to arrive
-                ++inside_module;
-                own_slot()->site.store(&site);
-                const auto owner = std::this_thread::get_id();
-                runtime.parallel_for(
-                    0, items,
-                    [&](std::size_t) {
-                        // The owner has to wait for items that others took: the time for it to go astray. Bounded.
-                        if (std::this_thread::get_id() != owner && ++pauses <= enough)
-                            for (int i = 0; i < 100 && re_entered == 0; ++i) std::this_thread::yield();
-                        ++inner;
-                    },
-                    1);
-                own_slot()->site.store(nullptr);
-                --inside_module;
+                if (inside_module) ++re_entered;
+                ++bodies;
+                for (int i = 0; i < patience && bodies < 2; ++i) std::this_thread::yield();
             },
             1);
+        other_caller_is_done.set();
+    });
+    {
+        Attached attached;
+        inside_module = true;
+        own_slot()->site.store(&site);
+        const auto owner = std::this_thread::get_id();
+        runtime.parallel_for(
+            0, 2,
+            [&](std::size_t) {
+                if (++items == 2) both_items.set();
+                both_items.wait();  // so each item has a thread of its own
+                if (std::this_thread::get_id() != owner) other_caller_is_done.wait();
+            },
+            1);
+        own_slot()->site.store(nullptr);
+        inside_module = false;
+    }
+    threads.join();
     BOOST_CHECK_EQUAL(re_entered, 0);
-    BOOST_CHECK_EQUAL(inner, rounds * bodies * items);
+    BOOST_CHECK_EQUAL(items, 2);
+    BOOST_CHECK_EQUAL(bodies, 2);
 }
 
 BOOST_AUTO_TEST_CASE(loops_from_several_threads_at_once) {
