@@ -1,0 +1,39 @@
+// binary.hpp: from the bytes of one file to what the audit says of its modules.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <interlock/audit.hpp>
+
+#include "image.hpp"
+
+namespace interlock::auditing {
+
+/// What is known of a file beside its bytes.
+struct BinaryContext {
+    std::string path;         ///< for reports: BinaryAudit::path
+    std::string module_path;  ///< below the root of its package, with '/': "numpy/_core/_x.cpython-313t-darwin.so"
+    std::filesystem::path disk_path;  ///< where it lies; empty for a member of an archive
+    std::string manifest;     ///< text of the manifest beside it; empty if there is none
+};
+
+/// Reads and judges all slices of one file: everything of BinaryAudit but `package`; `effects` are those of the
+/// binary alone, before delegations are resolved. Does not look at policies. Errors: malformed_file, unsupported.
+/// [any-thread]: each thread keeps emulators of its own.
+Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options);
+
+/// For modules that are `delegated` to one that is in `report` or in `others`: takes over its verdict, with the way as
+/// evidence, and computes the effects anew. Circles and chains of any length are dealt with.
+void resolve_delegations(AuditReport& report, std::span<const BinaryAudit> others, const AuditOptions& options);
+
+/// Fills worst, mixed, modules and effects of each package from its binaries.
+void summarize_packages(AuditReport& report);
+
+/// Applies all rules and the policy: fills report.findings, sorted. (rules: findings.cpp)
+void find_all(AuditReport& report, const AuditOptions& options);
+
+}  // namespace interlock::auditing
