@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <interlock/audit.hpp>
 #include <interlock/diagnostic.hpp>
 #include <interlock/escape.hpp>
 #include <interlock/suggest.hpp>
@@ -17,10 +18,13 @@ namespace interlock::cli {
 
 namespace {
 
+constexpr std::string_view audit_rule = "audit rule";
+
 std::vector<Explanation> all() {
     std::vector<Explanation> list(explanations().begin(), explanations().end());
     for (const DiagnosticCode& code : diagnostic_codes())
         list.push_back({"policy diagnostic", code.code, code.explanation, "", ""});
+    for (const Rule& rule : rules()) list.push_back({audit_rule, rule.id, rule.summary, rule.help, rule.fix});
     return list;
 }
 
@@ -48,7 +52,37 @@ std::string wrapped(std::string_view text) {
     return out + line + '\n';
 }
 
+/// The texts of rules are paragraphs and Markdown with code, whose lines stay as they are.
+std::string indented(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        if (end != 0) out.append("  ").append(text.substr(0, end));
+        out += '\n';
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return out;
+}
+
+std::string paragraphs(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find("\n\n"), text.size());
+        out += (out.empty() ? "" : "\n") + wrapped(text.substr(0, end));
+        text.remove_prefix(std::min(end + 2, text.size()));
+    }
+    return out;
+}
+
+std::string rule_in_words(const Output& output, const Explanation& entry) {
+    const Rule& rule = *find_rule(entry.code);
+    return output.styled(Style::bold, rule.id) + fmt::format(" ({})\n", entry.kind) +
+           wrapped(fmt::format("{} ({}, {})", rule.summary, rule.name, level_text(rule.level))) + "Why:\n" +
+           paragraphs(rule.help) + "What to do:\n" + indented(rule.fix);
+}
+
 std::string in_words(const Output& output, const Explanation& entry) {
+    if (entry.kind == audit_rule) return rule_in_words(output, entry);
     std::string text =
         output.styled(Style::bold, entry.code) + fmt::format(" ({})\n", entry.kind) + wrapped(entry.what);
     if (!entry.why.empty()) text += "Why:\n" + wrapped(entry.why);
@@ -57,8 +91,13 @@ std::string in_words(const Output& output, const Explanation& entry) {
 }
 
 Json to_json(const Explanation& entry) {
-    return Json{
-        {"kind", entry.kind}, {"code", entry.code}, {"what", entry.what}, {"why", entry.why}, {"fix", entry.fix}};
+    Json json{{"kind", entry.kind}, {"code", entry.code}, {"what", entry.what}, {"why", entry.why}, {"fix", entry.fix}};
+    if (entry.kind == audit_rule) {
+        const Rule& rule = *find_rule(entry.code);
+        json["name"] = rule.name;
+        json["level"] = level_text(rule.level);
+    }
+    return json;
 }
 
 std::string first_sentence(std::string_view text) {
@@ -68,13 +107,17 @@ std::string first_sentence(std::string_view text) {
 
 int run_explain(Context& context, const std::vector<std::string>& arguments) {
     const std::vector<Explanation> list = all();
+    // A rule may be called by its name as well.
+    const Rule* rule = arguments.empty() ? nullptr : find_rule(arguments[0]);
     std::vector<Explanation> chosen;
     for (const Explanation& entry : list) {
-        if (arguments.empty() || same(entry.code, arguments[0])) chosen.push_back(entry);
+        if (arguments.empty() || same(entry.code, arguments[0]) || (rule != nullptr && entry.code == rule->id))
+            chosen.push_back(entry);
     }
     if (chosen.empty()) {
         std::vector<std::string_view> known;
         for (const Explanation& entry : list) known.push_back(entry.code);
+        for (const Rule& each : rules()) known.push_back(each.name);
         const auto near = nearest_word(arguments[0], known);
         throw UsageError(fmt::format("there is no code {}{}; `interlock explain` lists them all",
                                      quoted(arguments[0], 80),
@@ -102,7 +145,9 @@ Verb explain_verb() {
     verb.name = "explain";
     verb.summary = "Say what a code means, why it comes, and what to do; without CODE list them";
     verb.arguments = "[CODE]";
-    verb.details = "Codes are those of errors, warning categories, policy diagnostics and exit statuses.";
+    verb.details =
+        "Codes are those of errors, warning categories, policy diagnostics, exit statuses, and the rules of the audit\n"
+        "(IL001 or its name), with how to fix what they find in each framework.";
     verb.at_most = 1;
     verb.run = run_explain;
     return verb;

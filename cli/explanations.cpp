@@ -123,19 +123,19 @@ constexpr auto table = std::to_array<Explanation>({
     // Exit statuses.
     {exit_status, "0", "All went well.", "For `plan`: all imports would succeed, without a fallback.", ""},
     {exit_status, "1", "There are findings, or an import or a call failed.",
-     "A module could not be imported, a function failed for an input, `plan` foresees a fallback, or --strict found a "
-     "warning. A wrong gil option ends with 1 as well, as in CPython.",
+     "A module could not be imported, a function failed for an input, `plan` foresees a fallback, --strict found a "
+     "warning, or `audit` has a finding that --fail-on asks for. A wrong gil option ends with 1 as well, as in CPython.",
      "stderr says which; with --json stdout does."},
     {exit_status, "2", "The command line is wrong.", "An unknown verb or option, or a value that is not accepted.",
      "`interlock VERB --help`."},
     {exit_status, "3", "An input could not be read, or a file not be written.",
      "A file is missing, has no read permission, or is no regular file; or it is no shared library where one is "
      "needed. "
-     "`run` works through the other inputs first.",
+     "`run` and `audit` work through the other inputs first.",
      "stderr names each."},
-    {exit_status, "4", "A policy or a manifest is wrong.",
-     "Nothing is imported then: a rule that is only half understood could allow too much.",
-     "`interlock policy check FILE` or `interlock manifest check FILE`."},
+    {exit_status, "4", "A policy, a manifest or a baseline is wrong.",
+     "Nothing is imported or audited then: a rule that is only half understood could allow too much.",
+     "`interlock policy check FILE` or `interlock manifest check FILE`; `audit --write-baseline` writes a right one."},
     {exit_status, "70", "A bug in interlock.", "Something that cannot happen did.",
      "Please report it with the message, the command line and the output of `interlock -VV`."},
     {exit_status, "130", "`run` was interrupted (SIGINT, Ctrl-C); 143: terminated (SIGTERM).",

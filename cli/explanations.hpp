@@ -9,7 +9,7 @@
 namespace interlock::cli {
 
 struct Explanation {
-    std::string_view kind;  ///< "error", "warning", "policy diagnostic", "exit status"
+    std::string_view kind;  ///< "error", "warning", "policy diagnostic", "exit status", "audit rule"
     std::string_view code;
     std::string_view what;  ///< it means: one sentence
     std::string_view why;   ///< the usual reasons

@@ -1,8 +1,16 @@
-// inspect.cpp: `interlock inspect`: what a file says of itself, without loading it.
+// inspect.cpp: `interlock inspect`: what a file says of itself, without loading it. Modules of interlock are read by
+// the loader's own reader, which also knows manifests; everything else by the audit.
 //
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <system_error>
+
+#include <interlock/audit_output.hpp>
 #include <interlock/digest.hpp>
 #include <interlock/escape.hpp>
 #include <interlock/manifest.hpp>
@@ -24,14 +32,12 @@ struct Inspection {
     bool manifest_fits = false;
 };
 
-Inspection inspect(const std::string& path) {
-    Result<ModuleFile> file = read_module_file(path);
-    if (!file) throw CommandError(exit_unreadable, file.error().message);
+Inspection inspect(const std::string& path, ModuleFile file) {
     Result<std::string> sha256 = sha256_file(path);
     if (!sha256) throw CommandError(exit_unreadable, sha256.error().message);
     Result<std::optional<ManifestFile>> manifest = read_manifest_of(path);
     if (!manifest) throw CommandError(exit_unreadable, manifest.error().message);
-    Inspection result{std::move(*file), std::move(*sha256), std::move(*manifest), false};
+    Inspection result{std::move(file), std::move(*sha256), std::move(*manifest), false};
     result.manifest_fits = result.manifest && !has_errors(result.manifest->diagnostics) &&
                            manifest_mismatch(result.manifest->manifest, result.file, result.sha256).empty();
     return result;
@@ -107,26 +113,120 @@ std::string in_words(const Output& output, const std::string& path, const Inspec
     return text;
 }
 
-int run_inspect(Context& context, const std::vector<std::string>& arguments) {
-    const Inspection inspection = inspect(arguments[0]);
-    if (context.options.json)
-        context.output.write_json(to_json(arguments[0], inspection));
+struct InspectArguments {
+    std::string format;
+    std::vector<std::string> pythons;
+};
+
+AuditOptions audit_options(const InspectArguments& arguments, const Context& context) {
+    AuditOptions options;
+    options.details = true;
+    for (const std::string& text : arguments.pythons) {
+        const auto version = python_version_from_text(text);
+        if (!version)
+            throw UsageError(
+                fmt::format("--python takes a free-threaded interpreter as 3.14t, not {}", quoted(text, 80)));
+        options.pythons.push_back(*version);
+    }
+    for (const auto& folder : context.settings.path) {
+        if (folder.source == "--path") options.search_path.push_back(folder.value);
+    }
+    return options;
+}
+
+bool has_module(const AuditReport& report) {
+    return std::any_of(report.binaries.begin(), report.binaries.end(), [](const BinaryAudit& binary) {
+        return binary.abi != AbiFlavour::interlock &&
+               std::any_of(binary.modules.begin(), binary.modules.end(),
+                           [](const ModuleAudit& module) { return module.verdict != Verdict::not_a_module; });
+    });
+}
+
+/// Slices of one file are one thing to look at; the members of an archive are not.
+void need_one_file(const AuditReport& report, const std::string& path) {
+    std::vector<std::string> members;
+    for (const BinaryAudit& binary : report.binaries) {
+        if (members.empty() || members.back() != binary.path) members.push_back(binary.path);
+    }
+    if (members.size() <= 1) return;
+    constexpr std::size_t most = 20;
+    std::string list;
+    for (std::size_t i = 0; i < members.size() && i < most; ++i) list += "\n  " + escape(members[i], 4096);
+    if (members.size() > most) list += fmt::format("\n  and {} more", members.size() - most);
+    throw UsageError(fmt::format("{} holds {} binaries; name one of them, or use `interlock audit`:{}",
+                                 quoted(path, 4096), members.size(), list));
+}
+
+void print_evidence(const AuditReport& report, const std::string& path, bool json, Context& context) {
+    if (json) {
+        // The report's own JSON has all of it; here only the parts that are about this file.
+        const Json whole = Json::parse(format_audit(report, AuditFormat::json));
+        context.output.write_json(Json{{"schema_version", 1},
+                                       {"file", path},
+                                       {"pythons", whole.at("pythons")},
+                                       {"binaries", whole.at("binaries")},
+                                       {"findings", whole.at("findings")}});
+        return;
+    }
+    AuditOutputOptions output;
+    output.color = choose_color(context.options.color, STDOUT_FILENO).on;
+    for (const BinaryAudit& binary : report.binaries) context.output.write(format_evidence(report, binary, output));
+}
+
+int run_inspect(const InspectArguments& arguments, Context& context, const std::vector<std::string>& paths) {
+    const std::string& path = paths[0];
+    const bool json = context.options.json || arguments.format == "json";
+    AuditOptions options = audit_options(arguments, context);
+    Result<ModuleFile> file = read_module_file(path);
+    const bool of_interlock =
+        file.ok() && (!file->markers.empty() || !file->exports.empty() || !file->legacy_inits.empty());
+    std::error_code unknown;
+    if (!of_interlock && !std::filesystem::is_directory(path, unknown)) {
+        const std::optional<Policy> policy = load_policy(context);
+        if (policy) options.policy = &*policy;
+        const AuditReport report = audit(std::span(&path, 1), options);
+        need_one_file(report, path);
+        // What is neither a module nor a file that only the audit can read is described by the loader's reader.
+        if (has_module(report) || (!file && !report.binaries.empty())) {
+            print_evidence(report, path, json, context);
+            return exit_ok;
+        }
+        if (!file && !report.errors.empty()) throw CommandError(exit_unreadable, report.errors.front().message);
+    }
+    if (!file) throw CommandError(exit_unreadable, file.error().message);
+    const Inspection inspection = inspect(path, std::move(*file));
+    if (json)
+        context.output.write_json(to_json(path, inspection));
     else
-        context.output.write(in_words(context.output, arguments[0], inspection));
+        context.output.write(in_words(context.output, path, inspection));
     return exit_ok;
 }
 
 }  // namespace
 
 Verb inspect_verb() {
+    auto arguments = std::make_shared<InspectArguments>();
     Verb verb;
     verb.name = "inspect";
-    verb.summary = "Print what a file says of itself: markers, entry points, build-id, hash, manifest";
-    verb.arguments = "FILE.so";
-    verb.details = "Nothing of the file is loaded or run.";
+    verb.summary = "Print all that one file says of itself: markers, entry points, and how the audit judged it";
+    verb.arguments = "FILE[!MEMBER]";
+    verb.details =
+        "Of a module of interlock: markers, entry points, build-id, hash, manifest. Of a Python extension module of\n"
+        "any platform: the ABI and how it was recognised, how the module's definition was found, each slot, each call\n"
+        "of the C API that mattered, the rules that fired, and what an import does to each interpreter. Nothing of "
+        "the\n"
+        "file is loaded or run.";
     verb.at_least = 1;
     verb.at_most = 1;
-    verb.run = run_inspect;
+    verb.options = {
+        choice("--format", arguments->format, {"text", "json"},
+               "What is printed (--json is the same as --format json)"),
+        option_list("--python", "3.14t", arguments->pythons,
+                    "The free-threaded interpreter to judge for; repeatable (default: 3.13t, 3.14t, 3.15t)"),
+    };
+    verb.run = [arguments](Context& context, const std::vector<std::string>& paths) {
+        return run_inspect(*arguments, context, paths);
+    };
     return verb;
 }
 

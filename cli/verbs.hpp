@@ -14,6 +14,7 @@ Verb config_verb();
 Verb policy_check_verb();
 Verb manifest_create_verb();
 Verb manifest_check_verb();
+Verb audit_verb();
 Verb inspect_verb();
 Verb explain_verb();
 

@@ -56,21 +56,48 @@ const Export* Image::find_export(std::string_view name) const noexcept {
     return found != exports.end() && found->name == name ? &*found : nullptr;
 }
 
+namespace {
+
+const Segment* segment_of(const std::vector<Segment>& segments, std::uint64_t address) noexcept {
+    const auto behind = std::upper_bound(segments.begin(), segments.end(), address,
+                                         [](std::uint64_t key, const Segment& entry) { return key < entry.address; });
+    return behind == segments.begin() ? nullptr : &*std::prev(behind);
+}
+
+}  // namespace
+
+bool Image::has_memory(std::uint64_t address, std::uint64_t size) const noexcept {
+    const Segment* segment = segment_of(segments, address);
+    return segment != nullptr && address - segment->address < segment->size &&
+           size <= segment->size - (address - segment->address);
+}
+
 Bytes Image::bytes_at(std::uint64_t address, std::uint64_t size) const noexcept {
-    auto segment = std::upper_bound(segments.begin(), segments.end(), address,
-                                    [](std::uint64_t key, const Segment& entry) { return key < entry.address; });
-    if (segment == segments.begin()) return {};
-    --segment;
+    const Segment* segment = segment_of(segments, address);
+    if (segment == nullptr || address - segment->address >= segment->data.size()) return {};
     const std::uint64_t offset = address - segment->address;
-    if (offset >= segment->data.size()) return {};
     return segment->data.subspan(offset, std::min<std::uint64_t>(size, segment->data.size() - offset));
 }
 
+namespace {
+
+constexpr std::string_view entry_point_prefixes[] = {"PyInit_",        "PyInitU_",          "PyModExport_",
+                                                     "PyModExportU_",  "il_module_export_", "il_module_init_", "Wrapped_PyInit_"};
+
+}  // namespace
+
 bool is_entry_point(std::string_view name) noexcept {
-    for (const std::string_view prefix : {"PyInit_", "PyInitU_", "PyModExport_", "PyModExportU_", "il_module_export_",
-                                          "il_module_init_"})
-        if (name.size() > prefix.size() && name.starts_with(prefix)) return true;
-    return false;
+    return std::any_of(std::begin(entry_point_prefixes), std::end(entry_point_prefixes), [&](std::string_view prefix) {
+        return name.size() > prefix.size() && name.starts_with(prefix);
+    });
+}
+
+bool is_init_of_another(std::string_view name) noexcept { return name.starts_with("Wrapped_PyInit_"); }
+
+bool may_become_entry_point(std::string_view start) noexcept {
+    return std::any_of(std::begin(entry_point_prefixes), std::end(entry_point_prefixes), [&](std::string_view prefix) {
+        return start.starts_with(prefix) || prefix.starts_with(start);
+    });
 }
 
 Result<std::vector<Image>> read_images(Bytes file, const std::string& name) {

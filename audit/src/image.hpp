@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -75,6 +76,7 @@ struct Image {
 
     std::vector<Segment> segments;
     std::vector<Fixup> fixups;  ///< sorted by address
+    std::uint64_t unknown_fixups = 0;  ///< relocations of a kind that this version does not know; left out
     std::vector<Import> imports;
     /// Of entry points of modules (PyInit*, PyModExport*, il_module_*) and of what the image imports from itself; not
     /// everything that is exported. Sorted by name.
@@ -87,15 +89,25 @@ struct Image {
     std::uint64_t tls_size = 0, tls_alignment = 1;
     std::uint64_t tls_index_address = 0;  ///< PE: where the loader stores the block's number; 0 = none
 
+    /// Texts that views refer to, where the file does not hold them in one piece (names of a Mach-O export trie).
+    std::vector<std::shared_ptr<const std::string>> texts;
+
     std::uint64_t writable_globals = 0;  ///< bytes of writable data without relro
 
     const Export* find_export(std::string_view name) const noexcept;
+    /// Whether [address, address + size) lies within one segment.
+    bool has_memory(std::uint64_t address, std::uint64_t size) const noexcept;
     /// The bytes at a file address, at most `size`: shorter at the end of the file's part of a segment. Not relocated.
     Bytes bytes_at(std::uint64_t address, std::uint64_t size) const noexcept;
 };
 
 /// True for names of which Image::exports keeps the address.
 bool is_entry_point(std::string_view name) noexcept;
+/// True for an init function that no import finds: PyInit_x of another file calls it ("Wrapped_PyInit_x", as jaxlib and
+/// TensorFlow have it in one library for all their modules).
+bool is_init_of_another(std::string_view name) noexcept;
+/// Whether names of entry points begin like this.
+bool may_become_entry_point(std::string_view start) noexcept;
 
 /// The slices of a file: one, except for fat Mach-O files. Views into `file`, which has to outlive them. Everything
 /// is checked; sizes of tables are bounded by the size of the file. Errors: malformed_file ("not a shared library: ...",

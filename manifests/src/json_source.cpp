@@ -70,7 +70,8 @@ private:
 /// Receives nlohmann's events; every function returns whether to go on.
 class Builder {
 public:
-    Builder(std::string_view text, JsonSource& source) : source_(source), text_(text), cursor_(text) {}
+    Builder(std::string_view text, JsonSource& source, std::size_t most_values)
+        : source_(source), text_(text), cursor_(text), most_values_(most_values) {}
 
     bool null() { return scalar(JsonKind::null, {}); }
     bool boolean(bool) { return scalar(JsonKind::boolean, {}); }
@@ -130,9 +131,9 @@ private:
         node.offset = cursor_.next();
         node.text = std::move(text);
         cursor_.skip();
-        if (++values_ > max_json_values) {
+        if (++values_ > most_values_) {
             source_.report(Code::too_large, node.offset,
-                           "the file has more than " + std::to_string(max_json_values) + " values");
+                           "the file has more than " + std::to_string(most_values_) + " values");
             return nullptr;
         }
         if (open_.empty()) return &root_.emplace(std::move(node));
@@ -182,6 +183,7 @@ private:
     JsonSource& source_;
     std::string_view text_;
     Cursor cursor_;
+    const std::size_t most_values_;
     std::optional<JsonNode> root_;
     std::vector<Open> open_;
     std::deque<JsonNode> ignored_;  ///< values of repeated keys
@@ -203,15 +205,16 @@ const JsonNode* JsonNode::find(std::string_view name) const noexcept {
     return found == children.end() ? nullptr : &*found;
 }
 
-JsonSource::JsonSource(std::string_view text, std::string file) : text_(text), file_(std::move(file)) {
-    if (text.size() > max_json_size) {
+JsonSource::JsonSource(std::string_view text, std::string file, const JsonLimits& limits)
+    : text_(text), file_(std::move(file)) {
+    if (text.size() > limits.size) {
         // About the file as a whole, which is not looked into.
         found_.emplace(0, Diagnostic{Severity::error,
                                      file_,
                                      0,
                                      0,
                                      std::string(info(Code::too_large).code),
-                                     "the file has more than " + std::to_string(max_json_size) + " bytes",
+                                     "the file has more than " + std::to_string(limits.size) + " bytes",
                                      {}});
         has_errors_ = true;
         return;
@@ -223,7 +226,7 @@ JsonSource::JsonSource(std::string_view text, std::string file) : text_(text), f
         report(Code::syntax, zero, "not JSON: it contains a zero byte");
         return;
     }
-    Builder builder(text, *this);
+    Builder builder(text, *this, limits.values);
     if (nlohmann::json::sax_parse(text.begin(), text.end(), &builder, nlohmann::json::input_format_t::json, true,
                                   true)) {
         root_ = builder.take();

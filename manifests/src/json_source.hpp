@@ -22,6 +22,12 @@ inline constexpr std::size_t max_json_size = 1024 * 1024;  // bytes
 inline constexpr std::size_t max_json_values = 65536;
 inline constexpr std::size_t max_json_depth = 32;
 
+/// Of one file; the defaults are for files that people write.
+struct JsonLimits {
+    std::size_t size = max_json_size;  // bytes
+    std::size_t values = max_json_values;
+};
+
 enum class JsonKind : std::uint8_t { null, boolean, integer, real, string, array, object };
 /// "a string", ...
 std::string_view kind_name(JsonKind kind) noexcept;
@@ -40,7 +46,7 @@ struct JsonNode {
 /// The text of one file and what is found in it. Keeps a view of `text`.
 class JsonSource {
 public:
-    JsonSource(std::string_view text, std::string file);
+    JsonSource(std::string_view text, std::string file, const JsonLimits& limits = {});
 
     /// Null when the text is not JSON or breaks a limit; a diagnostic says why.
     const JsonNode* root() const noexcept { return root_ ? &*root_ : nullptr; }

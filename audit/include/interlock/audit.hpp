@@ -164,6 +164,8 @@ struct PackageAudit {
     bool mixed = false;  ///< some of its modules are marked free, others are not
     std::array<std::size_t, verdict_count> modules{};  ///< number by verdict
     std::vector<EffectOn> effects;  ///< the worst of its primary modules, per interpreter
+    /// Sentences on the package as such: members that occur twice, metadata that contradicts the file name. Escaped.
+    std::vector<std::string> notes;
 };
 
 // ---- findings ----

@@ -1,0 +1,122 @@
+// baseline.cpp: reading and writing baselines. The JSON reader is that of policies and manifests, which knows where
+// everything stands; a baseline may be longer than those, as a machine writes it.
+//
+// SPDX-License-Identifier: MIT
+#include <interlock/baseline.hpp>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include <nlohmann/json.hpp>
+
+#include "input_file.hpp"
+#include "json_checks.hpp"
+#include "printable.hpp"
+
+namespace interlock {
+
+using namespace manifests;
+
+namespace {
+
+constexpr JsonLimits limits = {.size = 64u << 20, .values = 4'000'000};
+constexpr std::size_t longest_fingerprint = 128;
+constexpr std::string_view owner = "the baseline";
+
+std::optional<std::string> fingerprint(JsonChecks& checks, const JsonNode* node) {
+    auto text = checks.text(node);
+    if (!text) return std::nullopt;
+    if (text->size() <= longest_fingerprint && text->find_first_not_of("0123456789abcdef") == std::string::npos)
+        return text;
+    checks.source().report(Code::bad_hash, node->offset, "'fingerprint' is not made of lower-case hexadecimal digits",
+                           "copy it from a report, or write the file anew with --write-baseline");
+    return std::nullopt;
+}
+
+void parse_entry(JsonChecks& checks, const JsonNode& node, Baseline& out) {
+    if (!checks.is(node, JsonKind::object, "an item of 'findings'")) return;
+    constexpr std::array<std::string_view, 5> known = {"fingerprint", "rule", "module", "path", "message"};
+    checks.keys(node, "an item of 'findings'", known);
+    BaselineEntry entry;
+    entry.line = checks.source().line_of(node.offset);
+    entry.column = checks.source().column_of(node.offset);
+    const JsonNode* print = checks.required(node, "an item of 'findings'", "fingerprint", "it is in the JSON report");
+    entry.fingerprint = fingerprint(checks, print).value_or("");
+    const auto member = [&](std::string_view key, std::string& target) {
+        const JsonNode* text = node.find(key);
+        if (text != nullptr && checks.is(*text, JsonKind::string, "'" + std::string(key) + "'")) target = text->text;
+    };
+    member("rule", entry.rule);
+    member("module", entry.module);
+    member("path", entry.path);
+    member("message", entry.message);
+    out.entries.push_back(std::move(entry));
+}
+
+void parse(JsonSource& source, Baseline& out) {
+    JsonChecks checks(source);
+    const JsonNode& root = *source.root();
+    if (!checks.is(root, JsonKind::object, owner) || !checks.header(root)) return;
+    constexpr std::array<std::string_view, 3> known = {"$schema", "version", "findings"};
+    checks.keys(root, owner, known);
+    checks.required(root, owner, "version", "it is 1");
+    const JsonNode* findings = checks.required(root, owner, "findings", "a list; an empty one accepts nothing");
+    if (findings == nullptr || !checks.is(*findings, JsonKind::array, "'findings'")) return;
+    out.entries.reserve(findings->children.size());
+    for (const JsonNode& node : findings->children) parse_entry(checks, node, out);
+}
+
+}  // namespace
+
+BaselineFile parse_baseline(std::string_view text, const std::filesystem::path& path) {
+    BaselineFile file;
+    file.baseline.path = path;
+    JsonSource source(text, path.string(), limits);
+    if (source.root() != nullptr) parse(source, file.baseline);
+    file.diagnostics = source.take_diagnostics();
+    return file;
+}
+
+Result<BaselineFile> read_baseline(const std::filesystem::path& path) {
+    const Result<std::string> text = read_text_file(path, limits.size);
+    if (!text) return text.error();
+    return parse_baseline(*text, path);
+}
+
+std::vector<const BaselineEntry*> apply_baseline(AuditReport& report, const Baseline& baseline) {
+    std::unordered_map<std::string_view, bool> used;
+    for (const BaselineEntry& entry : baseline.entries) used.emplace(entry.fingerprint, false);
+    for (Finding& finding : report.findings) {
+        const auto found = used.find(finding.fingerprint);
+        if (found == used.end()) continue;
+        found->second = true;
+        if (finding.accepted.empty()) finding.accepted = "baseline";
+    }
+    std::vector<const BaselineEntry*> stale;
+    for (const BaselineEntry& entry : baseline.entries) {
+        if (!used[entry.fingerprint]) stale.push_back(&entry);
+    }
+    return stale;
+}
+
+std::string baseline_text(const AuditReport& report) {
+    using Json = nlohmann::ordered_json;
+    Json findings = Json::array();
+    std::unordered_set<std::string_view> written;
+    for (const Finding& finding : report.findings) {
+        if (!finding.accepted.empty() && finding.accepted != "baseline") continue;
+        if (!written.insert(finding.fingerprint).second) continue;
+        Json entry{{"fingerprint", finding.fingerprint}, {"rule", finding.rule->id}};
+        if (!finding.module.empty()) entry["module"] = auditing::printable(finding.module);
+        entry["path"] = auditing::printable(finding.path);
+        entry["message"] = auditing::printable(finding.message);
+        findings.push_back(std::move(entry));
+    }
+    const Json json{{"$schema", "urn:interlock:schema:baseline:1"}, {"version", 1}, {"findings", std::move(findings)}};
+    return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace interlock

@@ -1,0 +1,391 @@
+// binary.cpp: one file: its slices, the modules in them, and what is known of each.
+//
+// SPDX-License-Identifier: MIT
+#include "binary.hpp"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include <fmt/format.h>
+#include <interlock/digest.hpp>
+#include <interlock/escape.hpp>
+#include <interlock/manifest.hpp>
+#include <interlock/marker.hpp>
+
+#include "init_run.hpp"
+#include "python_abi.hpp"
+#include "static_scan.hpp"
+#include "symbol_lists.hpp"
+#include "verdict.hpp"
+
+namespace interlock::auditing {
+
+namespace {
+
+constexpr std::size_t max_modules = 64;
+
+bool imports(const Image& image, std::string_view name) {
+    return std::ranges::any_of(image.imports, [&](const Import& import) { return import.name == name; });
+}
+
+/// The entry points of one module.
+struct Entries {
+    const Export* init = nullptr;      ///< PyInit_
+    const Export* exported = nullptr;  ///< PyModExport_
+};
+
+InitRunner& runner() {
+    static thread_local InitRunner runner;
+    return runner;
+}
+
+class ImageAudit {
+public:
+    ImageAudit(const Image& image, Bytes file, const BinaryContext& context, const AuditOptions& options)
+        : image_(image), file_(file), context_(context), options_(options),
+          tag_(read_file_tag(context.module_path.empty() ? context.path : context.module_path)),
+          linked_(read_linked_abi(image)) {}
+
+    BinaryAudit audit() {
+        describe();
+        list_symbols();
+        std::map<std::string, Entries> python;
+        std::vector<const Export*> others;
+        bool interlock = false;
+        for (const Export& entry : image_.exports) {
+            binary_.exports.emplace_back(entry.name);
+            if (entry.name.starts_with("il_module_"))
+                interlock = true;
+            else if (is_init_of_another(entry.name))
+                others.push_back(&entry);
+            else if (entry.name.starts_with("PyInit"))
+                python[module_name_of_entry_point(entry.name)].init = &entry;
+            else
+                python[module_name_of_entry_point(entry.name)].exported = &entry;
+        }
+        if (!python.empty())
+            audit_python(python);
+        else if (interlock)
+            audit_interlock();
+        else if (others.empty())
+            no_module();
+        for (const Export* entry : others) audit_other(*entry);
+        return std::move(binary_);
+    }
+
+private:
+    void describe() {
+        binary_.path = context_.path;
+        binary_.format = image_.description;
+        binary_.architecture = architecture_name(image_.architecture);
+        binary_.platform = image_.platform;
+        binary_.build_id = image_.build_id;
+        binary_.size = file_.size();
+        for (const std::string_view library : image_.libraries) binary_.libraries.emplace_back(library);
+    }
+
+    void list_symbols() {
+        binary_.writable_globals = image_.writable_globals;
+        for (const Import& import : image_.imports) {
+            if (returns_borrowed(import.name)) binary_.borrowed_calls.emplace_back(import.name);
+            if (keeps_hidden_state(import.name) && !is_stateless_on(import.name, image_.platform))
+                binary_.stateful_calls.emplace_back(import.name);
+        }
+        for (auto* list : {&binary_.borrowed_calls, &binary_.stateful_calls}) {
+            std::ranges::sort(*list);
+            list->erase(std::ranges::unique(*list).begin(), list->end());
+        }
+    }
+
+    void no_module() {
+        ModuleAudit module;
+        module.name = tag_.stem;
+        module.verdict = Verdict::not_a_module;
+        module.reason = "it exports no init function of a module";
+        binary_.modules.push_back(std::move(module));
+    }
+
+    // ---- CPython ----
+
+    void audit_python(const std::map<std::string, Entries>& python) {
+        const std::string full_name = module_name_of(context_.module_path);
+        const std::string last(full_name.substr(full_name.rfind('.') + 1));
+        const std::string parent = full_name.size() > last.size() ? full_name.substr(0, full_name.size() - last.size()) : "";
+        const auto is_primary = [&](const std::string& name) {
+            return name == last || (python.size() == 1) || (name == tag_.stem && !python.contains(last));
+        };
+        // The primary one first: the ABI of the file is learned from it.
+        std::vector<const std::pair<const std::string, Entries>*> order;
+        for (const auto& entry : python) order.push_back(&entry);
+        std::ranges::stable_partition(order, [&](const auto* entry) { return is_primary(entry->first); });
+        if (order.size() > max_modules) {
+            note_abi(fmt::format("it exports {} init functions; the first {} are looked at", order.size(), max_modules),
+                     "the dynamic symbol table");
+            order.resize(max_modules);
+        }
+        for (const auto* entry : order) audit_module(*entry, full_name, parent, is_primary(entry->first), last);
+    }
+
+    void audit_module(const std::pair<const std::string, Entries>& named, const std::string& full_name,
+                      const std::string& parent, bool primary, const std::string& last) {
+        const auto& [name, entries] = named;
+        std::optional<ModuleAudit> old_way, new_way;
+        const auto make = [&](const Export& entry) {
+            const Seen seen = see(entry, name);
+            if (binary_.modules.empty() && !old_way) learn_abi(seen);
+            ModuleAudit module;
+            module.name = primary ? full_name : parent + name;
+            module.primary = primary;
+            judge(module, seen, binary_.abi, options_.details);
+            if (primary && name != last && !(tag_.stem == "__init__" && name == "__init__"))
+                module.evidence.push_back({"the name of the file is not that of the module, which is " + quoted(name, 200),
+                                           "the dynamic symbol table"});
+            return module;
+        };
+        if (entries.init != nullptr) old_way = make(*entries.init);
+        if (entries.exported != nullptr) new_way = make(*entries.exported);
+        if (binary_.abi == AbiFlavour::abi3t && new_way && !binary_.abi_version) binary_.abi_version = PythonVersion{3, 15};
+        const auto& pythons = options_.pythons;
+        const std::span<const PythonVersion> asked = pythons.empty() ? default_pythons() : std::span(pythons);
+        // Interpreters from 3.15 on prefer PyModExport. Which of both is "the" verdict: that of the version it is for.
+        const bool newer_counts = new_way && (!old_way || binary_.abi == AbiFlavour::abi3t || !binary_.abi_version ||
+                                              *binary_.abi_version >= PythonVersion{3, 15});
+        ModuleAudit& module = newer_counts ? *new_way : *old_way;
+        const ModuleAudit& older = old_way ? *old_way : *new_way;
+        auto effects = effects_of(binary_, tag_, older, new_way ? &*new_way : nullptr, !old_way, asked);
+        module.effects = std::move(effects);
+        if (old_way && new_way) {
+            const ModuleAudit& other = newer_counts ? *old_way : *new_way;
+            module.evidence.push_back({fmt::format("{} says {}: {}", other.entry_point, verdict_name(other.verdict),
+                                                   other.reason),
+                                       other.entry_point});
+        }
+        binary_.modules.push_back(std::move(module));
+    }
+
+    // Of no use by itself: the module that calls it is `delegated` to it, by this name.
+    void audit_other(const Export& entry) {
+        if (binary_.modules.size() >= max_modules) return;
+        const Seen seen = see(entry, std::string(entry.name));
+        if (binary_.modules.empty()) learn_abi(seen);
+        ModuleAudit module;
+        module.name = std::string(entry.name);
+        module.primary = false;
+        judge(module, seen, binary_.abi, options_.details);
+        binary_.modules.push_back(std::move(module));
+    }
+
+    // A file that imports neither can say nothing, whatever its function does.
+    bool can_be_marked(const Export& entry) const {
+        return entry.name.starts_with("PyModExport") || imports(image_, "PyModuleDef_Init") ||
+               imports(image_, "PyUnstable_Module_SetGIL") || !imports(image_, "PyModule_Create2");
+    }
+
+    Seen see(const Export& entry, const std::string& name) const {
+        Seen seen;
+        seen.entry_point = std::string(entry.name);
+        if (!entry.forward.empty()) {
+            seen.run.phase = Phase::foreign;
+            seen.run.foreign = std::string(entry.forward.substr(0, entry.forward.find('.')));
+            return seen;
+        }
+        if (!can_be_marked(entry)) {
+            seen.run.phase = Phase::single;
+            return seen;
+        }
+        if (InitRunner::can_run(image_)) {
+            RunOptions run{.budget = options_.budget.instructions, .details = options_.details};
+            const bool known = linked_.strong || tag_.abi != AbiFlavour::unknown;
+            run.free_threaded = likely_free_threaded();
+            if (const auto version = likely_version()) run.minor = version->minor;
+            seen.run = runner().run(image_, entry, run);
+            if (!seen.run.failure.empty() && !known) {
+                run.free_threaded = !run.free_threaded;
+                InitResult other = runner().run(image_, entry, run);
+                if (other.failure.empty()) seen.run = std::move(other);
+            }
+            if (seen.run.failure.empty()) return seen;
+        }
+        look_at_data(seen, name);
+        return seen;
+    }
+
+    bool likely_free_threaded() const {
+        const AbiFlavour abi = linked_.strong || tag_.abi == AbiFlavour::unknown ? linked_.abi : tag_.abi;
+        return abi == AbiFlavour::free_threaded || abi == AbiFlavour::abi3t;
+    }
+    std::optional<PythonVersion> likely_version() const {
+        if (tag_.version) return tag_.version;
+        if (linked_.version) return linked_.version;
+        return tag_.abi == AbiFlavour::abi3t ? std::optional(PythonVersion{3, 15}) : std::nullopt;
+    }
+
+    // Where nothing can be run, or running it led to nothing.
+    void look_at_data(Seen& seen, const std::string& name) const {
+        const std::string why = seen.run.failure.empty()
+                                    ? fmt::format("there is no emulation of {}", architecture_name(image_.architecture))
+                                    : seen.run.failure;
+        if (!has_emulator() && seen.run.failure.empty()) seen.run.failure = "this build has no emulator";
+        const auto found = find_definitions(image_, name, likely_free_threaded());
+        const bool multi = imports(image_, "PyModuleDef_Init");
+        // Slots that are not there in the file may be filled in later.
+        if (!multi || found.size() != 1 || found.front().definition.slots.all.empty()) {
+            seen.run.phase = Phase::unknown;
+            seen.run.failure = why + (!multi ? ""
+                                      : found.empty()
+                                          ? "; and the file has no complete module definition to look at"
+                                          : "; and its slots are filled in while it runs");
+            return;
+        }
+        seen.emulated = false;
+        seen.run.phase = Phase::multi;
+        seen.run.definition = found.front().definition;
+        seen.run.failure.clear();
+        seen.run.assumed.insert("that its init function leaves the slots as they are in the file");
+    }
+
+    void note_abi(std::string what, std::string where) { binary_.abi_evidence.push_back({std::move(what), std::move(where)}); }
+
+    void learn_abi(const Seen& seen) {
+        if (!tag_.tag.empty()) note_abi("its name says " + quoted(tag_.tag, 200), "the name of the file");
+        for (const Evidence& evidence : linked_.evidence) binary_.abi_evidence.push_back(evidence);
+        std::optional<bool> free_threaded;
+        if (seen.run.definition) {
+            free_threaded = seen.run.definition->free_threaded;
+            note_abi(*free_threaded ? "its PyModuleDef has the layout of free-threaded interpreters"
+                                    : "its PyModuleDef has the layout of interpreters with a GIL",
+                     seen.entry_point);
+        } else if (linked_.strong) {
+            free_threaded = linked_.abi == AbiFlavour::free_threaded || linked_.abi == AbiFlavour::abi3t;
+        }
+        binary_.abi_version = tag_.version ? tag_.version : linked_.version;
+        if (seen.run.slots && seen.run.slots->abi) return learn_from(*seen.run.slots->abi, seen.entry_point);
+        const AbiFlavour said = tag_.abi == AbiFlavour::unknown ? linked_.abi : tag_.abi;
+        if (!free_threaded) {
+            binary_.abi = said;
+        } else if (*free_threaded) {
+            binary_.abi = said == AbiFlavour::abi3t ? AbiFlavour::abi3t : AbiFlavour::free_threaded;
+        } else {
+            binary_.abi = said == AbiFlavour::abi3 || linked_.abi == AbiFlavour::abi3 ? AbiFlavour::abi3 : AbiFlavour::gil;
+        }
+    }
+
+    void learn_from(const AbiInfo& abi, const std::string& where) {
+        const bool gil = (abi.flags & AbiInfo::gil) != 0, free_threaded = (abi.flags & AbiInfo::free_threaded) != 0;
+        const bool stable = (abi.flags & AbiInfo::stable) != 0;
+        note_abi(fmt::format("its PyABIInfo has flags {:#x} and version {:#x}", abi.flags, abi.abi_version), where);
+        if (gil == free_threaded)
+            binary_.abi = stable ? AbiFlavour::abi3t : tag_.abi;
+        else if (free_threaded)
+            binary_.abi = stable ? AbiFlavour::abi3t : AbiFlavour::free_threaded;
+        else
+            binary_.abi = stable ? AbiFlavour::abi3 : AbiFlavour::gil;
+    }
+
+    // ---- modules of interlock ----
+
+    void audit_interlock() {
+        binary_.abi = AbiFlavour::interlock;
+        note_abi("it exports entry points of interlock", "the dynamic symbol table");
+        const Result<ModuleFile> file = read_module_image(file_, context_.path);
+        if (!file) {
+            ModuleAudit module;
+            module.name = module_name_of(context_.module_path);
+            module.reason = file.error().message;
+            binary_.modules.push_back(std::move(module));
+            return;
+        }
+        const std::string full_name = module_name_of(context_.module_path);
+        const std::string last = full_name.substr(full_name.rfind('.') + 1);
+        for (const bool legacy : {false, true})
+            for (const std::string& name : legacy ? file->legacy_inits : file->exports) {
+                ModuleAudit module;
+                module.primary = name == last || (file->exports.size() + file->legacy_inits.size() == 1);
+                module.name = module.primary ? full_name : name;
+                module.entry_point = (legacy ? "il_module_init_" : "il_module_export_") + name;
+                module.phase = legacy ? "single-phase" : "export";
+                judge_interlock(module, *file, name, legacy);
+                binary_.modules.push_back(std::move(module));
+            }
+        std::ranges::stable_partition(binary_.modules, &ModuleAudit::primary);
+    }
+
+    void judge_interlock(ModuleAudit& module, const ModuleFile& file, const std::string& name, bool legacy) const {
+        const auto named = std::ranges::find_if(file.markers, [&](const Marker& marker) {
+            return marker.module.substr(marker.module.rfind('.') + 1) == name;
+        });
+        if (named != file.markers.end() && named->threading) {
+            module.name = named->module;
+            set_level(module, *named->threading, "note", "its marker says");
+            module.evidence.push_back({"marker note: threading " + quoted(named->threading_text, 100),
+                                       fmt::format("offset {:#x}", named->offset)});
+        } else {
+            module.verdict = Verdict::unmarked;
+            module.reason = legacy ? "it has no marker; what it says while its init function runs is known only then"
+                                   : "it has no marker that this version knows";
+        }
+        if (!context_.manifest.empty() && named == file.markers.end()) apply_manifest(module, file);
+    }
+
+    static void set_level(ModuleAudit& module, ThreadingLevel level, const char* kind, const char* who) {
+        module.marker_kind = kind;
+        module.marker = level != ThreadingLevel::global_lock;
+        module.verdict = *module.marker ? Verdict::free : Verdict::global_lock;
+        module.reason = fmt::format("{} {}", who, level_name(level));
+    }
+
+    void apply_manifest(ModuleAudit& module, const ModuleFile& file) const {
+        const ManifestFile read = parse_manifest(context_.manifest, context_.path + ".interlock.json");
+        const Manifest& manifest = read.manifest;
+        const auto ignored = [&](std::string why) {
+            module.evidence.push_back({"the manifest is ignored: " + std::move(why), "the manifest"});
+        };
+        if (has_errors(read.diagnostics)) return ignored(error_text(read.diagnostics));
+        if (manifest.module != module.name) return ignored("it is for module " + quoted(manifest.module, 200));
+        const bool right = manifest.build_id ? *manifest.build_id == file.build_id
+                                             : manifest.sha256 && *manifest.sha256 == sha256_hex(file_);
+        if (!right) {
+            module.marker_kind = "manifest hash mismatch";
+            return ignored("it is for another build of the file");
+        }
+        set_level(module, manifest.threading, "manifest", "its manifest says");
+        module.evidence.push_back({"declared by " + quoted(manifest.declared_by, 200) + ": " + escape(manifest.reason, 400),
+                                   "the manifest"});
+    }
+
+    const Image& image_;
+    Bytes file_;
+    const BinaryContext& context_;
+    const AuditOptions& options_;
+    FileTag tag_;
+    LinkedAbi linked_;
+    BinaryAudit binary_;
+};
+
+}  // namespace
+
+Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options) {
+    Result<std::vector<Image>> images = read_images(file, context.path);
+    if (!images) return std::move(images).error();
+    std::vector<BinaryAudit> audits;
+    for (const Image& image : *images) {
+        audits.push_back(ImageAudit(image, file, context, options).audit());
+        audits.back().slice = images->size() > 1;
+    }
+    return audits;
+}
+
+}  // namespace interlock::auditing
+
+namespace interlock {
+
+bool has_emulator() noexcept {
+#ifdef INTERLOCK_WITH_EMULATOR
+    return true;
+#else
+    return false;
+#endif
+}
+
+}  // namespace interlock

@@ -1,0 +1,39 @@
+// cpu.hpp: what has to be known of a processor and its calling convention to call a function and to stand in for one.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "image.hpp"
+
+namespace interlock::auditing {
+
+/// A calling convention on a processor that Unicorn has. Register numbers are Unicorn's.
+struct Cpu {
+    Architecture architecture = Architecture::other;
+    int emulator_arch = 0, emulator_mode = 0;
+    int emulator_model = -1;  ///< one that has what wheels are compiled for; -1: Unicorn's choice
+    bool wide = true, little = true;
+    int pc = 0, sp = 0;
+    int link = -1;  ///< register with the return address; -1: it lies on the stack
+    int jump = -1;  ///< register through which a stand-in leaves; -1: it returns through the stack
+    int result = 0;
+    int thread = -1;  ///< thread pointer; -1: see Guest
+    std::array<int, 8> arguments{};
+    unsigned argument_registers = 0;
+    unsigned stack_arguments = 0;  ///< offset of the first one on the stack from sp at entry
+    unsigned frame = 0;            ///< bytes above sp that a caller leaves for the callee
+    std::array<std::uint8_t, 8> leave{};  ///< code of a stand-in: jump through `jump`, or return
+    unsigned leave_size = 0;
+
+    unsigned word() const noexcept { return wide ? 8 : 4; }
+};
+
+/// Null where there is no emulation: other processors, ppc64, or a build without emulator. Windows has calling
+/// conventions of its own. [any-thread]
+const Cpu* cpu_for(Architecture architecture, Format format) noexcept;
+
+}  // namespace interlock::auditing

@@ -1,0 +1,50 @@
+// findings.hpp: what applies the rules: one function for each kind of thing that a rule is about.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "binary.hpp"
+#include "rules.hpp"
+
+namespace interlock::auditing {
+
+/// Takes findings, each with its fingerprint.
+class FindingCollector {
+public:
+    explicit FindingCollector(AuditReport& report) : report_(report) {}
+
+    /// About a module.
+    Finding& add(RuleId rule, const BinaryAudit& binary, const ModuleAudit& module, std::string message);
+    /// About all slices of a file together, of which `binary` is one.
+    Finding& add_for_file(RuleId rule, const BinaryAudit& binary, const ModuleAudit& module, std::string message);
+    Finding& add(RuleId rule, const PackageAudit& package, std::string message);
+    /// About anything else; `identity` is what stays the same in a later build.
+    Finding& add(RuleId rule, std::string path, std::string_view identity, std::string message);
+
+private:
+    Finding& push(RuleId rule, std::string path, std::string module, std::string message, std::string fingerprint);
+    std::string distribution_of(std::size_t package) const;
+    AuditReport& report_;
+};
+
+/// A package's name as package indexes compare it: "Foo.Bar_baz" is "foo-bar-baz".
+std::string normalized_name(std::string_view name);
+
+/// Of `module` "3.13t and 3.14t": those interpreters on which the import has this effect; empty if none.
+std::string pythons_with(const ModuleAudit& module, Effect effect);
+
+/// The module whose import the file answers, or null for a library that is no module.
+const ModuleAudit* primary_module(const BinaryAudit& binary) noexcept;
+
+// The rules about modules (their marker, and what they use), about tags, packages and slices, and those of the policy,
+// which also accepts findings.
+void find_in_modules(const AuditReport& report, FindingCollector& findings);
+void find_in_tags(const AuditReport& report, FindingCollector& findings);
+void find_in_packages(const AuditReport& report, FindingCollector& findings);
+void apply_policy(AuditReport& report, FindingCollector& findings, const AuditOptions& options);
+
+}  // namespace interlock::auditing

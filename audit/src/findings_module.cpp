@@ -1,0 +1,193 @@
+// findings_module.cpp: the rules about one module: what its marker says, and what it uses although it is marked free.
+//
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include <interlock/escape.hpp>
+
+#include "findings.hpp"
+#include "symbol_lists.hpp"
+
+namespace interlock::auditing {
+
+namespace {
+
+/// Below this, writable data is what any module has: its definition, its method table, a few counters.
+constexpr std::uint64_t large_globals = 64 * 1024;  // bytes
+
+constexpr std::string_view value_kind = "slot value ";
+
+/// The one rule about the marker that says most about the module; a file that cannot be imported at all, or whose
+/// marker is wrong in itself, is not "unmarked" on top of it.
+std::optional<RuleId> rule_about_marker(const ModuleAudit& module) noexcept {
+    if (module.marker_kind == "slot twice") return RuleId::marker_twice;
+    if (module.verdict == Verdict::not_applicable || module.verdict == Verdict::not_a_module) return std::nullopt;
+    if (module.marker_kind.starts_with(value_kind)) return RuleId::marker_value;
+    if (module.marker_kind == "SetGIL too late" && module.verdict != Verdict::free) return RuleId::marker_too_late;
+    switch (module.verdict) {
+        case Verdict::unmarked:
+            return RuleId::unmarked;
+        case Verdict::global_lock:
+            return RuleId::gil_used;
+        case Verdict::undetermined:
+            return RuleId::undetermined;
+        case Verdict::delegated:
+            return RuleId::delegation_target_missing;
+        case Verdict::free:
+        case Verdict::not_applicable:
+        case Verdict::not_a_module:
+            break;
+    }
+    return std::nullopt;
+}
+
+std::string consequence(const BinaryAudit& binary, const ModuleAudit& module) {
+    if (binary.abi == AbiFlavour::interlock) return "an import makes the runtime fall back to locked mode";
+    const std::string pythons = pythons_with(module, Effect::turns_gil_on);
+    return pythons.empty() ? "an import turns the GIL on" : "an import turns the GIL on in " + pythons;
+}
+
+std::string message_for(RuleId id, const BinaryAudit& binary, const ModuleAudit& module) {
+    const std::string name = "module " + quoted(module.name);
+    const std::string because = module.reason.empty() ? "" : ": " + module.reason;
+    switch (id) {
+        case RuleId::unmarked:
+            return fmt::format("{} carries no marker; {}", name, consequence(binary, module));
+        case RuleId::gil_used:
+            return fmt::format("{} says that it uses {}; {}", name,
+                               binary.abi == AbiFlavour::interlock ? "the global lock" : "the GIL",
+                               consequence(binary, module));
+        case RuleId::marker_too_late:
+            return fmt::format("{} declares itself safe in its exec function, after the decision; {}", name,
+                               consequence(binary, module));
+        case RuleId::marker_twice:
+            return fmt::format("{} has two Py_mod_gil slots; an import fails with a SystemError", name);
+        case RuleId::marker_value:
+            return fmt::format("{} has a Py_mod_gil slot with the value {}, which is neither used (0) nor not used (1)",
+                               name, escape(std::string_view(module.marker_kind).substr(value_kind.size())));
+        case RuleId::delegation_target_missing:
+            return fmt::format("{} leaves the decision to {}, which is neither in the audit nor on --path", name,
+                               module.delegated_to.empty() ? "another module" : quoted(module.delegated_to));
+        default:
+            return fmt::format("{} could not be judged{}", name, because);
+    }
+}
+
+bool is_dotted_name(std::string_view name) noexcept {
+    const auto allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+    };
+    return !name.empty() && std::all_of(name.begin(), name.end(), allowed);
+}
+
+/// A line that can be pasted, for names that need no thought about patterns.
+std::string policy_to_paste(const std::string& module, PolicyAction action, std::string_view reason) {
+    if (!is_dotted_name(module)) return {};
+    PolicyRule rule;
+    rule.module = module;
+    rule.threading = action;
+    rule.reason = reason;
+    return to_json_text(rule);
+}
+
+std::string fix_for(RuleId id, const ModuleAudit& module) {
+    const std::string how = fmt::format("`interlock explain {}` shows how for each framework", rule(id).id);
+    const std::string accept = policy_to_paste(module.name, PolicyAction::free, "why it is safe");
+    const std::string or_accept = accept.empty() ? "" : "; or accept it with a policy rule: " + accept;
+    switch (id) {
+        case RuleId::unmarked:
+            return "make the module safe and mark it: " + how + or_accept;
+        case RuleId::gil_used:
+            return "change the value of the marker: " + how + or_accept;
+        case RuleId::marker_too_late:
+            return "move the marker into the slots: " + how;
+        case RuleId::marker_twice:
+            return "remove one of the two slots";
+        case RuleId::marker_value:
+            return "use Py_MOD_GIL_NOT_USED or Py_MOD_GIL_USED";
+        case RuleId::delegation_target_missing:
+            return "name the folder that contains the other one with --path, or audit the environment in which both "
+                   "are";
+        default:
+            return "`interlock inspect` shows how far the audit came; import the module with a free-threaded "
+                   "interpreter "
+                   "to know" +
+                   or_accept;
+    }
+}
+
+void find_about_marker(const BinaryAudit& binary, const ModuleAudit& module, FindingCollector& findings) {
+    if (const auto id = rule_about_marker(module)) {
+        Finding& finding = findings.add(*id, binary, module, message_for(*id, binary, module));
+        finding.fix = fix_for(*id, module);
+        // An import of the file does not run this init function.
+        if (!module.primary) finding.level = Level::note;
+    }
+    if (module.marker_kind == "manifest hash mismatch") {
+        Finding& finding = findings.add(
+            RuleId::manifest_mismatch, binary, module,
+            fmt::format("the manifest of module {} is for another binary and is ignored", quoted(module.name)));
+        finding.fix = "look at the new binary, then `interlock manifest create --force`; or remove the manifest";
+    }
+}
+
+void find_symbols(RuleId id, const BinaryAudit& binary, const ModuleAudit& module, std::vector<std::string> symbols,
+                  std::string_view what, FindingCollector& findings) {
+    if (symbols.empty()) return;
+    std::sort(symbols.begin(), symbols.end());
+    symbols.erase(std::unique(symbols.begin(), symbols.end()), symbols.end());
+    std::string list;
+    for (const std::string& symbol : symbols) {
+        list += (list.empty() ? "" : ", ") + escape(symbol, 80);
+        if (const std::string_view instead = replacement_for(symbol); !instead.empty())
+            list += fmt::format(" (instead: {})", instead);
+    }
+    Finding& finding = findings.add(
+        id, binary, module, fmt::format("module {} is marked free and calls {}: {}", quoted(module.name), what, list));
+    finding.fix = "look at each use; `interlock explain " + std::string(rule(id).id) + "` says what is safe instead";
+    finding.symbols = std::move(symbols);
+}
+
+/// Without what is safe on the binary's platform, and without getenv() where nothing changes the environment.
+std::vector<std::string> stateful_here(const BinaryAudit& binary) {
+    constexpr std::string_view setters[] = {"setenv",  "unsetenv",  "putenv",   "clearenv",
+                                            "_putenv", "_putenv_s", "_wputenv", "_wputenv_s"};
+    const auto plain = [](std::string_view symbol) { return symbol.substr(0, symbol.find_first_of("@$")); };
+    const bool sets = std::any_of(binary.stateful_calls.begin(), binary.stateful_calls.end(), [&](const auto& symbol) {
+        return std::find(std::begin(setters), std::end(setters), plain(symbol)) != std::end(setters);
+    });
+    std::vector<std::string> symbols;
+    for (const std::string& symbol : binary.stateful_calls) {
+        const bool reads = plain(symbol) == "getenv" || plain(symbol) == "secure_getenv";
+        if ((reads && !sets) || is_stateless_on(symbol, binary.platform)) continue;
+        symbols.push_back(symbol);
+    }
+    return symbols;
+}
+
+}  // namespace
+
+void find_in_modules(const AuditReport& report, FindingCollector& findings) {
+    for (const BinaryAudit& binary : report.binaries) {
+        for (const ModuleAudit& module : binary.modules) find_about_marker(binary, module, findings);
+        // These are about the file: they are said once.
+        const ModuleAudit* module = primary_module(binary);
+        if (module == nullptr || module->verdict != Verdict::free) continue;
+        if (binary.writable_globals >= large_globals) {
+            Finding& finding =
+                findings.add(RuleId::writable_globals, binary, *module,
+                             fmt::format("module {} is marked free and has {} KiB of writable global data",
+                                         quoted(module->name), binary.writable_globals / 1024));
+            finding.fix = "see which of it is written after the import, and protect that";
+        }
+        find_symbols(RuleId::hidden_state, binary, *module, stateful_here(binary), "C functions that keep hidden state",
+                     findings);
+        find_symbols(RuleId::borrowed_references, binary, *module, binary.borrowed_calls,
+                     "functions that return borrowed references", findings);
+    }
+}
+
+}  // namespace interlock::auditing

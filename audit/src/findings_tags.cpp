@@ -1,0 +1,252 @@
+// findings_tags.cpp: the rules that compare what file names and wheel tags promise with what the binary is.
+//
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include <interlock/escape.hpp>
+
+#include "findings.hpp"
+
+namespace interlock::auditing {
+
+namespace {
+
+/// What a tag promises of the ABI.
+struct AbiTag {
+    AbiFlavour flavour = AbiFlavour::unknown;
+    std::optional<PythonVersion> version;  // of cp314 and cp314t
+    std::string text;
+};
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+    std::vector<std::string_view> parts;
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find(separator, begin), text.size());
+        parts.push_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    return parts;
+}
+
+std::optional<unsigned> number(std::string_view digits) noexcept {
+    if (digits.empty() || digits.size() > 3) return std::nullopt;
+    unsigned value = 0;
+    for (const char c : digits) {
+        if (c < '0' || c > '9') return std::nullopt;
+        value = value * 10 + static_cast<unsigned>(c - '0');
+    }
+    return value;
+}
+
+/// "314", "314t", "314td" behind "cp" or "cpython-". Nothing for what is no tag of CPython 3.
+std::optional<AbiTag> version_tag(std::string_view digits, std::string_view whole) {
+    AbiTag tag;
+    tag.text = whole;
+    if (digits.ends_with('d')) digits.remove_suffix(1);
+    tag.flavour = digits.ends_with('t') ? AbiFlavour::free_threaded : AbiFlavour::gil;
+    if (digits.ends_with('t')) digits.remove_suffix(1);
+    while (digits.ends_with('m') || digits.ends_with('u')) digits.remove_suffix(1);  // up to 3.7
+    if (!digits.starts_with('3')) return std::nullopt;
+    const auto minor = number(digits.substr(1));
+    if (!minor) return std::nullopt;
+    tag.version = PythonVersion{3, *minor};
+    return tag;
+}
+
+std::optional<AbiTag> abi_tag(std::string_view text) {
+    if (text == "abi3") return AbiTag{AbiFlavour::abi3, std::nullopt, std::string(text)};
+    if (text == "abi3t") return AbiTag{AbiFlavour::abi3t, std::nullopt, std::string(text)};
+    if (text.starts_with("cp")) return version_tag(text.substr(2), text);
+    return std::nullopt;
+}
+
+/// Of "x.cpython-314t-x86_64-linux-gnu.so", "x.cp314t-win_amd64.pyd", "x.abi3.so", "x.abi3t-x86_64-linux-gnu.so".
+std::optional<AbiTag> file_tag(std::string_view path) {
+    const std::string_view file = path.substr(path.find_last_of("/!") + 1);
+    const auto parts = split(file, '.');
+    for (std::size_t i = 1; i + 1 < parts.size(); ++i) {
+        const std::string_view part = parts[i];
+        if (part.starts_with("cpython-")) {
+            const std::string_view rest = part.substr(8);
+            return version_tag(rest.substr(0, rest.find('-')),
+                               part.substr(0, 8 + std::min(rest.find('-'), rest.size())));
+        }
+        if (auto tag = abi_tag(part.substr(0, part.find('-')))) return tag;
+    }
+    return std::nullopt;
+}
+
+bool fits(const BinaryAudit& binary, const AbiTag& tag) noexcept {
+    const bool version_fits = !binary.abi_version || !tag.version || *binary.abi_version == *tag.version;
+    switch (tag.flavour) {
+        case AbiFlavour::free_threaded:
+            return (binary.abi == AbiFlavour::free_threaded && version_fits) || binary.abi == AbiFlavour::abi3t;
+        case AbiFlavour::gil:
+            return (binary.abi == AbiFlavour::gil && version_fits) || binary.abi == AbiFlavour::abi3 ||
+                   binary.abi == AbiFlavour::abi3t;
+        case AbiFlavour::abi3:
+            // One that is for a GIL and shows no version may well keep to the stable ABI.
+            return binary.abi == AbiFlavour::abi3 || binary.abi == AbiFlavour::abi3t ||
+                   (binary.abi == AbiFlavour::gil && !binary.abi_version);
+        case AbiFlavour::abi3t:
+            return binary.abi == AbiFlavour::abi3t;
+        case AbiFlavour::unknown:
+        case AbiFlavour::interlock:
+            break;
+    }
+    return true;
+}
+
+bool is_free_threaded(const AbiTag& tag) noexcept {
+    return tag.flavour == AbiFlavour::free_threaded || tag.flavour == AbiFlavour::abi3t;
+}
+
+/// Whether a platform tag allows such a binary; true for tags that are not known here.
+bool platform_fits(std::string_view tag, const BinaryAudit& binary) noexcept {
+    struct Machine {
+        std::string_view suffix, architecture;
+    };
+    const std::string_view arch = binary.architecture;
+    if (tag == "win32") return binary.platform == "windows" && arch == "i386";
+    if (tag == "win_amd64") return binary.platform == "windows" && arch == "x86_64";
+    if (tag == "win_arm64") return binary.platform == "windows" && arch == "aarch64";
+    if (tag.starts_with("macosx_")) {
+        if (binary.platform != "macos") return false;
+        if (tag.ends_with("_universal2")) return arch == "x86_64" || arch == "aarch64";
+        if (tag.ends_with("_x86_64")) return arch == "x86_64";
+        if (tag.ends_with("_arm64")) return arch == "aarch64";
+        return true;
+    }
+    if (tag.starts_with("manylinux") || tag.starts_with("musllinux_") || tag.starts_with("linux_")) {
+        if (binary.platform != "linux") return false;
+        constexpr Machine machines[] = {{"_x86_64", "x86_64"},   {"_i686", "i386"},
+                                        {"_aarch64", "aarch64"}, {"_armv7l", "arm"},
+                                        {"_armv6l", "arm"},      {"_ppc64le", "ppc64le"},
+                                        {"_ppc64", "ppc64"},     {"_s390x", "s390x"},
+                                        {"_riscv64", "riscv64"}, {"_loongarch64", "loongarch64"}};
+        for (const Machine& machine : machines) {
+            if (tag.ends_with(machine.suffix)) return arch == machine.architecture;
+        }
+    }
+    return true;
+}
+
+struct WheelTags {
+    std::vector<AbiTag> abis;
+    std::vector<std::string> platforms;
+};
+
+/// Of "cp315-abi3.abi3t-manylinux_2_17_x86_64": sets of tags may be written in one.
+WheelTags read_tags(const PackageAudit& package) {
+    WheelTags tags;
+    for (const std::string& text : package.wheel_tags) {
+        const auto parts = split(text, '-');
+        if (parts.size() != 3) continue;
+        for (const std::string_view part : split(parts[1], '.')) {
+            if (auto tag = abi_tag(part)) tags.abis.push_back(std::move(*tag));
+        }
+        for (const std::string_view part : split(parts[2], '.')) tags.platforms.emplace_back(part);
+    }
+    return tags;
+}
+
+std::string describe(const BinaryAudit& binary) {
+    const std::string version =
+        binary.abi_version ? fmt::format("{}.{}", binary.abi_version->major, binary.abi_version->minor) : "";
+    switch (binary.abi) {
+        case AbiFlavour::gil:
+            return version.empty() ? "an interpreter with a GIL" : "Python " + version + " with a GIL";
+        case AbiFlavour::free_threaded:
+            return version.empty() ? "a free-threaded interpreter" : "free-threaded Python " + version;
+        case AbiFlavour::abi3:
+            return "the stable ABI with a GIL (abi3)";
+        case AbiFlavour::abi3t:
+            return "the stable ABI of both kinds of interpreter (abi3t)";
+        case AbiFlavour::unknown:
+        case AbiFlavour::interlock:
+            break;
+    }
+    return "an unknown interpreter";
+}
+
+std::string names(const std::vector<AbiTag>& tags) {
+    std::vector<std::string> texts;
+    for (const AbiTag& tag : tags) texts.push_back(escape(tag.text, 40));
+    std::sort(texts.begin(), texts.end());
+    texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+    return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+using Slices = std::map<std::string_view, std::vector<const BinaryAudit*>>;
+
+/// A file for several machines fits when one of its slices does.
+bool any_slice_fits(const BinaryAudit& binary, const Slices& slices, const std::vector<std::string>& platforms) {
+    if (platforms.empty()) return true;
+    const auto fits_one = [&](const BinaryAudit* slice) {
+        return std::any_of(platforms.begin(), platforms.end(),
+                           [&](const std::string& tag) { return platform_fits(tag, *slice); });
+    };
+    const auto found = slices.find(binary.path);
+    if (found == slices.end()) return fits_one(&binary);
+    return std::any_of(found->second.begin(), found->second.end(), fits_one);
+}
+
+void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& slices, FindingCollector& findings) {
+    const ModuleAudit* module = primary_module(binary);
+    if (module == nullptr || binary.abi == AbiFlavour::interlock) return;
+    std::vector<std::string> wrong;
+    std::vector<AbiTag> free_threaded;
+    const auto file = file_tag(binary.path);
+    for (const AbiTag& tag : wheel.abis) {
+        if (is_free_threaded(tag)) free_threaded.push_back(tag);
+    }
+    if (file && is_free_threaded(*file)) free_threaded.push_back(*file);
+    if (binary.abi == AbiFlavour::abi3 && !free_threaded.empty()) {
+        const std::string crashes = pythons_with(*module, Effect::crashes);
+        Finding& finding = findings.add(
+            RuleId::abi3_in_free_threaded_tag, binary, *module,
+            fmt::format("the file of module {} is for {}, but is offered to free-threaded interpreters (tag {}){}",
+                        quoted(module->name), describe(binary), names(free_threaded),
+                        crashes.empty() ? "" : "; " + crashes + " load it and crash"));
+        finding.fix = "build it for the free-threaded version, or for abi3t from 3.15 on";
+    } else if (binary.abi != AbiFlavour::unknown) {
+        if (file && !fits(binary, *file)) wrong.push_back(fmt::format("the file name says {}", escape(file->text, 40)));
+        const bool fits_wheel = wheel.abis.empty() || std::any_of(wheel.abis.begin(), wheel.abis.end(),
+                                                                  [&](const AbiTag& tag) { return fits(binary, tag); });
+        if (!fits_wheel) wrong.push_back(fmt::format("the wheel's tag says {}", names(wheel.abis)));
+    }
+    std::string message;
+    if (!wrong.empty())
+        message = fmt::format("{}, but the binary is for {}", fmt::join(wrong, " and "), describe(binary));
+    if (!any_slice_fits(binary, slices, wheel.platforms)) {
+        std::vector<std::string> platforms;
+        for (const std::string& tag : wheel.platforms) platforms.push_back(escape(tag, 60));
+        message +=
+            fmt::format("{}the wheel's platform tag is {}, but the binary is for {} on {}", message.empty() ? "" : "; ",
+                        fmt::join(platforms, ", "), escape(binary.platform, 40), escape(binary.architecture, 40));
+    }
+    if (message.empty()) return;
+    Finding& finding = findings.add(RuleId::tag_mismatch, binary, *module, std::move(message));
+    finding.fix =
+        "build this file again for what the tag says, in a clean folder; stale files of other builds are the "
+        "usual cause";
+}
+
+}  // namespace
+
+void find_in_tags(const AuditReport& report, FindingCollector& findings) {
+    Slices slices;
+    for (const BinaryAudit& binary : report.binaries) {
+        if (binary.slice) slices[binary.path].push_back(&binary);
+    }
+    std::vector<WheelTags> tags;
+    for (const PackageAudit& package : report.packages) tags.push_back(read_tags(package));
+    for (const BinaryAudit& binary : report.binaries)
+        compare(binary, binary.package < tags.size() ? tags[binary.package] : WheelTags{}, slices, findings);
+}
+
+}  // namespace interlock::auditing

@@ -1,0 +1,615 @@
+// guest.cpp: the guest over Unicorn.
+//
+// The image is taken in by chunks: the first access to a chunk copies and relocates it. An init function touches a few
+// of them, of libraries that may have hundreds of megabytes. Each image gets addresses that no earlier one had, so that
+// no code translated for an earlier image can be met.
+//
+// SPDX-License-Identifier: MIT
+#include "guest.hpp"
+
+#ifdef INTERLOCK_WITH_EMULATOR
+
+#include <sys/mman.h>
+#include <unicorn/unicorn.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <map>
+#include <new>
+#include <unordered_map>
+
+#include "hex_text.hpp"
+
+namespace interlock::auditing {
+
+namespace {
+
+constexpr std::uint64_t chunk_size = 64u << 10, max_chunks = 1024;  // 64 MiB of image in use
+constexpr std::uint64_t first_base = 0x0100'0000, last_base_32 = GuestMap::stand_ins;
+constexpr std::uint64_t first_base_64 = 0x1'0000'0000, last_base_64 = 0x2000'0000'0000;
+constexpr std::uint64_t between_images = 16u << 20;
+constexpr std::uint64_t end_of_run = GuestMap::stand_ins + GuestMap::stand_ins_size - GuestMap::stand_in_size;
+constexpr std::uint64_t resume = end_of_run - GuestMap::stand_in_size;
+constexpr std::uint32_t max_stand_ins = GuestMap::stand_ins_size / GuestMap::stand_in_size - 2;
+constexpr std::uint64_t thread_area = GuestMap::tls + GuestMap::tls_size / 2;
+
+/// Anonymous memory of this process that serves as memory of the guest.
+class Region {
+public:
+    Region(std::uint64_t address, std::uint64_t size) : address_(address), size_(size) {
+        void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED) throw std::bad_alloc();
+        bytes_ = static_cast<std::uint8_t*>(memory);
+    }
+    ~Region() { munmap(bytes_, size_); }
+    Region(const Region&) = delete;
+    Region& operator=(const Region&) = delete;
+
+    bool contains(std::uint64_t address, std::uint64_t size) const noexcept {
+        return address >= address_ && address - address_ <= size_ && size <= size_ - (address - address_);
+    }
+    std::uint8_t* at(std::uint64_t address) const noexcept { return bytes_ + (address - address_); }
+    std::uint64_t address() const noexcept { return address_; }
+    std::uint64_t size() const noexcept { return size_; }
+    /// Zeros again; gives the memory back.
+    void clear(std::uint64_t used) noexcept { madvise(bytes_, std::min<std::uint64_t>(size_, (used + 4095) & ~4095ull), MADV_DONTNEED); }
+    void clear() noexcept { madvise(bytes_, size_, MADV_DONTNEED); }
+
+private:
+    std::uint64_t address_, size_;
+    std::uint8_t* bytes_;
+};
+
+struct FreeChunk {
+    void operator()(std::uint8_t* chunk) const noexcept { std::free(chunk); }
+};
+using Chunk = std::unique_ptr<std::uint8_t, FreeChunk>;
+
+struct Resumption {
+    std::uint64_t return_address, value;
+};
+
+}  // namespace
+
+struct Guest::Impl {
+    explicit Impl(Guest& owner) : guest(owner) {
+        for (Region* region : regions()) region->clear();
+        open();
+    }
+    ~Impl() {
+        if (uc != nullptr) uc_close(uc);
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    std::array<Region*, 5> regions() { return {&stand_ins, &objects, &heap, &stack, &tls}; }
+
+    void open() {
+        if (uc != nullptr) uc_close(uc);
+        uc = nullptr;
+        const Cpu& cpu = guest.cpu_;
+        check(uc_open(static_cast<uc_arch>(cpu.emulator_arch), static_cast<uc_mode>(cpu.emulator_mode), &uc), "open");
+        if (cpu.emulator_model >= 0) check(uc_ctl_set_cpu_model(uc, cpu.emulator_model), "choose a processor");
+        for (Region* region : regions())
+            check(uc_mem_map_ptr(uc, region->address(), region->size(), UC_PROT_ALL, region->at(region->address())),
+                  "map memory");
+        add_hook(UC_HOOK_MEM_UNMAPPED, reinterpret_cast<void*>(&on_unmapped), 1, 0);
+        add_hook(UC_HOOK_BLOCK, reinterpret_cast<void*>(&on_block), 1, 0);
+        add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_stand_in), GuestMap::stand_ins,
+                 GuestMap::stand_ins + GuestMap::stand_ins_size - 1);
+        prepare_processor();
+        next_base = cpu.wide ? first_base_64 : first_base;
+    }
+
+    void add_hook(int type, void* callback, std::uint64_t begin, std::uint64_t end) {
+        uc_hook hook = 0;
+        check(uc_hook_add(uc, &hook, type, callback, this, begin, end), "add a hook");
+    }
+
+    static void check(uc_err error, const char* what) {
+        if (error != UC_ERR_OK)
+            throw Failure({Errc::internal, std::string("the emulator cannot ") + what + ": " + uc_strerror(error)});
+    }
+
+    void set(int reg, std::uint64_t value) const { uc_reg_write(uc, reg, &value); }
+    std::uint64_t get(int reg) const {
+        std::uint64_t value = 0;
+        uc_reg_read(uc, reg, &value);
+        return guest.cpu_.wide ? value : value & 0xffffffff;
+    }
+
+    // Floating point and vector registers are off after a reset, on some.
+    void prepare_processor() {
+        switch (guest.cpu_.architecture) {
+            case Architecture::aarch64:
+                set(UC_ARM64_REG_CPACR_EL1, 3u << 20);
+                break;
+            case Architecture::arm: {
+                std::uint64_t access = 0;
+                uc_reg_read(uc, UC_ARM_REG_C1_C0_2, &access);
+                set(UC_ARM_REG_C1_C0_2, access | 0xf00000);
+                set(UC_ARM_REG_FPEXC, 0x40000000);
+                break;
+            }
+            case Architecture::riscv64:
+                set(UC_RISCV_REG_MSTATUS, 0x6000);
+                break;
+            default:
+                break;
+        }
+    }
+
+    void set_thread_pointer() const {
+        const Cpu& cpu = guest.cpu_;
+        if (cpu.architecture == Architecture::s390x) {  // in two access registers
+            set(UC_S390X_REG_A0, thread_area >> 32);
+            set(UC_S390X_REG_A0 + 1, thread_area & 0xffffffff);
+        } else if (cpu.architecture == Architecture::i386) {
+            set(UC_X86_REG_GS_BASE, thread_area);
+            set(UC_X86_REG_FS_BASE, thread_area);
+        } else {
+            set(cpu.thread, thread_area);
+        }
+    }
+
+    // ---- the image's memory ----
+
+    bool in_image(std::uint64_t address) const noexcept {
+        return image != nullptr && address >= base && address - base < span;
+    }
+
+    std::uint8_t* chunk_at(std::uint64_t address) {
+        const std::uint64_t begin = address & ~(chunk_size - 1);
+        if (const auto known = chunks.find(begin); known != chunks.end()) return known->second.get();
+        if (!in_image(address)) return nullptr;
+        if (chunks.size() >= max_chunks) {
+            stop = Stop::memory;
+            return nullptr;
+        }
+        Chunk chunk = std::move(spare);
+        if (!chunk) chunk.reset(static_cast<std::uint8_t*>(std::aligned_alloc(4096, chunk_size)));
+        if (!chunk) throw std::bad_alloc();
+        fill(begin, chunk.get());
+        if (uc_mem_map_ptr(uc, begin, chunk_size, UC_PROT_ALL, chunk.get()) != UC_ERR_OK) return nullptr;
+        return chunks.emplace(begin, std::move(chunk)).first->second.get();
+    }
+
+    void fill(std::uint64_t begin, std::uint8_t* bytes) const {
+        std::memset(bytes, 0, chunk_size);
+        const std::uint64_t first = begin - guest.slide_, last = first + chunk_size;  // file addresses
+        for (const Segment& segment : image->segments) {
+            const std::uint64_t from = std::max(first, segment.address);
+            const std::uint64_t to = std::min(last, segment.address + segment.data.size());
+            if (from < to) std::memcpy(bytes + (from - first), segment.data.data() + (from - segment.address), to - from);
+        }
+        constexpr std::uint64_t widest = 16;
+        auto fixup = std::ranges::lower_bound(image->fixups, first > widest ? first - widest : 0, {}, &Fixup::address);
+        for (; fixup != image->fixups.end() && fixup->address < last; ++fixup) guest.apply(*fixup, begin, bytes);
+    }
+
+    void forget_image() {
+        for (auto& [address, chunk] : chunks) {
+            uc_mem_unmap(uc, address, chunk_size);
+            spare = std::move(chunk);
+        }
+        chunks.clear();
+        image = nullptr;
+    }
+
+    // ---- hooks ----
+
+    static bool on_unmapped(uc_engine*, uc_mem_type type, std::uint64_t address, int size, std::int64_t, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        const std::uint64_t last = address + (size > 0 ? static_cast<std::uint64_t>(size) - 1 : 0);
+        try {
+            if (impl.chunk_at(address) != nullptr && (!impl.in_image(last) || impl.chunk_at(last) != nullptr))
+                return true;
+        } catch (...) {
+            impl.stop = Stop::memory;
+        }
+        if (impl.stop == Stop::memory) return false;
+        const char* what = type == UC_MEM_FETCH_UNMAPPED   ? "runs code at "
+                           : type == UC_MEM_WRITE_UNMAPPED ? "writes to "
+                                                           : "reads ";
+        impl.guest.fault_ = what + hex_text(address) + ", where there is no memory";
+        return false;
+    }
+
+    static void on_block(uc_engine* uc, std::uint64_t, std::uint32_t size, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        if (!impl.guest.exact_) impl.guest.executed_ += size / 4 + 1;
+        if (impl.guest.executed_ > impl.budget) {
+            impl.stop = Stop::instructions;
+            uc_emu_stop(uc);
+        }
+    }
+
+    static void on_instruction(uc_engine*, std::uint64_t, std::uint32_t, void* self) {
+        ++static_cast<Impl*>(self)->guest.executed_;
+    }
+
+    static void on_stand_in(uc_engine* uc, std::uint64_t address, std::uint32_t, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        if (address % GuestMap::stand_in_size != 0) return;
+        if (address == end_of_run) {
+            impl.stop = Stop::returned;
+            uc_emu_stop(uc);
+            return;
+        }
+        Guest& guest = impl.guest;
+        const Cpu& cpu = guest.cpu_;
+        impl.target = cpu.link < 0 ? 0 : impl.get(cpu.link);
+        if (address == resume) {
+            impl.leave_resumption();
+        } else {
+            try {
+                const auto number = static_cast<std::uint32_t>((address - GuestMap::stand_ins) / GuestMap::stand_in_size);
+                (*impl.handler)(number);
+            } catch (...) {
+                impl.thrown = std::current_exception();  // must not pass through the emulator
+                impl.stop = Stop::asked;
+                uc_emu_stop(uc);
+            }
+        }
+        if (cpu.jump >= 0) impl.set(cpu.jump, impl.target);
+    }
+
+    // The stand-in was entered as by a call; the call to `function` comes back to `resume`, and from there to the caller.
+    void call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value) {
+        const Cpu& cpu = guest.cpu_;
+        resumptions.push_back({guest.return_address(), value});
+        if (cpu.link < 0) {
+            const std::uint64_t sp = get(cpu.sp);
+            guest.set_word(sp, resume);
+            std::uint64_t top = sp;
+            if (cpu.argument_registers == 0) {
+                // The argument lies behind the return address; the words of the caller there are put back by nobody,
+                // so room is made below them.
+                top = sp - 16;
+                guest.set_word(top, resume);
+                guest.set_word(top + cpu.word(), argument);
+                resumptions.back().return_address |= std::uint64_t{1} << 63;  // marks the room
+            }
+            top -= cpu.word();
+            guest.set_word(top, function);
+            set(cpu.sp, top);
+        } else {
+            set(cpu.link, resume);
+            target = function;
+        }
+        if (cpu.argument_registers > 0) set(cpu.arguments[0], argument);
+    }
+
+    void leave_resumption() {
+        const Cpu& cpu = guest.cpu_;
+        if (resumptions.empty()) {
+            stop = Stop::fault;
+            guest.fault_ = "returns to where it did not come from";
+            uc_emu_stop(uc);
+            return;
+        }
+        const Resumption last = resumptions.back();
+        resumptions.pop_back();
+        const std::uint64_t back = last.return_address & ~(std::uint64_t{1} << 63);
+        set(cpu.result, last.value);
+        if (cpu.link < 0) {
+            std::uint64_t sp = get(cpu.sp) - cpu.word();
+            if (back != last.return_address) sp += 16;
+            guest.set_word(sp, back);
+            set(cpu.sp, sp);
+        } else {
+            set(cpu.link, back);
+            target = back;
+        }
+    }
+
+    Guest& guest;
+    uc_engine* uc = nullptr;
+    Region stand_ins{GuestMap::stand_ins, GuestMap::stand_ins_size};
+    Region objects{GuestMap::objects, GuestMap::objects_size};
+    Region heap{GuestMap::heap, GuestMap::heap_size};
+    Region stack{GuestMap::stack, GuestMap::stack_size};
+    Region tls{GuestMap::tls, GuestMap::tls_size};
+
+    const Image* image = nullptr;
+    std::vector<std::uint64_t> imports;  ///< guest addresses
+    std::uint64_t base = 0, span = 0, next_base = 0;
+    std::map<std::uint64_t, Chunk> chunks;
+    Chunk spare;
+    std::uint64_t objects_used = 0, heap_used = 0;
+    std::unordered_map<std::uint64_t, std::uint64_t> allocations;
+
+    const Handler* handler = nullptr;
+    std::exception_ptr thrown;
+    std::vector<Resumption> resumptions;
+    std::uint64_t target = 0;  ///< where a stand-in goes, on processors with a link register
+    std::uint64_t budget = 0;
+    Stop stop = Stop::returned;
+};
+
+Guest::Guest(const Cpu& cpu) : cpu_(cpu), impl_(std::make_unique<Impl>(*this)) {}
+Guest::~Guest() = default;
+
+bool Guest::load(const Image& image, const std::function<std::uint64_t(std::uint32_t)>& address_of_import) {
+    Impl& impl = *impl_;
+    impl.forget_image();
+    impl.stand_ins.clear(std::uint64_t{stand_in_count_} * GuestMap::stand_in_size);
+    impl.objects.clear(impl.objects_used);
+    impl.heap.clear(impl.heap_used);
+    impl.stack.clear();
+    impl.tls.clear();
+    impl.allocations.clear();
+    impl.resumptions.clear();
+    impl.objects_used = impl.heap_used = 0;
+    stand_in_count_ = 0;
+    executed_ = 0;
+    fault_.clear();
+    for (const std::uint64_t place : {end_of_run, resume})
+        std::memcpy(impl.stand_ins.at(place), cpu_.leave.data(), cpu_.leave_size);
+
+    const std::uint64_t first = image.segments.front().address & ~(chunk_size - 1);
+    const std::uint64_t end = image.segments.back().address + image.segments.back().size;
+    const std::uint64_t span = (end - first + chunk_size - 1) & ~(chunk_size - 1);
+    const std::uint64_t limit = cpu_.wide ? last_base_64 : last_base_32;
+    if (span > limit - (cpu_.wide ? first_base_64 : first_base)) return false;
+    if (impl.next_base > limit - span) impl.open();
+    impl.base = impl.next_base;
+    impl.next_base += span + between_images;
+    impl.span = span;
+    slide_ = impl.base - first;
+
+    if (image.tls_size > GuestMap::tls_size / 4) return false;
+    // Variables lie below the thread pointer (x86, s390x) or above it (the others); a copy serves both.
+    const std::uint64_t size = (image.tls_size + image.tls_alignment - 1) & ~(image.tls_alignment - 1);
+    for (const std::uint64_t block : {thread_area - size, thread_area + 16})
+        if (!image.tls_data.empty()) std::memcpy(impl.tls.at(block), image.tls_data.data(), image.tls_data.size());
+
+    impl.imports.clear();
+    for (std::uint32_t i = 0; i < image.imports.size(); ++i) impl.imports.push_back(address_of_import(i));
+    impl.image = &image;
+    impl.set_thread_pointer();
+    if (cpu_.thread < 0 || cpu_.architecture == Architecture::x86_64) {
+        // x86: the first word of the thread area is its own address; Windows: TEB with the table of blocks.
+        if (image.format == Format::pe) {
+            const std::uint64_t table = thread_area + 0x1000;
+            set_word(thread_area + (cpu_.wide ? 0x58 : 0x2c), table);
+            set_word(thread_area + (cpu_.wide ? 0x30 : 0x18), thread_area);
+            set_word(table, thread_area + 0x2000);
+            if (!image.tls_data.empty())
+                std::memcpy(impl.tls.at(thread_area + 0x2000), image.tls_data.data(), image.tls_data.size());
+        } else {
+            set_word(thread_area, thread_area);
+        }
+    }
+    return true;
+}
+
+std::optional<std::uint64_t> Guest::to_file(std::uint64_t address) const noexcept {
+    return impl_->in_image(address) ? std::optional(address - slide_) : std::nullopt;
+}
+
+std::uint64_t Guest::value_of(const Fixup& fixup) const {
+    const Impl& impl = *impl_;
+    switch (fixup.kind) {
+        case Fixup::Kind::rebase:
+            return fixup.value + slide_;
+        case Fixup::Kind::import:
+            return fixup.import < impl.imports.size() ? impl.imports[fixup.import] + fixup.value : 0;
+        case Fixup::Kind::tls_module:
+            return 1;
+        case Fixup::Kind::tls_offset:
+            return fixup.value;
+        case Fixup::Kind::tls_from_base: {
+            const std::uint64_t alignment = impl.image->tls_alignment;
+            const std::uint64_t size = (impl.image->tls_size + alignment - 1) & ~(alignment - 1);
+            switch (cpu_.architecture) {
+                case Architecture::aarch64:
+                    return fixup.value + 16;
+                case Architecture::arm:
+                    return fixup.value + 8;
+                case Architecture::riscv64:
+                    return fixup.value;
+                default:
+                    return fixup.value - size;
+            }
+        }
+        case Fixup::Kind::tls_descriptor:
+        case Fixup::Kind::indirect:
+            return fixup.value;
+    }
+    return 0;
+}
+
+void Guest::store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t address, std::uint64_t value,
+                  unsigned size) const {
+    for (unsigned i = 0; i < size; ++i) {  // a word may lie across two chunks
+        const unsigned shift = 8 * (cpu_.little ? i : size - 1 - i);
+        if (address + i >= chunk && address + i < chunk + chunk_size)
+            bytes[address + i - chunk] = static_cast<std::uint8_t>(value >> shift);
+    }
+}
+
+void Guest::apply(const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes) {
+    const std::uint64_t place = to_guest(fixup.address);
+    if (fixup.kind == Fixup::Kind::tls_descriptor) {
+        // The function of a descriptor is a stand-in, the first that load() makes; its argument is the offset.
+        store(chunk, bytes, place, GuestMap::stand_ins, fixup.width);
+        store(chunk, bytes, place + fixup.width, fixup.value, fixup.width);
+        return;
+    }
+    store(chunk, bytes, place, value_of(fixup), fixup.width);
+}
+
+std::uint64_t Guest::new_stand_in() {
+    if (stand_in_count_ >= max_stand_ins) return 0;
+    const std::uint64_t address = GuestMap::stand_ins + std::uint64_t{stand_in_count_++} * GuestMap::stand_in_size;
+    std::memcpy(impl_->stand_ins.at(address), cpu_.leave.data(), cpu_.leave_size);
+    return address;
+}
+
+std::optional<std::uint32_t> Guest::stand_in_at(std::uint64_t address) const noexcept {
+    if (address < GuestMap::stand_ins) return std::nullopt;
+    const std::uint64_t number = (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
+    return number < stand_in_count_ ? std::optional(static_cast<std::uint32_t>(number)) : std::nullopt;
+}
+
+std::uint64_t Guest::new_object(std::uint64_t size) {
+    Impl& impl = *impl_;
+    const std::uint64_t rounded = (size + 63) & ~63ull;
+    if (rounded < size || rounded > GuestMap::objects_size - impl.objects_used) return 0;
+    const std::uint64_t address = GuestMap::objects + impl.objects_used;
+    impl.objects_used += rounded;
+    return address;
+}
+
+std::uint64_t Guest::allocate(std::uint64_t size) {
+    Impl& impl = *impl_;
+    const std::uint64_t rounded = (std::max<std::uint64_t>(size, 1) + 31) & ~15ull;
+    if (rounded < size || rounded > GuestMap::heap_size - impl.heap_used) return 0;
+    const std::uint64_t address = GuestMap::heap + impl.heap_used;
+    impl.heap_used += rounded;
+    impl.allocations[address] = size;
+    return address;
+}
+
+std::uint64_t Guest::allocated_size(std::uint64_t address) const noexcept {
+    const auto found = impl_->allocations.find(address);
+    return found == impl_->allocations.end() ? 0 : found->second;
+}
+
+bool Guest::access(std::uint64_t address, void* data, std::uint64_t size, bool store) {
+    Impl& impl = *impl_;
+    const auto copy = [&](std::uint8_t* memory, std::uint8_t* buffer, std::uint64_t count) {
+        if (store)
+            std::memcpy(memory, buffer, count);
+        else
+            std::memcpy(buffer, memory, count);
+    };
+    auto* buffer = static_cast<std::uint8_t*>(data);
+    if (size == 0) return true;
+    for (const Region* region : impl.regions())
+        if (region->contains(address, size)) return copy(region->at(address), buffer, size), true;
+    while (size > 0) {
+        std::uint8_t* chunk = impl.chunk_at(address);
+        if (chunk == nullptr) return false;
+        const std::uint64_t offset = address & (chunk_size - 1), count = std::min(size, chunk_size - offset);
+        copy(chunk + offset, buffer, count);
+        address += count;
+        buffer += count;
+        size -= count;
+    }
+    return true;
+}
+
+bool Guest::read(std::uint64_t address, void* to, std::uint64_t size) { return access(address, to, size, false); }
+
+bool Guest::write(std::uint64_t address, const void* from, std::uint64_t size) {
+    return access(address, const_cast<void*>(from), size, true);
+}
+
+std::optional<std::uint64_t> Guest::number(std::uint64_t address, unsigned size) {
+    std::array<std::uint8_t, 8> bytes{};
+    if (!read(address, bytes.data(), size)) return std::nullopt;
+    std::uint64_t value = 0;
+    for (unsigned i = 0; i < size; ++i) value |= std::uint64_t{bytes[i]} << (8 * (cpu_.little ? i : size - 1 - i));
+    return value;
+}
+
+bool Guest::set_number(std::uint64_t address, std::uint64_t value, unsigned size) {
+    std::array<std::uint8_t, 8> bytes{};
+    for (unsigned i = 0; i < size; ++i)
+        bytes[i] = static_cast<std::uint8_t>(value >> (8 * (cpu_.little ? i : size - 1 - i)));
+    return write(address, bytes.data(), size);
+}
+
+std::optional<std::string> Guest::text(std::uint64_t address, std::size_t limit) {
+    std::string text;
+    for (std::uint8_t byte = 0; text.size() < limit; ++address) {
+        if (!read(address, &byte, 1)) return std::nullopt;
+        if (byte == 0) return text;
+        text.push_back(static_cast<char>(byte));
+    }
+    return std::nullopt;
+}
+
+std::uint64_t Guest::new_text(std::string_view text) {
+    const std::uint64_t address = allocate(text.size() + 1);
+    if (address != 0) write(address, text.data(), text.size());
+    return address;
+}
+
+Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t budget,
+                const Handler& handler) {
+    Impl& impl = *impl_;
+    std::uint64_t sp = GuestMap::stack + GuestMap::stack_size - 0x10000;
+    for (const int reg : cpu_.arguments)
+        if (reg != 0) impl.set(reg, 0);
+    for (unsigned i = 0; i < arguments.size(); ++i) {
+        if (i < cpu_.argument_registers)
+            impl.set(cpu_.arguments[i], arguments[i]);
+        else
+            set_word(sp + cpu_.stack_arguments - (cpu_.link < 0 ? cpu_.word() : 0) +
+                         (i - cpu_.argument_registers) * cpu_.word(),
+                     arguments[i]);
+    }
+    if (cpu_.link < 0) {
+        sp -= cpu_.word();
+        set_word(sp, end_of_run);
+    } else {
+        impl.set(cpu_.link, end_of_run);
+        sp -= cpu_.frame;
+    }
+    impl.set(cpu_.sp, sp);
+    impl.handler = &handler;
+    impl.budget = executed_ + budget;
+    impl.resumptions.clear();
+    impl.thrown = nullptr;
+    impl.stop = Stop::fault;
+    fault_.clear();
+    uc_hook instructions = 0;
+    if (exact_)
+        Impl::check(uc_hook_add(impl.uc, &instructions, UC_HOOK_CODE,
+                                reinterpret_cast<void*>(&Impl::on_instruction), &impl, 1, 0),
+                    "add a hook");
+    const uc_err error = uc_emu_start(impl.uc, function, 0xffff'ffff'ffff'fff0, 0, 0);
+    if (exact_) uc_hook_del(impl.uc, instructions);
+    if (impl.thrown) std::rethrow_exception(impl.thrown);
+    if (error != UC_ERR_OK && impl.stop != Stop::memory) {
+        impl.stop = Stop::fault;
+        if (fault_.empty())
+            fault_ = error == UC_ERR_INSN_INVALID ? "runs an instruction that the emulator does not know"
+                                                  : std::string("stops: ") + uc_strerror(error);
+    }
+    return impl.stop;
+}
+
+std::uint64_t Guest::argument(unsigned index) {
+    const Impl& impl = *impl_;
+    if (index < cpu_.argument_registers) return impl.get(cpu_.arguments[index]);
+    const std::uint64_t place =
+        impl.get(cpu_.sp) + cpu_.stack_arguments + (index - cpu_.argument_registers) * cpu_.word();
+    return word(place).value_or(0);
+}
+
+void Guest::set_result(std::uint64_t value) { impl_->set(cpu_.result, value); }
+std::uint64_t Guest::result() { return impl_->get(cpu_.result); }
+
+std::uint64_t Guest::return_address() {
+    return cpu_.link < 0 ? word(impl_->get(cpu_.sp)).value_or(0) : impl_->get(cpu_.link);
+}
+
+void Guest::call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value) {
+    impl_->call_first(function, argument, value);
+}
+
+void Guest::stop() {
+    impl_->stop = Stop::asked;
+    uc_emu_stop(impl_->uc);
+}
+
+std::uint64_t Guest::at() { return impl_->get(cpu_.pc); }
+
+}  // namespace interlock::auditing
+
+#endif

@@ -1,0 +1,123 @@
+// guest.hpp: a machine of its own for the init function of a module: an emulated processor, the module's image, a heap,
+// a stack, and stand-ins for everything that the image imports. Nothing that runs there reaches this process: each call
+// out of the image ends in a stand-in, and each address in memory that belongs to the guest alone.
+//
+// Guest addresses (the processor's) differ from file addresses (image.hpp).
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cpu.hpp"
+#include "image.hpp"
+
+namespace interlock::auditing {
+
+/// Where things are in the guest. All below 2 GiB, so that it serves 32-bit processors, too.
+struct GuestMap {
+    static constexpr std::uint64_t stand_ins = 0x6000'0000, stand_ins_size = 16u << 20;
+    static constexpr std::uint64_t objects = 0x6200'0000, objects_size = 32u << 20;
+    static constexpr std::uint64_t heap = 0x6800'0000, heap_size = 64u << 20;
+    static constexpr std::uint64_t stack = 0x7000'0000, stack_size = 2u << 20;
+    static constexpr std::uint64_t tls = 0x7200'0000, tls_size = 4u << 20;
+    static constexpr std::uint64_t stand_in_size = 64;
+};
+
+/// Why the processor stopped.
+enum class Stop : std::uint8_t {
+    returned,      ///< the function came back
+    asked,         ///< a stand-in called stop()
+    fault,         ///< memory that is not there, or an instruction that does not exist
+    instructions,  ///< the budget is used up
+    memory,        ///< too much of the image or of the heap is in use
+};
+
+/// One at a time is used by a thread; reset by each load(). Not for several threads at once.
+class Guest {
+public:
+    /// Called when the processor arrives at stand-in `number`; sets the result. The thread of run() calls it.
+    using Handler = std::function<void(std::uint32_t number)>;
+
+    explicit Guest(const Cpu& cpu);
+    ~Guest();
+    Guest(const Guest&) = delete;
+    Guest& operator=(const Guest&) = delete;
+
+    const Cpu& cpu() const noexcept { return cpu_; }
+
+    /// Takes the image in, without copying all of it: what is touched is copied and relocated. `image` outlives its
+    /// use. False if its thread-local block is too large. `address_of_import` says where an import is to point.
+    bool load(const Image& image, const std::function<std::uint64_t(std::uint32_t import)>& address_of_import);
+    /// Guest address of a file address, and back (nullopt for what is not in the image).
+    std::uint64_t to_guest(std::uint64_t file_address) const noexcept { return file_address + slide_; }
+    std::optional<std::uint64_t> to_file(std::uint64_t address) const noexcept;
+
+    /// Makes a new stand-in; its number is 0 for the first after load().
+    std::uint64_t new_stand_in();
+    std::uint32_t stand_in_count() const noexcept { return stand_in_count_; }
+    std::optional<std::uint32_t> stand_in_at(std::uint64_t address) const noexcept;
+
+    /// Memory for an object of the interpreter, zeroed. 0 when there is no more.
+    std::uint64_t new_object(std::uint64_t size);
+    /// Memory of the heap, zeroed, aligned to 16. 0 when there is no more, or `size` is absurd.
+    std::uint64_t allocate(std::uint64_t size);
+    std::uint64_t allocated_size(std::uint64_t address) const noexcept;
+
+    /// Reading and writing memory; false or nullopt when it is not there.
+    bool read(std::uint64_t address, void* to, std::uint64_t size);
+    bool write(std::uint64_t address, const void* from, std::uint64_t size);
+    std::optional<std::uint64_t> number(std::uint64_t address, unsigned size);
+    std::optional<std::uint64_t> word(std::uint64_t address) { return number(address, cpu_.word()); }
+    bool set_number(std::uint64_t address, std::uint64_t value, unsigned size);
+    bool set_word(std::uint64_t address, std::uint64_t value) { return set_number(address, value, cpu_.word()); }
+    /// A zero-terminated text of at most `limit` bytes; nullopt when there is none.
+    std::optional<std::string> text(std::uint64_t address, std::size_t limit = 4096);
+    std::uint64_t new_text(std::string_view text);
+
+    /// Runs the function at a guest address with these arguments until it returns, or something else ends it.
+    /// `handler` stands for what is outside of the image.
+    Stop run(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t budget,
+             const Handler& handler);
+
+    // For handlers, at a stand-in:
+    std::uint64_t argument(unsigned index);
+    void set_result(std::uint64_t value);
+    std::uint64_t result();
+    /// Where the call came from (guest address behind the call).
+    std::uint64_t return_address();
+    /// Lets the guest run `function` before the stand-in returns with `value`.
+    void call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value);
+    void stop();
+
+    /// Counted while running: bytes of code in basic blocks, or instructions after count_instructions(true).
+    std::uint64_t executed() const noexcept { return executed_; }
+    void count_instructions(bool exactly) { exact_ = exactly; }
+    /// What went wrong at Stop::fault, as text: "reads 0x10, which is not mapped".
+    const std::string& fault() const noexcept { return fault_; }
+    /// Program counter at the end of run().
+    std::uint64_t at();
+
+private:
+    struct Impl;
+    bool access(std::uint64_t address, void* data, std::uint64_t size, bool store);
+    void apply(const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes);
+    std::uint64_t value_of(const Fixup& fixup) const;
+    void store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t address, std::uint64_t value, unsigned size) const;
+
+    const Cpu& cpu_;
+    std::unique_ptr<Impl> impl_;
+    std::uint64_t slide_ = 0;
+    std::uint32_t stand_in_count_ = 0;
+    std::uint64_t executed_ = 0;
+    bool exact_ = false;
+    std::string fault_;
+};
+
+}  // namespace interlock::auditing

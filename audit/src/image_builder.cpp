@@ -1,0 +1,163 @@
+// image_builder.cpp: bounds for tables, order of segments and fixups.
+//
+// SPDX-License-Identifier: MIT
+#include "image_builder.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <numeric>
+#include <tuple>
+
+namespace interlock::auditing {
+
+namespace {
+
+/// Of places to relocate and of imports: 200 MB of memory. The largest wheels have two million.
+constexpr std::uint64_t max_entries = 8u << 20;
+
+std::tuple<std::uint64_t, bool> order(const Fixup& fixup) { return {fixup.address, fixup.kind == Fixup::Kind::import}; }
+
+}  // namespace
+
+std::string hex(std::uint64_t number) {
+    char digits[16];
+    const auto end = std::to_chars(digits, digits + sizeof digits, number, 16).ptr;
+    return "0x" + std::string(digits, end);
+}
+
+ImageBuilder::ImageBuilder(const ByteView& view) : view_(view), names_left_(4 * view.size() + 65536) {
+    image.wide = view.wide();
+    image.little = view.little();
+}
+
+void ImageBuilder::add_segment(const Segment& segment, std::uint64_t offset) {
+    if (segment.size == 0) return;
+    const std::uint64_t last = view_.wide() ? ~0ull : ~0u;
+    if (segment.address > last || segment.size - 1 > last - segment.address)
+        view_.malformed(offset, "the segment at address " + hex(segment.address) + " with " + hex(segment.size) +
+                                    " bytes goes beyond the end of the address space");
+    image.segments.push_back(segment);
+    described_at_.push_back(offset);
+}
+
+void ImageBuilder::finish_segments() {
+    auto& segments = image.segments;
+    std::vector<std::size_t> order(segments.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return segments[a].address < segments[b].address; });
+    std::vector<Segment> sorted;
+    sorted.reserve(segments.size());
+    for (const auto index : order) {
+        if (!sorted.empty() && segments[index].address - sorted.back().address < sorted.back().size)
+            view_.malformed(described_at_[index], "the segment at address " + hex(segments[index].address) +
+                                                      " overlaps the one at address " + hex(sorted.back().address));
+        sorted.push_back(segments[index]);
+    }
+    segments = std::move(sorted);
+}
+
+const Segment* ImageBuilder::segment_with(std::uint64_t address, std::uint64_t size) const noexcept {
+    const auto& segments = image.segments;
+    const auto after =
+        std::upper_bound(segments.begin(), segments.end(), address,
+                         [](std::uint64_t key, const Segment& segment) { return key < segment.address; });
+    if (after == segments.begin()) return nullptr;
+    const Segment& segment = *std::prev(after);
+    const std::uint64_t within = address - segment.address;
+    return within < segment.size && size <= segment.size - within ? &segment : nullptr;
+}
+
+std::uint64_t ImageBuilder::file_offset(std::uint64_t address) const noexcept {
+    const Segment* segment = segment_with(address, 1);
+    if (segment == nullptr || segment->data.empty()) return 0;
+    const auto start = static_cast<std::uint64_t>(segment->data.data() - view_.bytes().data());
+    return start + std::min<std::uint64_t>(address - segment->address, segment->data.size());
+}
+
+std::uint32_t ImageBuilder::add_import(const Import& import, std::uint64_t offset) {
+    if (image.imports.size() >= view_.size() / 2)
+        view_.malformed(offset, "there are more imports than the file has room for");
+    if (image.imports.size() >= max_entries) view_.unsupported("it has more than 8388608 imports");
+    image.imports.push_back(import);
+    return static_cast<std::uint32_t>(image.imports.size() - 1);
+}
+
+void ImageBuilder::check(const Fixup& fixup, std::uint64_t offset) const {
+    if (segment_with(fixup.address, fixup.width) == nullptr)
+        view_.malformed(offset, "the place to relocate at address " + hex(fixup.address) + " is not within a segment");
+    const std::uint64_t count = image.fixups.size() + fallbacks_.size();
+    if (count >= view_.size() / 2)
+        view_.malformed(offset, "there are more places to relocate than the file has room for");
+    if (count >= max_entries) view_.unsupported("it has more than 8388608 places to relocate");
+}
+
+void ImageBuilder::add_fixup(const Fixup& fixup, std::uint64_t offset) {
+    check(fixup, offset);
+    image.fixups.push_back(fixup);
+}
+
+void ImageBuilder::add_fallback(const Fixup& fixup, std::uint64_t offset) {
+    check(fixup, offset);
+    fallbacks_.push_back(fixup);
+}
+
+void ImageBuilder::add_library(std::string_view name) {
+    // A file may name a library twice: for imports and for delay imports.
+    if (!libraries_.insert(name).second) return;
+    image.libraries.push_back(name);
+}
+
+std::string_view ImageBuilder::name(std::uint64_t offset, const char* what, std::uint64_t end) {
+    const std::string_view text = view_.text(offset, what, end);
+    if (text.size() >= names_left_) view_.malformed(offset, "its names are longer than the file");
+    names_left_ -= text.size() + 1;
+    return text;
+}
+
+std::string_view ImageBuilder::keep(std::string text) {
+    image.texts.push_back(std::make_shared<const std::string>(std::move(text)));
+    return *image.texts.back();
+}
+
+void ImageBuilder::refuse_overlaps(const std::vector<Fixup>& sorted) const {
+    for (std::size_t i = 1; i < sorted.size(); ++i)
+        if (sorted[i].address - sorted[i - 1].address < sorted[i - 1].width)
+            view_.malformed(file_offset(sorted[i].address), "two fixups overlap at address " + hex(sorted[i].address));
+}
+
+Image ImageBuilder::finish() {
+    auto& fixups = image.fixups;
+    const auto by_address = [](const Fixup& a, const Fixup& b) { return order(a) < order(b); };
+    std::sort(fixups.begin(), fixups.end(), by_address);
+    // What is bound late (PE delay imports, Mach-O lazy pointers) holds the address of a helper until then: it is
+    // relocated as well. Only the import counts.
+    const auto bound_later = [](const Fixup& first, const Fixup& second) {
+        return first.address == second.address && first.width == second.width && first.kind == Fixup::Kind::rebase &&
+               second.kind == Fixup::Kind::import;
+    };
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < fixups.size(); ++i)
+        if (i + 1 == fixups.size() || !bound_later(fixups[i], fixups[i + 1])) fixups[kept++] = fixups[i];
+    fixups.resize(kept);
+
+    std::vector<Fixup> added;
+    for (const Fixup& fixup : fallbacks_) {
+        const auto found = std::lower_bound(fixups.begin(), fixups.end(), fixup.address,
+                                            [](const Fixup& a, std::uint64_t key) { return a.address < key; });
+        if (found == fixups.end() || found->address != fixup.address) added.push_back(fixup);
+    }
+    fixups.insert(fixups.end(), added.begin(), added.end());
+    if (!added.empty()) std::sort(fixups.begin(), fixups.end(), by_address);
+    refuse_overlaps(fixups);
+
+    auto& exports = image.exports;
+    std::stable_sort(exports.begin(), exports.end(), [](const Export& a, const Export& b) { return a.name < b.name; });
+    exports.erase(
+        std::unique(exports.begin(), exports.end(), [](const Export& a, const Export& b) { return a.name == b.name; }),
+        exports.end());
+    return std::move(image);
+}
+
+}  // namespace interlock::auditing

@@ -1,0 +1,222 @@
+// init_run.cpp: runs init functions, and reads what they hand over.
+//
+// SPDX-License-Identifier: MIT
+#include "init_run.hpp"
+
+#ifdef INTERLOCK_WITH_EMULATOR
+
+#include <array>
+#include <map>
+
+#include <fmt/format.h>
+#include <interlock/escape.hpp>
+
+#include "guest.hpp"
+#include "hex_text.hpp"
+#include "interpreter.hpp"
+
+namespace interlock::auditing {
+
+namespace {
+
+class GuestMemory final : public Memory {
+public:
+    explicit GuestMemory(Guest& guest) : guest_(guest) {}
+    std::optional<std::uint64_t> number(std::uint64_t address, unsigned size) override {
+        return guest_.number(address, size);
+    }
+    std::optional<std::string> text(std::uint64_t address, std::size_t limit) override {
+        return guest_.text(address, limit);
+    }
+    bool is_unknown(std::uint64_t value) override {
+        return value >= GuestMap::stand_ins && value < GuestMap::objects + GuestMap::objects_size;
+    }
+    bool is_address(std::uint64_t value) override {
+        return guest_.to_file(value).has_value() || (value >= GuestMap::stand_ins && value < GuestMap::tls);
+    }
+    bool wide() const override { return guest_.cpu().wide; }
+
+private:
+    Guest& guest_;
+};
+
+// Which versions to pretend to be, when the module asks and its name does not say for which it is.
+constexpr std::array<unsigned, 6> versions = {14, 13, 15, 12, 11, 10};
+constexpr std::uint64_t exec_budget = 400'000;
+
+std::string where_it_is(Guest& guest) {
+    const auto at = guest.to_file(guest.at());
+    return at ? " at " + hex_text(*at) : std::string();
+}
+
+}  // namespace
+
+struct InitRunner::Impl {
+    std::map<const Cpu*, std::unique_ptr<Guest>> guests;
+
+    Guest& guest_for(const Cpu& cpu) {
+        auto& guest = guests[&cpu];
+        if (!guest) guest = std::make_unique<Guest>(cpu);
+        return *guest;
+    }
+
+    InitResult run(const Image& image, const Export& entry, const RunOptions& options, unsigned minor,
+                   bool& asked_version) {
+        InitResult result;
+        Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
+        guest.count_instructions(options.details);
+        Interpreter interpreter(guest, image, {options.free_threaded, minor}, options.details);
+        if (!interpreter.load()) {
+            result.failure = "the image does not fit into the emulator";
+            return result;
+        }
+        const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
+        const Stop stop = guest.run(guest.to_guest(entry.address), {}, options.budget, handler);
+        InitRecord& record = interpreter.record();
+        asked_version = record.asked_version;
+        const std::uint64_t returned = stop == Stop::returned ? guest.result() : 0;
+        explain_end(result, stop, guest, record, options);
+        read_what_was_handed_over(result, stop, returned, guest, interpreter, options,
+                                  entry.name.starts_with("PyModExport"));
+        for (const auto& call : record.set_gil)
+            result.set_gil.push_back({call.value, guest.to_file(call.called_from).value_or(0)});
+        if (result.phase == Phase::multi && interpreter.can_set_gil() && result.definition &&
+            result.definition->slots.gil.empty() && result.definition->slots.exec != 0)
+            run_exec(result, guest, interpreter);
+        result.assumed.insert(record.assumed.begin(), record.assumed.end());
+        result.calls = std::move(record.calls);
+        result.instructions = guest.executed();
+        return result;
+    }
+
+    static void explain_end(InitResult& result, Stop stop, Guest& guest, const InitRecord& record,
+                            const RunOptions& options) {
+        switch (stop) {
+            case Stop::returned:
+                break;
+            case Stop::asked:
+                if (record.ending == Ending::aborted) {
+                    result.complete = false;
+                    result.incomplete_because = "it ends in " + record.aborted_in;
+                }
+                break;
+            case Stop::fault:
+                result.complete = false;
+                result.incomplete_because = "it " + guest.fault() + where_it_is(guest);
+                break;
+            case Stop::instructions:
+                result.complete = false;
+                result.incomplete_because = fmt::format("it runs longer than {} instructions", options.budget);
+                break;
+            case Stop::memory:
+                result.complete = false;
+                result.incomplete_because = "it uses more memory than the emulator has";
+                break;
+        }
+    }
+
+    static void read_what_was_handed_over(InitResult& result, Stop stop, std::uint64_t returned, Guest& guest,
+                                          Interpreter& interpreter, const RunOptions& options, bool table) {
+        GuestMemory memory(guest);
+        InitRecord& record = interpreter.record();
+        const bool no_definition = record.ending == Ending::none && record.created == 0;
+        if (table) {
+            if (stop == Stop::returned && returned != 0 && !memory.is_unknown(returned)) {
+                result.phase = Phase::slot_table;
+                result.slots = read_slot_table(memory, returned);
+                return;
+            }
+        } else if (record.ending == Ending::definition) {
+            result.phase = Phase::multi;
+            result.definition = read_definition(memory, record.definition, options.free_threaded);
+            if (!result.definition)
+                result.failure = "what it gives to PyModuleDef_Init is no module definition that is known";
+            return;
+        } else if (record.created != 0) {
+            result.phase = Phase::single;
+            if (record.definition != 0)
+                result.definition = read_definition(memory, record.definition, options.free_threaded);
+            if (record.ending == Ending::single_phase) result.complete = true;
+            return;
+        } else if (record.ending == Ending::foreign_call) {
+            result.phase = Phase::foreign;
+            result.foreign = record.foreign;
+            if (record.argument_gil_not_used) result.argument = *record.argument_gil_not_used != 0;
+            return;
+        } else if (stop == Stop::returned && returned != 0) {
+            if (const std::string* origin = interpreter.origin(returned)) {
+                result.phase = Phase::foreign;
+                result.foreign = *origin;
+                return;
+            }
+            // A definition that is returned without PyModuleDef_Init, which some do by themselves.
+            if (guest.to_file(returned)) {
+                result.definition = read_definition(memory, returned, options.free_threaded);
+                if (result.definition) {
+                    result.phase = Phase::multi;
+                    return;
+                }
+            }
+        }
+        if (!result.incomplete_because.empty())
+            result.failure = result.incomplete_because;
+        else if (!record.raised.empty() && (returned == 0 || no_definition))
+            result.failure = "it raises " + escape(record.raised, 300);
+        else if (stop == Stop::returned && returned == 0)
+            result.failure = "it returns NULL";
+        else
+            result.failure = "it makes no module in a way that is known";
+    }
+
+    // Only to be able to say that a marker is set where it has no effect.
+    static void run_exec(InitResult& result, Guest& guest, Interpreter& interpreter) {
+        const std::size_t before = interpreter.record().set_gil.size();
+        const std::uint64_t module = interpreter.new_module();
+        const auto handler = [&](std::uint32_t number) {
+            interpreter.handle(number);
+            if (interpreter.record().set_gil.size() > before) guest.stop();
+        };
+        guest.run(result.definition->slots.exec, std::array{module}, exec_budget, handler);
+        for (std::size_t i = before; i < interpreter.record().set_gil.size(); ++i) {
+            const auto& call = interpreter.record().set_gil[i];
+            result.set_gil_late.push_back({call.value, guest.to_file(call.called_from).value_or(0)});
+        }
+    }
+};
+
+InitRunner::InitRunner() : impl_(std::make_unique<Impl>()) {}
+InitRunner::~InitRunner() = default;
+
+bool InitRunner::can_run(const Image& image) noexcept { return cpu_for(image.architecture, image.format) != nullptr; }
+
+InitResult InitRunner::run(const Image& image, const Export& entry, const RunOptions& options) {
+    bool asked = false;
+    InitResult result = impl_->run(image, entry, options, options.minor.value_or(versions[0]), asked);
+    if (options.minor || !asked) return result;
+    for (const unsigned minor : versions) {
+        if (result.failure.empty() || minor == versions[0]) continue;
+        InitResult other = impl_->run(image, entry, options, minor, asked);
+        if (other.failure.empty()) return other;
+    }
+    return result;
+}
+
+}  // namespace interlock::auditing
+
+#else
+
+namespace interlock::auditing {
+
+struct InitRunner::Impl {};
+InitRunner::InitRunner() = default;
+InitRunner::~InitRunner() = default;
+bool InitRunner::can_run(const Image&) noexcept { return false; }
+InitResult InitRunner::run(const Image&, const Export&, const RunOptions&) {
+    InitResult result;
+    result.failure = "this build has no emulator";
+    return result;
+}
+
+}  // namespace interlock::auditing
+
+#endif

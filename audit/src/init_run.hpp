@@ -1,0 +1,68 @@
+// init_run.hpp: what a module says when its init function is run in a guest.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <interlock/audit.hpp>
+
+#include "image.hpp"
+#include "module_def.hpp"
+
+namespace interlock::auditing {
+
+struct RunOptions {
+    bool free_threaded = true;  ///< of the interpreter that is modelled
+    std::optional<unsigned> minor{};  ///< of its version; nullopt: tries several, when the module asks
+    std::uint64_t budget = 0;       ///< instructions
+    bool details = false;
+};
+
+/// How the module is made.
+enum class Phase : std::uint8_t { unknown, multi, single, slot_table, foreign };
+
+struct InitResult {
+    Phase phase = Phase::unknown;
+    std::optional<Definition> definition;  ///< multi and single phase
+    std::optional<Slots> slots;            ///< of a slot table (PyModExport)
+    struct SetGil {
+        std::uint64_t value = 0;
+        std::uint64_t called_from = 0;  ///< file address
+    };
+    std::vector<SetGil> set_gil;       ///< in the order of the calls
+    std::vector<SetGil> set_gil_late;  ///< by the exec slot, where it has no effect
+    std::string foreign;               ///< whose function makes the module
+    std::optional<bool> argument;      ///< Boost.Python's mod_gil_not_used
+    std::string failure;               ///< why nothing is known; empty if something is
+    bool complete = true;  ///< false: the run ended early, and what was seen before may not be all
+    std::string incomplete_because;
+    std::set<std::string> assumed;
+    std::vector<CallSeen> calls;
+    std::uint64_t instructions = 0;
+};
+
+/// Emulators of one thread, one for each processor that was met. Not for several threads at once.
+class InitRunner {
+public:
+    InitRunner();
+    ~InitRunner();
+    InitRunner(const InitRunner&) = delete;
+    InitRunner& operator=(const InitRunner&) = delete;
+
+    /// Whether init functions of this image can be run.
+    static bool can_run(const Image& image) noexcept;
+    /// Runs an entry point: PyInit..., PyModExport....
+    InitResult run(const Image& image, const Export& entry, const RunOptions& options);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace interlock::auditing

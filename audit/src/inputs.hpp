@@ -1,0 +1,102 @@
+// inputs.hpp: goes through what the user named: files, folders, virtual environments, wheels and other archives; and
+// hands over each library in it, with the package that it belongs to. Knows nothing of what is done with them.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <interlock/audit.hpp>
+
+#include "archive_names.hpp"
+#include "inputs_content.hpp"
+
+namespace interlock::auditing {
+
+/// A file that should be audited.
+struct Candidate {
+    std::uint64_t sequence = 0;       ///< number in the order of the walk
+    std::string path;                 ///< BinaryAudit::path
+    std::string module_path;          ///< BinaryContext::module_path
+    std::filesystem::path disk_path;  ///< empty for a member of an archive
+    std::string manifest;             ///< of a member of an archive; that of a file lies beside it
+    std::size_t package = 0;          ///< index into Inputs::packages()
+    bool named = false;               ///< by the user: to be a binary is not up to it
+    bool in_wheel = false;
+    Content content;              ///< of a member; a file on disk is still to be read, with what `memory` allows
+    MemoryBudget::Ticket memory;  ///< for that
+};
+
+/// Takes what the walk finds. Called by the thread that walks.
+class InputSink {
+public:
+    virtual ~InputSink() = default;
+    virtual void binary(Candidate candidate) = 0;
+    virtual void error(std::uint64_t sequence, InputError error) = 0;
+    /// Nothing to audit there; `text` names it and says why.
+    virtual void skipped(std::uint64_t sequence, std::string text) = 0;
+    /// A binary with this number is going to be handed over once more: its manifest came behind it in the archive.
+    virtual void discard(std::uint64_t sequence) = 0;
+};
+
+/// One walk. One thread at a time; what is passed outlives it.
+class Inputs {
+public:
+    Inputs(const AuditBudget& budget, MemoryBudget& memory, InputSink& sink)
+        : budget_(budget), memory_(memory), sink_(sink) {}
+    Inputs(const Inputs&) = delete;
+    Inputs& operator=(const Inputs&) = delete;
+
+    /// Everything in one input. What cannot be read goes to the sink; never throws for what files contain.
+    void walk(const std::string& input);
+
+    const std::vector<PackageAudit>& packages() const noexcept { return packages_; }
+    std::uint64_t files() const noexcept { return files_; }
+
+    // For the parts of the walk: folders (inputs_folder.cpp) and archives (inputs_archive.cpp).
+
+    const AuditBudget& budget() const noexcept { return budget_; }
+    MemoryBudget& memory() noexcept { return memory_; }
+    void count_file() noexcept { ++files_; }
+    /// The index of the package with this path and name; it is added if it is new.
+    std::size_t add_package(const PackageAudit& package);
+    PackageAudit& package(std::size_t index) { return packages_[index]; }
+    /// Whether this is the first time that the file with this path without links is met.
+    bool first_visit(const std::filesystem::path& canonical) { return seen_.insert(canonical.native()).second; }
+    /// Fills `sequence` and returns it.
+    std::uint64_t hand_over(Candidate candidate);
+    /// A library on disk, of `size` bytes.
+    void hand_over_file(const std::string& path, std::string module_path, std::size_t package, std::uint64_t size,
+                        bool named);
+    void discard(std::uint64_t sequence) { sink_.discard(sequence); }
+    void report(const std::string& path, Error error);
+    void report_skipped(const std::string& path, std::string_view why);
+    /// An archive on disk. `wanted`: one member, as behind the '!'; empty for all of it.
+    void walk_archive(const std::string& path, OpenedFile file, std::string_view wanted);
+
+private:
+    void walk_path(const std::string& path, std::string_view wanted);
+    void walk_file(const std::string& path, std::string_view wanted);
+    void walk_folder(const std::string& path);
+
+    const AuditBudget& budget_;
+    MemoryBudget& memory_;
+    InputSink& sink_;
+    std::vector<PackageAudit> packages_;
+    std::map<std::pair<std::string, std::string>, std::size_t> package_index_;
+    std::set<std::string> seen_;
+    std::uint64_t next_sequence_ = 0, files_ = 0;
+};
+
+/// For a file that is named alone, or in a folder that is no site-packages: below the outermost folder around it that
+/// is a Python package.
+std::string module_path_on_disk(const std::filesystem::path& file);
+
+}  // namespace interlock::auditing

@@ -1,0 +1,235 @@
+// inputs_content.cpp: see inputs_content.hpp.
+//
+// SPDX-License-Identifier: MIT
+#include "inputs_content.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <new>
+#include <system_error>
+
+#include <interlock/digest.hpp>
+#include <interlock/escape.hpp>
+
+namespace interlock::auditing {
+namespace {
+
+/// What each file costs beside its bytes, so that very many small ones cannot pile up.
+constexpr std::uint64_t least_share = 64 * 1024;
+
+std::string reason(int number) { return std::generic_category().message(number); }
+
+Error too_large(const std::string& name, std::uint64_t limit) {
+    return {Errc::unsupported, quoted(name, 4096) + " is not read: it is larger than " + std::to_string(limit) +
+                                   " bytes, the limit binary_size; raise it if you trust the file"};
+}
+
+Failure temporary_failed(const std::string& what, int number) {
+    return Failure({Errc::io_error, "cannot " + what + " a temporary file for a large member of an archive: " +
+                                        reason(number) + "; TMPDIR chooses another folder"});
+}
+
+}  // namespace
+
+bool MemoryBudget::fits(std::uint64_t bytes) const noexcept {
+    const std::uint64_t limit = limit_ - std::min(limit_, fixed_);
+    return used_ == 0 || (used_ <= limit && bytes <= limit - used_);
+}
+
+MemoryBudget::Ticket MemoryBudget::reserve(std::uint64_t bytes) {
+    bytes = std::max(bytes, least_share);
+    std::unique_lock lock(mutex_);
+    while (!fits(bytes)) {
+        lock.unlock();
+        const bool helped = help_ && help_();
+        lock.lock();
+        // Nobody else reserves: all that is in flight is being worked on, and is going to be released.
+        if (!helped) released_.wait(lock, [&] { return fits(bytes); });
+    }
+    used_ += bytes;
+    peak_ = std::max(peak_, used_);
+    return {this, bytes};
+}
+
+void MemoryBudget::release(std::uint64_t bytes) noexcept {
+    const std::lock_guard lock(mutex_);
+    used_ -= bytes;
+    released_.notify_all();
+}
+
+void MemoryBudget::set_fixed(std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    fixed_ = bytes;
+}
+
+std::uint64_t MemoryBudget::in_flight() const {
+    const std::lock_guard lock(mutex_);
+    return used_;
+}
+
+std::uint64_t MemoryBudget::peak() const {
+    const std::lock_guard lock(mutex_);
+    return peak_;
+}
+
+Descriptor::~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+}
+
+Result<OpenedFile> open_regular(const std::filesystem::path& path) {
+    const std::string& name = path.native();
+    if (name.find('\0') != name.npos)
+        return {Errc::not_found, "no such file: " + quoted(name, 4096) + " (a path cannot contain a zero byte)"};
+    int number;
+    do {
+        number = ::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    } while (number < 0 && errno == EINTR);
+    if (number < 0) {
+        if (errno == ENOENT || errno == ENOTDIR) return {Errc::not_found, "no such file: " + quoted(name, 4096)};
+        return {Errc::unreadable, "cannot read " + quoted(name, 4096) + ": " + reason(errno)};
+    }
+    OpenedFile file{Descriptor(number), 0};
+    struct stat status{};
+    if (::fstat(number, &status) != 0)
+        return {Errc::unreadable, "cannot read " + quoted(name, 4096) + ": " + reason(errno)};
+    if (!S_ISREG(status.st_mode))
+        return {Errc::unreadable, "cannot read " + quoted(name, 4096) + ": it is " +
+                                      (S_ISDIR(status.st_mode)    ? "a directory"
+                                       : S_ISFIFO(status.st_mode) ? "a FIFO"
+                                                                  : "a device or socket")};
+    file.size = static_cast<std::uint64_t>(status.st_size);
+    return file;
+}
+
+Descriptor open_temporary() {
+    const char* folder = std::getenv("TMPDIR");
+    std::string name = folder != nullptr && *folder != '\0' ? folder : "/tmp";
+    Descriptor file(::open(name.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600));
+    if (file) return file;
+    // Not every file system can do it without a name.
+    name += "/interlock-XXXXXX";
+    file = Descriptor(::mkostemp(name.data(), O_CLOEXEC));
+    if (!file) throw temporary_failed("make", errno);
+    ::unlink(name.c_str());
+    return file;
+}
+
+std::uint64_t spill(ByteStream& stream, int descriptor, std::uint64_t written, std::uint64_t limit,
+                    const std::string& name) {
+    const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(256 * 1024);
+    for (;;) {
+        const std::size_t got = stream.read({buffer.get(), 256 * 1024});
+        if (got == 0) return written;
+        if (written + got > limit) throw Failure(too_large(name, limit));
+        for (std::size_t done = 0; done < got;) {
+            const ssize_t put =
+                ::pwrite(descriptor, buffer.get() + done, got - done, static_cast<off_t>(written + done));
+            if (put < 0 && errno == EINTR) continue;
+            if (put <= 0) throw temporary_failed("write to", put < 0 ? errno : ENOSPC);
+            done += static_cast<std::size_t>(put);
+        }
+        written += got;
+    }
+}
+
+Mapping Mapping::anonymous(std::uint64_t size) {
+    Mapping mapping;
+    if (size == 0) return mapping;
+    void* place = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (place == MAP_FAILED) throw std::bad_alloc();
+    mapping.data_ = static_cast<std::uint8_t*>(place);
+    mapping.size_ = size;
+    return mapping;
+}
+
+Mapping Mapping::of_file(int descriptor, std::uint64_t size) {
+    Mapping mapping;
+    if (size == 0) return mapping;
+    void* place = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (place == MAP_FAILED) throw std::bad_alloc();
+    mapping.data_ = static_cast<std::uint8_t*>(place);
+    mapping.size_ = size;
+    return mapping;
+}
+
+Mapping::~Mapping() {
+    if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+Result<Content> Content::of_disk_file(const std::filesystem::path& path, std::uint64_t reserved,
+                                      std::uint64_t size_limit) {
+    auto file = open_regular(path);
+    if (!file) return std::move(file).error();
+    if (file->size > size_limit) return too_large(path.native(), size_limit);
+    Content content;
+    if (file->size > std::min(reserved, in_memory_limit)) {
+        content.mapping_ = Mapping::of_file(file->descriptor.get(), file->size);
+        content.size_ = file->size;
+        content.file_ = std::move(file->descriptor);
+        return content;
+    }
+    content.mapping_ = Mapping::anonymous(file->size);
+    FileStream stream(file->descriptor.get(), 0, file->size, path.native());
+    try {
+        content.size_ = stream.fill(content.mapping_.bytes());
+    } catch (const Failure& failure) {
+        return failure.error();
+    }
+    return content;
+}
+
+Content Content::of_stream(ByteStream& stream, std::optional<std::uint64_t> size, std::uint64_t size_limit,
+                           const std::string& name, MemoryBudget& memory) {
+    if (size && *size > size_limit) throw Failure(too_large(name, size_limit));
+    Content content;
+    // One byte more, to see that the content ends where it should.
+    const std::uint64_t expected = std::min(size.value_or(in_memory_limit - 1), size_limit) + 1;
+    content.ticket_ = memory.reserve(std::min(expected, in_memory_limit));
+    if (expected <= in_memory_limit) {
+        content.mapping_ = Mapping::anonymous(expected);
+        content.size_ = stream.fill(content.mapping_.bytes());
+        if (content.size_ < expected) return content;
+    }
+    // Larger than it may be in memory, or than it claimed to be.
+    content.file_ = open_temporary();
+    const int file = content.file_.get();
+    std::uint64_t written = 0;
+    if (content.size_ > 0) {
+        class Filled : public ByteStream {
+        public:
+            explicit Filled(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+            std::size_t read(std::span<std::uint8_t> buffer) override {
+                const std::size_t part = std::min(buffer.size(), bytes_.size());
+                std::copy_n(bytes_.begin(), part, buffer.begin());
+                bytes_ = bytes_.subspan(part);
+                return part;
+            }
+
+        private:
+            std::span<const std::uint8_t> bytes_;
+        } filled(content.bytes());
+        written = spill(filled, file, 0, size_limit, name);
+        content.mapping_ = Mapping();
+    }
+    written = spill(stream, file, written, size_limit, name);
+    content.mapping_ = Mapping::of_file(file, written);
+    content.size_ = written;
+    return content;
+}
+
+std::string Content::sha256() const {
+    if (file_) {
+        const auto text = sha256_file("/proc/self/fd/" + std::to_string(file_.get()));
+        if (text) return *text;
+    }
+    return sha256_hex(bytes());
+}
+
+}  // namespace interlock::auditing

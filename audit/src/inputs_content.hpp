@@ -1,0 +1,151 @@
+// inputs_content.hpp: the bytes of one file while it is audited, and the account of the memory that all of them take.
+//
+// A file of up to 64 MiB is read into memory: a file that is truncated under a mapping kills the process, and compilers
+// and installers do rewrite files in place. A larger one on disk is mapped all the same, since memory is bounded; so is
+// a larger member of an archive, from a temporary file without a name, which nobody else can change.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <interlock/result.hpp>
+
+#include "archive_stream.hpp"
+
+namespace interlock::auditing {
+
+inline constexpr std::uint64_t in_memory_limit = 64ull << 20;
+
+/// Bytes in flight, between the reader of the inputs and those who audit them. Outlives its tickets.
+class MemoryBudget {
+public:
+    explicit MemoryBudget(std::uint64_t limit) : limit_(limit) {}
+
+    /// A share of the budget; gives it back.
+    class Ticket {
+    public:
+        Ticket() = default;
+        Ticket(Ticket&& other) noexcept
+            : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+        Ticket& operator=(Ticket&& other) noexcept {
+            std::swap(budget_, other.budget_);
+            std::swap(bytes_, other.bytes_);
+            return *this;
+        }
+        ~Ticket() {
+            if (budget_ != nullptr) budget_->release(bytes_);
+        }
+        std::uint64_t bytes() const noexcept { return bytes_; }
+
+    private:
+        friend MemoryBudget;
+        Ticket(MemoryBudget* budget, std::uint64_t bytes) : budget_(budget), bytes_(bytes) {}
+        MemoryBudget* budget_ = nullptr;
+        std::uint64_t bytes_ = 0;
+    };
+
+    /// Waits until `bytes` are free, or all is: a share that is larger than the budget is had alone. Only one thread
+    /// reserves, and it holds no ticket meanwhile, or it could wait for itself.
+    Ticket reserve(std::uint64_t bytes);
+    /// What the waiting thread does instead of waiting: audit one of the files that it has read. False: there is none.
+    void set_help(std::function<bool()> help) { help_ = std::move(help); }
+
+    /// What somebody else holds for long: the directory of an open archive.
+    void set_fixed(std::uint64_t bytes);
+
+    std::uint64_t in_flight() const;
+    std::uint64_t peak() const;
+
+private:
+    void release(std::uint64_t bytes) noexcept;
+    bool fits(std::uint64_t bytes) const noexcept;
+
+    mutable std::mutex mutex_;
+    std::condition_variable released_;
+    std::uint64_t limit_, fixed_ = 0, used_ = 0, peak_ = 0;
+    std::function<bool()> help_;
+};
+
+/// A descriptor; closes it.
+class Descriptor {
+public:
+    Descriptor() = default;
+    explicit Descriptor(int number) noexcept : number_(number) {}
+    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    Descriptor& operator=(Descriptor&& other) noexcept {
+        std::swap(number_, other.number_);
+        return *this;
+    }
+    ~Descriptor();
+    int get() const noexcept { return number_; }
+    explicit operator bool() const noexcept { return number_ >= 0; }
+
+private:
+    int number_ = -1;
+};
+
+struct OpenedFile {
+    Descriptor descriptor;
+    std::uint64_t size = 0;
+};
+/// A regular file for reading; never waits for a FIFO or device. Errors: not_found, unreadable.
+Result<OpenedFile> open_regular(const std::filesystem::path& path);
+/// A temporary file without a name, in $TMPDIR or /tmp. Throws Failure with io_error.
+Descriptor open_temporary();
+/// Writes the rest of `stream` behind the `written` bytes of the file; returns the size of the file. Throws what the
+/// stream throws; Failure with io_error; with unsupported for more than `limit` bytes in all.
+std::uint64_t spill(ByteStream& stream, int descriptor, std::uint64_t written, std::uint64_t limit,
+                    const std::string& name);
+
+/// Memory of the system: anonymous, or of a file. Not through malloc, which does not always give it back.
+class Mapping {
+public:
+    Mapping() = default;
+    static Mapping anonymous(std::uint64_t size);                ///< throws std::bad_alloc
+    static Mapping of_file(int descriptor, std::uint64_t size);  ///< private, for reading; throws std::bad_alloc
+    Mapping(Mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
+    Mapping& operator=(Mapping&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~Mapping();
+    std::span<std::uint8_t> bytes() const noexcept { return {data_, data_ == nullptr ? 0 : size_}; }
+
+private:
+    std::uint8_t* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// All bytes of one file, until it is destroyed.
+class Content {
+public:
+    Content() = default;
+    /// A file on disk. `reserved` bytes of memory may be used. Errors: not_found, unreadable, unsupported (too large).
+    static Result<Content> of_disk_file(const std::filesystem::path& path, std::uint64_t reserved,
+                                        std::uint64_t size_limit);
+    /// The rest of a stream that is expected to have `size` bytes; `ticket` becomes its share of the memory. Throws.
+    static Content of_stream(ByteStream& stream, std::optional<std::uint64_t> size, std::uint64_t size_limit,
+                             const std::string& name, MemoryBudget& memory);
+
+    std::span<const std::uint8_t> bytes() const noexcept { return mapping_.bytes().first(size_); }
+    /// Of bytes(); a mapped file is hashed without its pages being counted to this process.
+    std::string sha256() const;
+
+private:
+    Mapping mapping_;
+    std::size_t size_ = 0;
+    Descriptor file_;  ///< of what is mapped
+    MemoryBudget::Ticket ticket_;
+};
+
+}  // namespace interlock::auditing

@@ -1,0 +1,333 @@
+// interpreter.cpp: objects, data and stand-ins of the modelled interpreter. The functions are in model_c_api.cpp and
+// model_c_library.cpp.
+//
+// SPDX-License-Identifier: MIT
+#include "interpreter.hpp"
+
+#ifdef INTERLOCK_WITH_EMULATOR
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include <interlock/escape.hpp>
+
+#include "hex_text.hpp"
+
+namespace interlock::auditing {
+
+namespace {
+
+constexpr std::uint64_t object_size = 256, type_size = 2048, data_size = 512;
+constexpr std::uint32_t table_entries = 512;
+constexpr std::size_t max_calls = 2000;
+
+// Bits of tp_flags that the checks in macros look at (Include/object.h).
+constexpr std::uint64_t type_flags_of(std::string_view type) noexcept {
+    struct Known {
+        std::string_view name;
+        unsigned bit;
+    };
+    for (const Known known : {Known{"PyLong_Type", 24}, {"PyBool_Type", 24}, {"PyList_Type", 25}, {"PyTuple_Type", 26},
+                              {"PyBytes_Type", 27}, {"PyUnicode_Type", 28}, {"PyDict_Type", 29}, {"PyType_Type", 31}})
+        if (known.name == type) return std::uint64_t{1} << known.bit;
+    return 0;
+}
+
+// What is data and not a function. The symbol tables of ELF do not say it of what is imported.
+bool is_data(std::string_view name) noexcept {
+    static constexpr std::array exact = {
+        std::string_view("stdin"),    std::string_view("stdout"),    std::string_view("stderr"),
+        std::string_view("environ"),  std::string_view("__environ"), std::string_view("__stack_chk_guard"),
+        std::string_view("Py_Version"), std::string_view("__progname"), std::string_view("optarg"),
+        std::string_view("_PyRuntime"), std::string_view("__stdinp"), std::string_view("__stdoutp"),
+        std::string_view("__stderrp"), std::string_view("timezone"), std::string_view("daylight"),
+        std::string_view("tzname"),   std::string_view("_ctype_"),   std::string_view("__libc_single_threaded")};
+    if (std::ranges::find(exact, name) != exact.end()) return true;
+    const bool python = name.starts_with("Py") || name.starts_with("_Py");
+    if (python && (name.ends_with("_Type") || name.ends_with("Struct") || name.ends_with("Flag") ||
+                   name.ends_with("Object") || name.starts_with("PyExc_")))
+        return c_api_returns(name) == Returns::unknown;
+    // Vtables, type information, names, guards and the standard streams of C++.
+    if (name == "_ZNSs4_Rep20_S_empty_rep_storageE") return true;
+    for (const std::string_view prefix : {"_ZTV", "_ZTI", "_ZTS", "_ZGV", "_ZTT", "_ZSt4cout", "_ZSt4cerr",
+                                          "_ZSt3cin", "_ZSt4clog", "_ZSt7nothrow", "_ZNSt6locale", "__libcpp_"})
+        if (name.starts_with(prefix)) return name.starts_with("_ZNSt6locale") ? name.ends_with("idE") : true;
+    return false;
+}
+
+void make_object(Interpreter& interpreter) { interpreter.result_object(); }
+void do_nothing(Interpreter& interpreter) { interpreter.result(0); }
+// An instance may be a type itself (pybind11 makes metaclasses): large enough for one, and complete.
+void make_instance(Interpreter& interpreter) { interpreter.result(interpreter.new_type(0)); }
+// The function of a TLS descriptor gets its argument in a register of its own; x86: the offset comes back relative to
+// the thread pointer. All other registers have to stay.
+void tls_descriptor(Interpreter& interpreter) {
+    interpreter.assume("a TLS descriptor");
+    interpreter.result(0);
+}
+
+}  // namespace
+
+Interpreter::Interpreter(Guest& guest, const Image& image, const InterpreterModel& model, bool keep_calls)
+    : guest_(guest), image_(image), model_(model), keep_calls_(keep_calls) {
+    can_set_gil_ =
+        std::ranges::any_of(image.imports, [](const Import& entry) { return entry.name == "PyUnstable_Module_SetGIL"; });
+}
+
+bool Interpreter::load() {
+    // Guest::load() asks for the imports while it works; stand-in 0 is the one of TLS descriptors.
+    bool first = true;
+    return guest_.load(image_, [&](std::uint32_t import) {
+        if (std::exchange(first, false)) {
+            add_stand_in({.handler = &tls_descriptor});
+            make_object_ = add_stand_in({.handler = &make_object});
+            do_nothing_ = add_stand_in({.handler = &do_nothing});
+            make_instance_ = add_stand_in({.handler = &make_instance});
+            generic_type_ = new_type(0);
+        }
+        return address_of_import(import);
+    });
+}
+
+std::uint64_t Interpreter::add_stand_in(StandIn stand_in) {
+    const std::uint64_t address = guest_.new_stand_in();
+    if (address != 0) stand_ins_.push_back(std::move(stand_in));
+    return address;
+}
+
+std::uint64_t Interpreter::address_of_import(std::uint32_t index) {
+    const Import& import = image_.imports[index];
+    if (import.name.empty()) {  // PE, by number
+        return add_stand_in({.name = import.library});
+    }
+    if (const auto known = known_imports_.find(import.name); known != known_imports_.end()) return known->second;
+    std::uint64_t address = 0;
+    if (const Export* own = image_.find_export(import.name); own != nullptr && own->address != 0) {
+        address = guest_.to_guest(own->address);
+    } else if (is_data(import.name)) {
+        address = new_data(import.name);
+    } else {
+        ModelFunction handler = c_api_function(import.name);
+        if (handler == nullptr) handler = c_library_function(import.name);
+        // Optional hooks of the tools: not there, as in most processes.
+        const bool python = import.name.starts_with("Py") || import.name.starts_with("_Py");
+        if (import.weak && handler == nullptr && !python) return 0;
+        address = add_stand_in({.name = import.name, .handler = handler});
+    }
+    known_imports_.emplace(import.name, address);
+    return address;
+}
+
+// ob_refcnt such that nothing is ever freed; ob_type.
+void Interpreter::fill_head(std::uint64_t object, std::uint64_t type) {
+    const unsigned size = word();
+    if (model_.free_threaded) {
+        guest_.set_number(object + (size == 8 ? 12 : 8), 0xffffffff, 4);  // ob_ref_local: immortal
+        guest_.set_word(object + (size == 8 ? 24 : 16), type);
+    } else {
+        guest_.set_word(object, size == 8 ? 0xffffffff : 0x3fffffff);
+        guest_.set_word(object + size, type);
+    }
+}
+
+std::uint64_t Interpreter::new_type(std::uint64_t flags) {
+    const std::uint64_t type = guest_.new_object(type_size);
+    if (type == 0) return 0;
+    const unsigned size = word();
+    const std::uint64_t head = model_.free_threaded ? (size == 8 ? 32 : 20) : 2 * size;
+    fill_head(type, type);
+    // PyTypeObject behind ob_size: name, basicsize, itemsize, 15 functions and protocols, flags, doc, ... (object.h).
+    const auto field = [&](unsigned index) { return type + head + size + std::uint64_t{index} * size; };
+    const std::uint64_t name = guest_.new_text("object");
+    guest_.set_word(field(0), name);
+    guest_.set_word(field(1), object_size);
+    guest_.set_word(field(18), flags | 1u << 12);  // Py_TPFLAGS_READY
+    complete_type(type);
+    return type;
+}
+
+// What a type inherits: PyType_Ready() fills in what is NULL.
+void Interpreter::complete_type(std::uint64_t type) {
+    const unsigned size = word();
+    const std::uint64_t head = model_.free_threaded ? (size == 8 ? 32 : 20) : 2 * size;
+    const auto inherit = [&](unsigned index, std::uint64_t value) {
+        const std::uint64_t place = type + head + size + std::uint64_t{index} * size;
+        if (guest_.word(place) == 0u) guest_.set_word(place, value);
+    };
+    // getattr, repr, call, str, getattro, richcompare, iter, descr_get
+    for (const unsigned index : {5u, 8u, 13u, 14u, 15u, 22u, 24u, 31u}) inherit(index, make_object_);
+    // dealloc, setattr, hash, setattro, traverse, clear, iternext, descr_set, init, free
+    for (const unsigned index : {3u, 6u, 12u, 16u, 20u, 21u, 25u, 32u, 34u, 37u}) inherit(index, do_nothing_);
+    for (const unsigned index : {35u, 36u}) inherit(index, make_instance_);  // alloc, new
+}
+
+std::uint64_t Interpreter::new_object(const std::string& origin) {
+    const std::uint64_t object = guest_.new_object(object_size);
+    if (object == 0) return 0;
+    fill_head(object, generic_type_);
+    if (!origin.empty()) origins_[object] = origin;
+    return object;
+}
+
+std::uint64_t Interpreter::new_data(std::string_view name) {
+    if (name.ends_with("_Type")) return new_type(type_flags_of(name));
+    const std::uint64_t data = guest_.new_object(data_size);
+    if (data == 0) return 0;
+    if (name.starts_with("PyExc_") || name.ends_with("Object")) {  // a variable that holds an object
+        const std::uint64_t object = name.starts_with("PyExc_") ? new_type(std::uint64_t{1} << 31) : new_object();
+        texts_[object] = name.starts_with("PyExc_") ? std::string(name.substr(6)) : std::string(name);
+        guest_.set_word(data, object);
+    } else if (name == "Py_Version") {
+        record_.asked_version = true;
+        guest_.set_number(data, 0x030000f0u | model_.minor << 16, word() == 8 && image_.format != Format::pe ? 8 : 4);
+    } else if (name.ends_with("Struct")) {
+        fill_head(data, generic_type_);
+    } else if (name.starts_with("_ZTV") || name.starts_with("_ZTI")) {
+        for (unsigned i = 0; i < 16; ++i) guest_.set_word(data + i * word(), do_nothing_);
+    }
+    return data;
+}
+
+std::uint64_t Interpreter::new_function_table(const std::string& origin) {
+    // The table begins at a stand-in, so that it can be called itself: capsules hold functions as well as tables.
+    const std::uint64_t size = std::uint64_t{table_entries} * word();
+    const std::uint64_t slots = (size + GuestMap::stand_in_size - 1) / GuestMap::stand_in_size;
+    const std::uint64_t table = add_stand_in({.origin = origin, .table = true});
+    if (table == 0) return 0;
+    for (std::uint64_t i = 1; i < slots; ++i)
+        if (add_stand_in({.origin = origin, .table = true}) == 0) return 0;
+    for (std::uint32_t i = 0; i < table_entries; ++i) {
+        const std::uint64_t function = add_stand_in({.origin = origin, .entry = i, .entry_of_table = true});
+        if (function == 0) return 0;
+        guest_.set_word(table + std::uint64_t{i} * word(), function);
+    }
+    origins_[table] = origin;
+    return table;
+}
+
+std::uint64_t Interpreter::new_module_object(std::uint64_t definition) {
+    const std::uint64_t module = new_object("module");
+    ++record_.created;
+    if (record_.definition == 0) record_.definition = definition;
+    modules_.insert(module);
+    return module;
+}
+
+void Interpreter::make_capsule(std::uint64_t object) {
+    if (const auto type = known_imports_.find("PyCapsule_Type"); type != known_imports_.end())
+        fill_head(object, type->second);
+}
+
+std::uint64_t Interpreter::interpreter_state() {
+    if (interpreter_state_ == 0) interpreter_state_ = guest_.new_object(4096);
+    return interpreter_state_;
+}
+
+std::uint64_t Interpreter::thread_state() {
+    if (thread_state_ == 0) {
+        thread_state_ = guest_.new_object(4096);
+        guest_.set_word(thread_state_ + 2 * std::uint64_t{word()}, interpreter_state());  // prev, next, interp
+    }
+    return thread_state_;
+}
+
+std::uint64_t Interpreter::new_module() {
+    const std::uint64_t module = new_object("module");
+    modules_.insert(module);
+    return module;
+}
+
+const std::string* Interpreter::origin(std::uint64_t object) const noexcept {
+    const auto found = origins_.find(object);
+    return found == origins_.end() ? nullptr : &found->second;
+}
+
+std::uint64_t Interpreter::tls_address(std::uint64_t offset) const noexcept {
+    const std::uint64_t size = (image_.tls_size + image_.tls_alignment - 1) & ~(image_.tls_alignment - 1);
+    return GuestMap::tls + GuestMap::tls_size / 2 - size + offset;
+}
+
+// NumPy's import_array() compares versions before anything else; the numbers satisfy both NumPy 1 and 2.
+void Interpreter::call_table_entry(const StandIn& stand_in) {
+    const bool numpy = stand_in.origin.starts_with("numpy");
+    if (numpy && stand_in.entry == 0) return result(0x01000009);            // PyArray_GetNDArrayCVersion
+    if (numpy && stand_in.entry == 210) return result(image_.little ? 1 : 2);  // PyArray_GetEndianness
+    if (numpy && stand_in.entry == 211) return result(0x7f);                // PyArray_GetNDArrayCFeatureVersion
+    if (numpy && (stand_in.entry == 174 || stand_in.entry == 175)) {        // PyArray_DescrConverter(object, result)
+        guest_.set_word(argument(1), new_object(stand_in.origin));
+        return result(1);
+    }
+    assume(stand_in.origin + "'s C API");
+    result_object(stand_in.origin);
+}
+
+void Interpreter::keep_call(std::string_view name, std::span<const std::uint64_t> arguments) {
+    if (record_.calls.size() >= max_calls) return;
+    CallSeen call;
+    call.function = escape(name, 200);
+    for (const std::uint64_t value : arguments) {
+        const auto text = guest_.text(value, 120);
+        const bool readable = text && text->size() > 1 && std::ranges::all_of(*text, [](unsigned char c) {
+                                  return c >= 0x20 && c < 0x7f;
+                              });
+        call.arguments.push_back(readable ? quoted(*text, 120) : hex_text(value));
+    }
+    const auto from = guest_.to_file(guest_.return_address());
+    if (from) call.where = hex_text(*from);
+    record_.calls.push_back(std::move(call));
+}
+
+void Interpreter::handle(std::uint32_t number) {
+    const StandIn stand_in = stand_ins_[number];
+    const auto keep_result = [&] {
+        if (keep_calls_ && !record_.calls.empty() && record_.calls.back().result.empty() && !stand_in.name.empty())
+            record_.calls.back().result = hex_text(guest_.result());
+    };
+    if (keep_calls_ && !stand_in.name.empty())
+        keep_call(stand_in.name, std::array{argument(0), argument(1), argument(2)});
+    if (stand_in.handler != nullptr) {
+        stand_in.handler(*this);
+    } else if (stand_in.table) {
+        record_.foreign = stand_in.origin;
+        end(Ending::foreign_call);
+    } else if (stand_in.entry_of_table) {
+        call_table_entry(stand_in);
+    } else {
+        switch (c_api_returns(stand_in.name)) {
+            case Returns::none:
+                break;
+            case Returns::number:
+                result(0);
+                break;
+            case Returns::object: {
+                const std::string* from = origin(argument(0));
+                result_object(from == nullptr ? std::string() : *from);
+                break;
+            }
+            case Returns::text:
+                result(guest_.new_text("text"));
+                break;
+            case Returns::memory:
+                result(guest_.new_object(4096));
+                break;
+            case Returns::unknown:
+                if (is_init_of_another(stand_in.name)) {
+                    record_.foreign = stand_in.name;
+                    end(Ending::foreign_call);
+                    break;
+                }
+                assume(stand_in.name);
+                if (stand_in.name.starts_with("Py") || stand_in.name.starts_with("_Py"))
+                    result_object();
+                else
+                    result(0);
+                break;
+        }
+    }
+    keep_result();
+}
+
+}  // namespace interlock::auditing
+
+#endif

@@ -1,0 +1,141 @@
+// interpreter.hpp: a model of the interpreter and the C library, as an init function sees them: it answers calls so
+// that the function gets as far as the interpreter would let it, and keeps what the module says of itself.
+//
+// It has no objects of Python: what a function of the C API returns is an opaque object, of which only its origin is
+// known. Every result that is not modelled is written down (`assumed`), as a verdict that rests on it is worth less.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <interlock/audit.hpp>
+
+#include "guest.hpp"
+#include "image.hpp"
+
+namespace interlock::auditing {
+
+/// What ends a run of an init function from the inside.
+enum class Ending : std::uint8_t {
+    none,          ///< it returned, or could not go on
+    definition,    ///< PyModuleDef_Init was called: multi-phase, nothing can change the decision any more
+    single_phase,  ///< PyModule_Create was called, in a file that cannot say more
+    foreign_call,  ///< it called a function that another module handed out
+    aborted,       ///< abort, exit, an exception of C++
+};
+
+/// What an init function did that matters.
+struct InitRecord {
+    Ending ending = Ending::none;
+    std::uint64_t definition = 0;  ///< guest address given to PyModuleDef_Init or PyModule_Create, else 0
+    unsigned created = 0;          ///< calls of PyModule_Create and the like
+    struct SetGil {
+        std::uint64_t module = 0, value = 0;
+        std::uint64_t called_from = 0;  ///< guest address
+    };
+    std::vector<SetGil> set_gil;
+    std::string foreign;          ///< module or library whose function was called
+    std::string aborted_in;       ///< "abort", "__cxa_throw"
+    std::string raised;           ///< "ImportError: text", the last one
+    bool asked_version = false;   ///< Py_GetVersion, Py_Version
+    std::set<std::string> assumed;
+    std::vector<CallSeen> calls;  ///< with AuditOptions::details
+    /// Boost.Python: the third argument of init_module, where it has one.
+    std::optional<std::uint64_t> argument_gil_not_used;
+};
+
+/// How objects are laid out, and what the interpreter says of itself.
+struct InterpreterModel {
+    bool free_threaded = true;
+    unsigned minor = 13;
+};
+
+class Interpreter {
+public:
+    Interpreter(Guest& guest, const Image& image, const InterpreterModel& model, bool keep_calls);
+
+    /// Takes the image into the guest. False when it is not possible.
+    bool load();
+    /// For Guest::run().
+    void handle(std::uint32_t stand_in);
+
+    InitRecord& record() noexcept { return record_; }
+    const InterpreterModel& model() const noexcept { return model_; }
+    /// Origin of an object ("_cffi_backend", "module"); null for what is no object of this model.
+    const std::string* origin(std::uint64_t object) const noexcept;
+    bool is_module(std::uint64_t object) const noexcept { return modules_.contains(object); }
+    /// A module object as PyModule_FromDefAndSpec makes it, for running an exec slot.
+    std::uint64_t new_module();
+
+    // ---- for the functions of the model (model_c_api.cpp, model_c_library.cpp) ----
+    Guest& guest() noexcept { return guest_; }
+    std::uint64_t argument(unsigned index) { return guest_.argument(index); }
+    void result(std::uint64_t value) { guest_.set_result(value); }
+    void result_object(const std::string& origin = {}) { result(new_object(origin)); }
+    std::uint64_t new_object(const std::string& origin = {});
+    /// Memory of `size` bytes whose words are functions that return objects of this origin: a table as capsules have it.
+    std::uint64_t new_function_table(const std::string& origin);
+    std::uint64_t new_module_object(std::uint64_t definition);
+    std::uint64_t new_type(std::uint64_t flags);
+    void complete_type(std::uint64_t type);
+    /// Gives an object the type PyCapsule_Type, if the image knows that type.
+    void make_capsule(std::uint64_t object);
+    std::uint64_t interpreter_state();
+    std::uint64_t thread_state();
+    void end(Ending ending) {
+        record_.ending = ending;
+        guest_.stop();
+    }
+    void assume(std::string_view function) { record_.assumed.emplace(function); }
+    const Image& image() const noexcept { return image_; }
+    bool can_set_gil() const noexcept { return can_set_gil_; }
+    std::unordered_map<std::uint64_t, std::string>& texts() noexcept { return texts_; }
+    unsigned word() const noexcept { return guest_.cpu().word(); }
+    /// For the general dynamic model of thread-local variables.
+    std::uint64_t tls_address(std::uint64_t offset) const noexcept;
+
+private:
+    struct StandIn {
+        std::string_view name{};  ///< of the import; empty for others
+        void (*handler)(Interpreter&) = nullptr;
+        std::string origin{};         ///< of a table's function
+        std::uint32_t entry = 0;      ///< its index in the table
+        bool table = false;           ///< the table itself, called as a function
+        bool entry_of_table = false;
+    };
+    std::uint64_t address_of_import(std::uint32_t import);
+    std::uint64_t new_data(std::string_view name);
+    std::uint64_t add_stand_in(StandIn stand_in);
+    void fill_head(std::uint64_t object, std::uint64_t type);
+    void call_table_entry(const StandIn& stand_in);
+    void keep_call(std::string_view name, std::span<const std::uint64_t> arguments);
+
+    Guest& guest_;
+    const Image& image_;
+    InterpreterModel model_;
+    bool keep_calls_, can_set_gil_ = false;
+    InitRecord record_;
+    std::vector<StandIn> stand_ins_;
+    std::unordered_map<std::string_view, std::uint64_t> known_imports_;
+    std::unordered_map<std::uint64_t, std::string> origins_, texts_;
+    std::set<std::uint64_t> modules_;
+    std::uint64_t generic_type_ = 0, make_object_ = 0, make_instance_ = 0, do_nothing_ = 0;
+    std::uint64_t interpreter_state_ = 0, thread_state_ = 0;
+};
+
+/// The model of a function, by its name; null when there is none. (model_c_api.cpp, model_c_library.cpp)
+using ModelFunction = void (*)(Interpreter&);
+ModelFunction c_api_function(std::string_view name) noexcept;
+ModelFunction c_library_function(std::string_view name) noexcept;
+/// What an unmodelled function of the C API returns, from CPython's headers.
+enum class Returns : std::uint8_t { unknown, none, number, object, text, memory };
+Returns c_api_returns(std::string_view name) noexcept;
+
+}  // namespace interlock::auditing

@@ -1,0 +1,336 @@
+// model_c_api.cpp: the functions of CPython's C API of which more has to be known than what they return.
+//
+// SPDX-License-Identifier: MIT
+#include "interpreter.hpp"
+
+#ifdef INTERLOCK_WITH_EMULATOR
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace interlock::auditing {
+
+namespace {
+
+using I = Interpreter;
+
+// ---- modules ----
+
+void module_def_init(I& in) {
+    in.record().definition = in.argument(0);
+    in.result(in.argument(0));
+    in.end(Ending::definition);
+}
+
+// A file that does not import SetGIL cannot say anything any more.
+void module_create(I& in) {
+    in.result(in.new_module_object(in.argument(0)));
+    if (!in.can_set_gil()) in.end(Ending::single_phase);
+}
+
+void module_new(I& in) {
+    in.result(in.new_module_object(0));
+    if (!in.can_set_gil()) in.end(Ending::single_phase);
+}
+
+void set_gil(I& in) {
+    in.record().set_gil.push_back({in.argument(0), in.argument(1), in.guest().return_address()});
+    in.result(0);
+}
+
+void abi_info_check(I& in) { in.result(0); }
+
+void module_get_def(I& in) { in.result(in.record().definition); }
+
+void boost_python_init_module(I& in) {
+    in.record().foreign = "libboost_python";
+    in.end(Ending::foreign_call);
+}
+void boost_python_init_module_gil(I& in) {
+    in.record().argument_gil_not_used = in.argument(2) & 1;
+    boost_python_init_module(in);
+}
+
+// ---- what other modules hand out ----
+
+std::string text_of_object(I& in, std::uint64_t object) {
+    const auto known = in.texts().find(object);
+    return known == in.texts().end() ? std::string() : known->second;
+}
+
+void import_by_text(I& in) { in.result_object(in.guest().text(in.argument(0)).value_or("an unknown module")); }
+void import_by_object(I& in) {
+    const std::string name = text_of_object(in, in.argument(0));
+    in.result_object(name.empty() ? "an unknown module" : name);
+}
+
+// What comes from an object of another module comes from that module.
+void derived(I& in) {
+    const std::string* origin = in.origin(in.argument(0));
+    in.result_object(origin == nullptr ? std::string() : *origin);
+}
+
+// C APIs of modules are kept in capsules, and by custom under such names; who asks checks the type.
+void attribute(I& in, const std::string& name) {
+    derived(in);
+    if (name.find("API") != std::string::npos || name.find("capi") != std::string::npos)
+        in.make_capsule(in.guest().result());
+}
+void attribute_by_text(I& in) { attribute(in, in.guest().text(in.argument(1)).value_or("")); }
+void attribute_by_object(I& in) { attribute(in, text_of_object(in, in.argument(1))); }
+
+void capsule_pointer(I& in) {
+    const std::string* origin = in.origin(in.argument(0));
+    std::string from = origin != nullptr ? *origin : in.guest().text(in.argument(1)).value_or("a capsule");
+    in.result(in.new_function_table(from));
+}
+
+void capsule_import(I& in) {
+    std::string name = in.guest().text(in.argument(0)).value_or("a capsule");
+    // SWIG asks whether another module of it was there first: none was.
+    if (name.starts_with("swig_runtime_data")) return in.result(0);
+    in.result(in.new_function_table(name.substr(0, name.rfind('.'))));
+}
+
+void capsule_new(I& in) { in.result_object(); }
+
+// ---- values ----
+
+void unicode_from_text(I& in) {
+    const std::uint64_t object = in.new_object();
+    in.texts()[object] = in.guest().text(in.argument(0)).value_or("");
+    in.result(object);
+}
+
+void unicode_from_text_and_size(I& in) {
+    const std::uint64_t object = in.new_object();
+    std::string text(std::min<std::uint64_t>(in.argument(1), 4096), '\0');
+    if (in.guest().read(in.argument(0), text.data(), text.size())) in.texts()[object] = text;
+    in.result(object);
+}
+
+void unicode_as_text(I& in) {
+    const std::string text = text_of_object(in, in.argument(0));
+    in.result(in.guest().new_text(text.empty() ? "text" : text));
+}
+
+void get_version(I& in) {
+    in.record().asked_version = true;
+    in.result(in.guest().new_text(fmt::format("3.{}.0 (main) [GCC]", in.model().minor)));
+}
+
+// ---- results through pointers ----
+
+/// Clears `count` pointers given from argument `first` on.
+void clear_results(I& in, unsigned first, unsigned count) {
+    for (unsigned i = 0; i < count; ++i)
+        if (const std::uint64_t place = in.argument(first + i)) in.guest().set_word(place, 0);
+}
+
+void err_fetch(I& in) { clear_results(in, 0, 3); }
+void nothing_found_at_2(I& in) { clear_results(in, 2, 1), in.result(0); }
+void nothing_found_at_1(I& in) { clear_results(in, 1, 1), in.result(0); }
+
+void attribute_at_2(I& in) {
+    const std::string* origin = in.origin(in.argument(0));
+    if (const std::uint64_t place = in.argument(2))
+        in.guest().set_word(place, in.new_object(origin == nullptr ? std::string() : *origin));
+    in.result(1);
+}
+
+void raise(I& in) {
+    const std::string kind = text_of_object(in, in.argument(0));
+    in.record().raised = (kind.empty() ? "an exception" : kind) + ": " + in.guest().text(in.argument(1)).value_or("");
+    in.result(0);
+}
+void raise_object(I& in) {
+    const std::string kind = text_of_object(in, in.argument(0));
+    in.record().raised = kind.empty() ? "an exception" : kind;
+}
+void raise_none(I& in) {
+    in.record().raised.clear();
+    in.result(0);
+}
+
+void fatal(I& in) {
+    in.record().aborted_in = "Py_FatalError";
+    in.end(Ending::aborted);
+}
+
+// There is one interpreter with one thread: pybind11 compares them.
+void interpreter_state(I& in) { in.result(in.interpreter_state()); }
+void thread_state(I& in) { in.result(in.thread_state()); }
+
+void type_ready(I& in) {
+    in.complete_type(in.argument(0));
+    in.result(0);
+}
+
+void one(I& in) { in.result(1); }
+void zero(I& in) { in.result(0); }
+void object(I& in) { in.result_object(); }
+void same(I& in) { in.result(in.argument(0)); }
+
+// ---- memory ----
+
+void allocate(I& in) { in.result(in.guest().allocate(in.argument(0))); }
+void allocate_zeroed(I& in) {
+    std::uint64_t size = 0;
+    in.result(__builtin_mul_overflow(in.argument(0), in.argument(1), &size) ? 0 : in.guest().allocate(size));
+}
+void reallocate(I& in) {
+    const std::uint64_t old = in.argument(0), size = in.argument(1), fresh = in.guest().allocate(size);
+    const std::uint64_t count = std::min(in.guest().allocated_size(old), size);
+    if (old != 0 && fresh != 0 && count != 0) {
+        std::vector<std::uint8_t> bytes(count);
+        if (in.guest().read(old, bytes.data(), count)) in.guest().write(fresh, bytes.data(), count);
+    }
+    in.result(fresh);
+}
+void release(I&) {}
+
+void module_state(I& in) { in.result(in.guest().allocate(64 << 10)); }
+
+struct Entry {
+    std::string_view name;
+    ModelFunction function;
+};
+
+// Sorted by name.
+constexpr std::array table = {
+    Entry{"PyABIInfo_Check", abi_info_check},
+    Entry{"PyBool_FromLong", object},
+    Entry{"PyCallable_Check", one},
+    Entry{"PyCapsule_GetContext", zero},
+    Entry{"PyCapsule_GetPointer", capsule_pointer},
+    Entry{"PyCapsule_Import", capsule_import},
+    Entry{"PyCapsule_IsValid", one},
+    Entry{"PyCapsule_New", capsule_new},
+    Entry{"PyContextVar_Get", attribute_at_2},
+    Entry{"PyDict_GetItem", zero},
+    Entry{"PyDict_GetItemRef", nothing_found_at_2},
+    Entry{"PyDict_GetItemString", zero},
+    Entry{"PyDict_GetItemStringRef", nothing_found_at_2},
+    Entry{"PyDict_GetItemWithError", zero},
+    Entry{"PyErr_Clear", raise_none},
+    Entry{"PyErr_Fetch", err_fetch},
+    Entry{"PyErr_Format", raise},
+    Entry{"PyErr_GetRaisedException", zero},
+    Entry{"PyErr_NoMemory", zero},
+    Entry{"PyErr_Occurred", zero},
+    Entry{"PyErr_SetNone", raise_object},
+    Entry{"PyErr_SetObject", raise_object},
+    Entry{"PyErr_SetString", raise},
+    Entry{"PyGILState_Check", one},
+    Entry{"PyGILState_GetThisThreadState", thread_state},
+    Entry{"PyImport_AddModule", import_by_text},
+    Entry{"PyImport_AddModuleRef", import_by_text},
+    Entry{"PyImport_GetModule", zero},
+    Entry{"PyImport_GetModuleDict", object},
+    Entry{"PyImport_Import", import_by_object},
+    Entry{"PyImport_ImportModule", import_by_text},
+    Entry{"PyImport_ImportModuleLevel", import_by_text},
+    Entry{"PyImport_ImportModuleLevelObject", import_by_object},
+    Entry{"PyImport_ImportModuleNoBlock", import_by_text},
+    Entry{"PyInterpreterState_Get", interpreter_state},
+    Entry{"PyInterpreterState_GetID", zero},
+    Entry{"PyInterpreterState_Main", interpreter_state},
+    Entry{"PyMapping_GetOptionalItem", nothing_found_at_2},
+    Entry{"PyMapping_GetOptionalItemString", nothing_found_at_2},
+    Entry{"PyMem_Calloc", allocate_zeroed},
+    Entry{"PyMem_Free", release},
+    Entry{"PyMem_Malloc", allocate},
+    Entry{"PyMem_RawCalloc", allocate_zeroed},
+    Entry{"PyMem_RawFree", release},
+    Entry{"PyMem_RawMalloc", allocate},
+    Entry{"PyMem_RawRealloc", reallocate},
+    Entry{"PyMem_Realloc", reallocate},
+    Entry{"PyModuleDef_Init", module_def_init},
+    Entry{"PyModule_Create2", module_create},
+    Entry{"PyModule_FromDefAndSpec2", module_create},
+    Entry{"PyModule_GetDef", module_get_def},
+    Entry{"PyModule_GetState", module_state},
+    Entry{"PyModule_New", module_new},
+    Entry{"PyModule_NewObject", module_new},
+    Entry{"PyObject_Call", derived},
+    Entry{"PyObject_CallFunction", derived},
+    Entry{"PyObject_CallFunctionObjArgs", derived},
+    Entry{"PyObject_CallMethod", derived},
+    Entry{"PyObject_CallMethodObjArgs", derived},
+    Entry{"PyObject_CallNoArgs", derived},
+    Entry{"PyObject_CallObject", derived},
+    Entry{"PyObject_CallOneArg", derived},
+    Entry{"PyObject_Calloc", allocate_zeroed},
+    Entry{"PyObject_Free", release},
+    Entry{"PyObject_GetAttr", attribute_by_object},
+    Entry{"PyObject_GetAttrString", attribute_by_text},
+    Entry{"PyObject_GetOptionalAttr", attribute_at_2},
+    Entry{"PyObject_GetOptionalAttrString", attribute_at_2},
+    Entry{"PyObject_IsTrue", one},
+    Entry{"PyObject_Malloc", allocate},
+    Entry{"PyObject_Realloc", reallocate},
+    Entry{"PyObject_SelfIter", same},
+    Entry{"PyObject_Vectorcall", derived},
+    Entry{"PyObject_VectorcallMethod", zero},
+    Entry{"PyState_FindModule", zero},
+    Entry{"PyThreadState_Get", thread_state},
+    Entry{"PyThreadState_GetInterpreter", interpreter_state},
+    Entry{"PyThreadState_GetUnchecked", thread_state},
+    Entry{"PyThread_allocate_lock", object},
+    Entry{"PyThread_tss_alloc", object},
+    Entry{"PyThread_tss_get", zero},
+    Entry{"PyThread_tss_is_created", zero},
+    Entry{"PyType_IsSubtype", one},
+    Entry{"PyType_Ready", type_ready},
+    Entry{"PyUnicode_AsUTF8", unicode_as_text},
+    Entry{"PyUnicode_AsUTF8AndSize", unicode_as_text},
+    Entry{"PyUnicode_FromString", unicode_from_text},
+    Entry{"PyUnicode_FromStringAndSize", unicode_from_text_and_size},
+    Entry{"PyUnicode_InternFromString", unicode_from_text},
+    Entry{"PyUnstable_Module_SetGIL", set_gil},
+    Entry{"PyWeakref_GetRef", nothing_found_at_1},
+    Entry{"Py_EnterRecursiveCall", zero},
+    Entry{"Py_FatalError", fatal},
+    Entry{"Py_GetVersion", get_version},
+    Entry{"Py_IsFinalizing", zero},
+    Entry{"Py_IsInitialized", one},
+    Entry{"Py_NewRef", same},
+    Entry{"Py_XNewRef", same},
+    Entry{"_PyObject_GC_New", object},
+    Entry{"_PyObject_New", object},
+    Entry{"_PyThreadState_UncheckedGet", thread_state},
+    Entry{"_PyWeakref_RefType", object},
+    Entry{"_Py_FatalErrorFunc", fatal},
+    Entry{"_ZN5boost6python6detail11init_moduleER11PyModuleDefPFvvE", boost_python_init_module},
+};
+
+static_assert(std::ranges::is_sorted(table, {}, &Entry::name));
+
+struct Result {
+    std::string_view name;
+    Returns returns;
+};
+constexpr Result results[] = {
+#include "c_api_results.inc"
+};
+
+}  // namespace
+
+ModelFunction c_api_function(std::string_view name) noexcept {
+    const auto found = std::ranges::lower_bound(table, name, {}, &Entry::name);
+    if (found != table.end() && found->name == name) return found->function;
+    // Later releases have one more argument, which says whether the module needs the GIL.
+    if (name.starts_with("_ZN5boost6python6detail11init_moduleER11PyModuleDefPFvvE")) return boost_python_init_module_gil;
+    return nullptr;
+}
+
+Returns c_api_returns(std::string_view name) noexcept {
+    const auto found = std::ranges::lower_bound(results, name, {}, &Result::name);
+    return found != std::end(results) && found->name == name ? found->returns : Returns::unknown;
+}
+
+}  // namespace interlock::auditing
+
+#endif

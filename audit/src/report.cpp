@@ -1,0 +1,133 @@
+// report.cpp: what the report formats share, and the choice between them.
+//
+// SPDX-License-Identifier: MIT
+#include "report.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace interlock {
+
+using namespace auditing;
+
+std::string_view audit_format_name(AuditFormat format) noexcept {
+    constexpr std::array<std::string_view, all_audit_formats.size()> names = {"table", "json",     "ndjson",
+                                                                              "sarif", "markdown", "csv"};
+    return names[static_cast<std::size_t>(format)];
+}
+
+std::optional<AuditFormat> audit_format_from_name(std::string_view name) noexcept {
+    for (const AuditFormat format : all_audit_formats) {
+        if (audit_format_name(format) == name) return format;
+    }
+    return std::nullopt;
+}
+
+std::optional<AuditFormat> audit_format_for_file(std::string_view name) noexcept {
+    struct Ending {
+        std::string_view text;
+        AuditFormat format;
+    };
+    // ".sarif.json" before ".json".
+    constexpr Ending endings[] = {
+        {".sarif", AuditFormat::sarif},   {".sarif.json", AuditFormat::sarif}, {".json", AuditFormat::json},
+        {".ndjson", AuditFormat::ndjson}, {".jsonl", AuditFormat::ndjson},     {".md", AuditFormat::markdown},
+        {".csv", AuditFormat::csv},       {".txt", AuditFormat::table},
+    };
+    for (const Ending& ending : endings) {
+        if (name.ends_with(ending.text)) return ending.format;
+    }
+    return std::nullopt;
+}
+
+std::string format_audit(const AuditReport& report, AuditFormat format, const AuditOutputOptions& options) {
+    switch (format) {
+        case AuditFormat::table:
+            return table_report(report, options);
+        case AuditFormat::json:
+            return json_report(report, options);
+        case AuditFormat::ndjson:
+            return ndjson_report(report, options);
+        case AuditFormat::sarif:
+            return sarif_report(report, options);
+        case AuditFormat::markdown:
+            return markdown_report(report, options);
+        case AuditFormat::csv:
+            return csv_report(report, options);
+    }
+    return {};
+}
+
+namespace auditing {
+
+std::size_t Tally::all_modules() const noexcept {
+    std::size_t sum = 0;
+    for (std::size_t i = 1; i < modules.size(); ++i) sum += modules[i];  // 0 is not_a_module
+    return sum;
+}
+
+Tally tally(const AuditReport& report) noexcept {
+    static_assert(static_cast<std::size_t>(Verdict::not_a_module) == 0);
+    Tally tally;
+    for (const BinaryAudit& binary : report.binaries) {
+        for (const ModuleAudit& module : binary.modules) {
+            if (module.primary) ++tally.modules[static_cast<std::size_t>(module.verdict)];
+        }
+    }
+    for (const Finding& finding : report.findings) {
+        if (!finding.accepted.empty()) {
+            ++tally.accepted;
+            continue;
+        }
+        ++(finding.level == Level::error     ? tally.errors
+           : finding.level == Level::warning ? tally.warnings
+                                             : tally.notes);
+    }
+    return tally;
+}
+
+std::string counted(std::size_t number, std::string_view what) {
+    return std::to_string(number) + ' ' + std::string(what) + (number == 1 ? "" : "s");
+}
+
+std::string_view in_words(Verdict verdict) noexcept {
+    switch (verdict) {
+        case Verdict::free:
+            return "keeps the GIL off";
+        case Verdict::global_lock:
+            return "turns the GIL on";
+        case Verdict::unmarked:
+            return "turns the GIL on";
+        case Verdict::not_applicable:
+            return "for interpreters with a GIL";
+        case Verdict::delegated:
+            return "decided by another module";
+        case Verdict::undetermined:
+            return "not known";
+        case Verdict::not_a_module:
+            break;
+    }
+    return "no module";
+}
+
+FindingIndex::FindingIndex(const AuditReport& report) {
+    for (const Finding& finding : report.findings) sorted_.push_back(&finding);
+    std::stable_sort(sorted_.begin(), sorted_.end(), [](const Finding* a, const Finding* b) {
+        return std::tie(a->path, a->module) < std::tie(b->path, b->module);
+    });
+}
+
+std::vector<const Finding*> FindingIndex::of(std::string_view path, std::string_view module) const {
+    const auto key = std::pair(path, module);
+    const auto begin =
+        std::lower_bound(sorted_.begin(), sorted_.end(), key, [](const Finding* finding, const auto& wanted) {
+            return std::pair<std::string_view, std::string_view>(finding->path, finding->module) < wanted;
+        });
+    auto end = begin;
+    while (end != sorted_.end() && (*end)->path == path && (*end)->module == module) ++end;
+    return {begin, end};
+}
+
+}  // namespace auditing
+
+}  // namespace interlock

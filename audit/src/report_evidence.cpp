@@ -1,0 +1,128 @@
+// report_evidence.cpp: one binary with all that was seen of it: what `interlock inspect` prints.
+//
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include "columns.hpp"
+#include "printable.hpp"
+#include "report.hpp"
+
+namespace interlock {
+
+using namespace auditing;
+
+namespace {
+
+std::string joined(const std::vector<std::string>& texts) {
+    std::string out;
+    for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + printable(text);
+    return out;
+}
+
+std::string_view in_words(Effect effect) noexcept {
+    switch (effect) {
+        case Effect::keeps_gil_off:
+            return "keeps the GIL off";
+        case Effect::turns_gil_on:
+            return "turns the GIL on";
+        case Effect::cannot_load:
+            return "cannot load it";
+        case Effect::crashes:
+            return "loads it and crashes";
+        case Effect::unknown:
+            break;
+    }
+    return "not known";
+}
+
+class Lines {
+public:
+    Lines(std::string& text, std::size_t indent) : text_(text), indent_(indent) {}
+    void add(std::string_view label, std::string_view value) {
+        if (!value.empty()) text_ += fmt::format("{:{}}{:<12} {}\n", "", indent_, label, value);
+    }
+    void add(std::string_view label, const Evidence& evidence) {
+        add(label,
+            printable(evidence.what) + (evidence.where.empty() ? "" : fmt::format(" ({})", printable(evidence.where))));
+    }
+
+private:
+    std::string& text_;
+    std::size_t indent_;
+};
+
+std::string marker_text(const ModuleAudit& module) {
+    if (!module.marker) return "none";
+    return fmt::format("GIL {}{}", *module.marker ? "not used" : "used",
+                       module.marker_kind.empty() ? "" : " (" + printable(module.marker_kind) + ")");
+}
+
+std::string slot_text(const SlotSeen& slot) {
+    const std::string value = !slot.known ? "not known" : fmt::format("{:#x}", slot.value);
+    return fmt::format("{:{}}{} {} = {}{}", "", slot.depth * 2, slot.id, printable(slot.name), value,
+                       slot.known && slot.pointer ? " (address)" : "");
+}
+
+std::string call_text(const CallSeen& call) {
+    return fmt::format("{}({}){}{}", printable(call.function), joined(call.arguments),
+                       call.result.empty() ? "" : " = " + printable(call.result),
+                       call.where.empty() ? "" : " at " + printable(call.where));
+}
+
+void add_module(std::string& text, const BinaryAudit& binary, const ModuleAudit& module, const FindingIndex& findings,
+                const AuditOutputOptions& options) {
+    const std::string entry = module.entry_point.empty() ? "" : fmt::format(" ({})", printable(module.entry_point));
+    text += fmt::format("  {}{}{}\n", painted(options.color, Paint::bold, "module " + printable(module.name)), entry,
+                        module.primary ? "" : ", not what an import of this file finds");
+    Lines lines(text, 4);
+    lines.add("verdict", fmt::format("{}{}", verdict_name(module.verdict),
+                                     module.reason.empty() ? "" : ": " + printable(module.reason)));
+    lines.add("confidence",
+              fmt::format("{}{}", confidence_name(module.confidence),
+                          module.assumed.empty() ? "" : "; results were assumed of " + joined(module.assumed)));
+    if (module.verdict != Verdict::not_a_module) lines.add("marker", marker_text(module));
+    lines.add("phase", printable(module.phase));
+    lines.add("delegated to", printable(module.delegated_to));
+    for (const EffectOn& on : module.effects)
+        lines.add(on.python.text(),
+                  fmt::format("{}{}", in_words(on.effect), on.why.empty() ? "" : ": " + printable(on.why)));
+    for (const Evidence& evidence : module.evidence) lines.add("evidence", evidence);
+    for (const SlotSeen& slot : module.slots) lines.add("slot", slot_text(slot));
+    for (const CallSeen& call : module.calls) lines.add("call", call_text(call));
+    if (module.instructions != 0) lines.add("instructions", std::to_string(module.instructions));
+    for (const Finding* finding : findings.of(binary.path, module.name)) {
+        lines.add("rule", fmt::format("{} {} {}: {}", finding->rule->id, finding->rule->name,
+                                      level_text(finding->level), printable(finding->message)));
+        lines.add("",
+                  finding->accepted.empty() ? printable(finding->fix) : "accepted: " + printable(finding->accepted));
+    }
+}
+
+}  // namespace
+
+std::string format_evidence(const AuditReport& report, const BinaryAudit& binary, const AuditOutputOptions& options) {
+    std::string text = painted(options.color, Paint::bold, printable(binary.path)) + '\n';
+    Lines lines(text, 2);
+    lines.add("format", fmt::format("{}, {}, {}{}", printable(binary.format), printable(binary.architecture),
+                                    printable(binary.platform), binary.slice ? ", slice of a universal file" : ""));
+    lines.add("ABI", fmt::format("{}{}", abi_flavour_name(binary.abi),
+                                 binary.abi_version
+                                     ? fmt::format(" {}.{}", binary.abi_version->major, binary.abi_version->minor)
+                                     : ""));
+    for (const Evidence& evidence : binary.abi_evidence) lines.add("  because", evidence);
+    lines.add("exports", joined(binary.exports));
+    lines.add("libraries", joined(binary.libraries));
+    lines.add("size", fmt::format("{} bytes, {} of writable global data", binary.size, binary.writable_globals));
+    lines.add("stateful", joined(binary.stateful_calls));
+    lines.add("borrowed", joined(binary.borrowed_calls));
+    lines.add("build-id", printable(binary.build_id));
+    lines.add("sha256", printable(binary.sha256));
+    const FindingIndex findings(report);
+    for (const ModuleAudit& module : binary.modules) add_module(text, binary, module, findings, options);
+    for (const Finding* finding : findings.of(binary.path, ""))
+        lines.add("rule", fmt::format("{} {} {}: {}", finding->rule->id, finding->rule->name,
+                                      level_text(finding->level), printable(finding->message)));
+    return text;
+}
+
+}  // namespace interlock

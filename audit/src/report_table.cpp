@@ -1,0 +1,251 @@
+// report_table.cpp: the report for people: packages, the modules in them of which there is something to say, what to do
+// next, and one line that sums it up.
+//
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "columns.hpp"
+#include "printable.hpp"
+#include "report.hpp"
+
+namespace interlock::auditing {
+
+namespace {
+
+/// A package with so many modules is shown with all of them.
+constexpr std::size_t few_modules = 8;
+
+Paint paint_of(Verdict verdict) noexcept {
+    switch (verdict) {
+        case Verdict::free:
+            return Paint::green;
+        case Verdict::unmarked:
+        case Verdict::global_lock:
+            return Paint::red;
+        case Verdict::undetermined:
+        case Verdict::delegated:
+            return Paint::yellow;
+        case Verdict::not_applicable:
+        case Verdict::not_a_module:
+            break;
+    }
+    return Paint::dim;
+}
+
+Columns::Cell effect_cell(Effect effect) {
+    switch (effect) {
+        case Effect::keeps_gil_off:
+            return {"off", Paint::green};
+        case Effect::turns_gil_on:
+            return {"ON", Paint::red};
+        case Effect::cannot_load:
+            return {"cannot load", Paint::dim};
+        case Effect::crashes:
+            return {"crashes", Paint::red};
+        case Effect::unknown:
+            break;
+    }
+    return {"?", Paint::yellow};
+}
+
+Paint paint_of(Level level) noexcept {
+    return level == Level::error ? Paint::red : level == Level::warning ? Paint::yellow : Paint::dim;
+}
+
+class TableReport {
+public:
+    TableReport(const AuditReport& report, const AuditOutputOptions& options)
+        : report_(report), options_(options), findings_(report), of_package_(report.packages.size() + 1) {
+        for (const BinaryAudit& binary : report.binaries)
+            of_package_[std::min(binary.package, report.packages.size())].push_back(&binary);
+    }
+
+    std::string text() {
+        for (std::size_t i = 0; i < report_.packages.size(); ++i) add_package(&report_.packages[i], of_package_[i]);
+        if (!of_package_.back().empty()) add_package(nullptr, of_package_.back());
+        add_the_rest();
+        if (options_.summary) {
+            add_next_steps();
+            add_summary();
+        }
+        return std::move(text_);
+    }
+
+private:
+    std::string paint(Paint style, std::string_view text) const { return painted(options_.color, style, text); }
+    bool is_shown(const Finding& finding) const {
+        return options_.verbose || (finding.accepted.empty() && finding.level != Level::note);
+    }
+
+    void add_package(const PackageAudit* package, const std::vector<const BinaryAudit*>& binaries) {
+        std::size_t modules = 0;
+        for (const BinaryAudit* binary : binaries) modules += binary->modules.size();
+        std::vector<const Finding*> own =
+            package == nullptr ? std::vector<const Finding*>() : findings_.of(package->path, "");
+        // A wheel without modules is worth no line.
+        if (modules == 0 && own.empty()) return;
+        if (!text_.empty()) text_ += '\n';
+        if (package != nullptr) text_ += package_title(*package);
+        add_modules(binaries, modules);
+        std::size_t hidden = 0;
+        const auto add = [&](const std::vector<const Finding*>& list) {
+            for (const Finding* finding : list) {
+                if (!written_.insert(finding).second) continue;
+                if (is_shown(*finding))
+                    add_finding(*finding, package);
+                else if (finding->accepted.empty())
+                    ++hidden;
+            }
+        };
+        for (const BinaryAudit* binary : binaries) {
+            for (const ModuleAudit& module : binary->modules) add(findings_.of(binary->path, module.name));
+            add(findings_.of(binary->path, ""));
+        }
+        add(own);
+        if (hidden != 0) text_ += "  " + paint(Paint::dim, counted(hidden, "note") + "; -v shows them") + "\n";
+    }
+
+    std::string package_title(const PackageAudit& package) const {
+        std::string title = printable(package.name);
+        if (!package.version.empty()) title += ' ' + printable(package.version);
+        std::string text = paint(Paint::bold, title);
+        if (package.path != package.name) text += "  " + paint(Paint::dim, printable(package.path));
+        return text + (package.mixed ? "  " + paint(Paint::yellow, "mixed") : "") + '\n';
+    }
+
+    void add_modules(const std::vector<const BinaryAudit*>& binaries, std::size_t modules) {
+        Columns columns;
+        std::vector<Columns::Cell> header = {{"MODULE", Paint::bold}, {"VERDICT", Paint::bold}};
+        for (const PythonVersion& python : report_.pythons) header.push_back({"GIL " + python.text(), Paint::bold});
+        header.push_back({"RULES", Paint::bold});
+        columns.add(std::move(header));
+        std::map<Verdict, std::size_t> hidden;
+        bool any = false;
+        for (const BinaryAudit* binary : binaries) {
+            for (const ModuleAudit& module : binary->modules) {
+                const bool library = module.verdict == Verdict::not_a_module;
+                std::string rules;
+                for (const Finding* finding : findings_.of(binary->path, module.name)) {
+                    if (is_shown(*finding)) rules += (rules.empty() ? "" : " ") + std::string(finding->rule->id);
+                }
+                const bool quiet = module.verdict == Verdict::free || module.verdict == Verdict::not_applicable;
+                if (!options_.verbose && (library || (quiet && rules.empty() && modules > few_modules))) {
+                    if (!library) ++hidden[module.verdict];
+                    continue;
+                }
+                add_module_row(columns, *binary, module, std::move(rules));
+                any = true;
+            }
+        }
+        if (any) text_ += columns.text(2, options_.color);
+        for (const auto& [verdict, number] : hidden)
+            text_ += fmt::format("  {}{}: {}\n", any ? "and " : "", counted(number, "module"), verdict_name(verdict));
+    }
+
+    void add_module_row(Columns& columns, const BinaryAudit& binary, const ModuleAudit& module,
+                        std::string rules) const {
+        std::string name = printable(module.name);
+        if (binary.slice) name += " [" + printable(binary.architecture) + ']';
+        std::string verdict(verdict_name(module.verdict));
+        if (module.confidence != Confidence::certain)
+            verdict += fmt::format(" ({})", confidence_name(module.confidence));
+        std::vector<Columns::Cell> row = {{std::move(name)}, {std::move(verdict), paint_of(module.verdict)}};
+        for (const PythonVersion& python : report_.pythons) {
+            Columns::Cell cell{"", Paint::plain};
+            for (const EffectOn& on : module.effects) {
+                if (on.python == python) cell = effect_cell(on.effect);
+            }
+            row.push_back(std::move(cell));
+        }
+        row.push_back({std::move(rules)});
+        columns.add(std::move(row));
+    }
+
+    /// The path as far as the package's title does not say it.
+    static std::string place(const Finding& finding, const PackageAudit* package) {
+        std::string_view path = finding.path;
+        if (package != nullptr && path.starts_with(package->path) && path.size() > package->path.size() + 1 &&
+            (path[package->path.size()] == '!' || path[package->path.size()] == '/'))
+            path.remove_prefix(package->path.size() + 1);
+        return printable(path);
+    }
+
+    void add_finding(const Finding& finding, const PackageAudit* package) {
+        const Paint style = finding.accepted.empty() ? paint_of(finding.level) : Paint::dim;
+        text_ += fmt::format("  {} {} {}: {}\n", paint(style, level_text(finding.level)), finding.rule->id,
+                             place(finding, package), printable(finding.message));
+        if (!finding.accepted.empty())
+            text_ += fmt::format("    {}\n", paint(Paint::dim, "accepted: " + printable(finding.accepted)));
+        else if (options_.verbose && !finding.fix.empty())
+            text_ += fmt::format("    fix: {}\n", printable(finding.fix));
+    }
+
+    /// Findings about none of the packages (the policy), and what could not be read.
+    void add_the_rest() {
+        bool first = true;
+        for (const Finding& finding : report_.findings) {
+            if (!written_.insert(&finding).second || !is_shown(finding)) continue;
+            if (first && !text_.empty()) text_ += '\n';
+            first = false;
+            add_finding(finding, nullptr);
+        }
+        if (!report_.errors.empty() && !text_.empty()) text_ += '\n';
+        for (const InputError& error : report_.errors)
+            text_ += fmt::format("{} {}: {}\n", paint(Paint::red, "not read:"), printable(error.path),
+                                 printable(error.message));
+        if (!options_.verbose) return;
+        for (const std::string& skipped : report_.skipped) text_ += "skipped: " + printable(skipped) + '\n';
+    }
+
+    void add_next_steps() {
+        std::map<std::string_view, std::pair<const Finding*, std::size_t>> rules;
+        for (const Finding& finding : report_.findings) {
+            if (!finding.accepted.empty() || finding.level == Level::note) continue;
+            auto& [first, number] = rules[finding.rule->id];
+            if (number++ == 0) first = &finding;
+        }
+        if (rules.empty()) return;
+        text_ += '\n' + paint(Paint::bold, "What to do") + '\n';
+        for (const auto& [id, entry] : rules) {
+            const Finding& finding = *entry.first;
+            text_ += fmt::format(
+                "  {} ({}, {}): {}\n", id, finding.rule->name, entry.second,
+                finding.fix.empty() ? fmt::format("see `interlock explain {}`", id) : printable(finding.fix));
+        }
+    }
+
+    void add_summary() {
+        const Tally count = tally(report_);
+        if (!text_.empty()) text_ += '\n';
+        std::string verdicts;
+        for (const Verdict verdict : {Verdict::free, Verdict::unmarked, Verdict::global_lock, Verdict::undetermined,
+                                      Verdict::delegated, Verdict::not_applicable}) {
+            if (count.count(verdict) != 0)
+                verdicts +=
+                    fmt::format("{}{} {}", verdicts.empty() ? ": " : ", ", count.count(verdict), verdict_name(verdict));
+        }
+        text_ += fmt::format("{} in {}{}; {}, {}, {}{}{}\n", counted(count.all_modules(), "module"),
+                             counted(report_.packages.size(), "package"), verdicts, counted(count.errors, "error"),
+                             counted(count.warnings, "warning"), counted(count.notes, "note"),
+                             count.accepted == 0 ? "" : fmt::format(", {} accepted", count.accepted),
+                             report_.errors.empty() ? "" : fmt::format("; {} not read", report_.errors.size()));
+    }
+
+    const AuditReport& report_;
+    const AuditOutputOptions& options_;
+    const FindingIndex findings_;
+    std::vector<std::vector<const BinaryAudit*>> of_package_;  // the last: of none
+    std::set<const Finding*> written_;                         // a path may be that of a package and of its only file
+    std::string text_;
+};
+
+}  // namespace
+
+std::string table_report(const AuditReport& report, const AuditOutputOptions& options) {
+    return TableReport(report, options).text();
+}
+
+}  // namespace interlock::auditing

@@ -1,0 +1,175 @@
+// rules.cpp: the table of the rules. Ids and names are part of the interface: they are in baselines, policies of CI and
+// SARIF histories, so none is ever given another meaning.
+//
+// SPDX-License-Identifier: MIT
+#include "rules.hpp"
+
+#include <array>
+
+#include "rules_help.hpp"
+
+namespace interlock {
+
+namespace {
+
+using namespace auditing;
+
+// The help texts are in other files; their addresses are constant, their values not, so the table is made at first use.
+const std::array<Rule, rule_count>& table() noexcept {
+    static const std::array<Rule, rule_count> rules = {{
+        {"IL001", "unmarked", Level::error, "The module does not say that it is safe without the GIL",
+         "The file was built for free-threaded interpreters and carries no marker. An interpreter that imports it "
+         "turns "
+         "the GIL on, for all modules and all threads, and keeps it on until the process ends; a RuntimeWarning names "
+         "the "
+         "module. For a module of interlock: the runtime falls back to locked mode.\n\n"
+         "The file name and the wheel tag say for which ABI a module was built, not that it is safe: only the marker "
+         "does.",
+         help::how_to_mark},
+        {"IL002", "gil-used", Level::error, "The module says that it uses the GIL",
+         "The marker is there and has the value \"used\" (Py_MOD_GIL_USED, or threading level global_lock). The effect "
+         "is "
+         "that of no marker: the GIL comes back at import. Some frameworks write this value into every module that "
+         "does "
+         "not ask for the other one, so it need not be a statement of the author.",
+         help::how_to_change_the_mark},
+        {"IL003", "mixed-package", Level::warning, "Some modules of the package are marked free, others are not",
+         "One module without the marker is enough to turn the GIL on, so the marks of the others are of no use once it "
+         "is "
+         "imported. Mostly a file was forgotten: another build target, a vendored extension, a module made by another "
+         "framework. If it is imported only by a part of the package that few need, users of the others are not "
+         "affected.",
+         "Mark the modules that the finding names, or leave them out of the wheel; see the findings about each of "
+         "them, "
+         "and `interlock explain IL001` for how to do it in each framework.\n"},
+        {"IL004", "tag-mismatch", Level::error, "The file name or the wheel tag says something else than the binary",
+         "Installers choose a wheel by its tag, and interpreters choose a file by its name. When the binary in it is "
+         "for "
+         "another ABI, version or machine, the import fails or the process crashes, on the user's machine. The usual "
+         "cause is a stale file of another build that was packed as well.",
+         help::how_to_build_free_threaded},
+        {"IL005", "undetermined", Level::warning, "It could not be found out what the module does",
+         "The audit never guesses: where a value could not be followed to its end, the verdict is \"undetermined\" and "
+         "the "
+         "reason says what stood in the way. Import the module with a free-threaded interpreter and look at "
+         "sys._is_gil_enabled() to know.",
+         "`interlock inspect FILE` prints how far the audit got. Packed or encrypted files cannot be audited: audit "
+         "them "
+         "before they are packed. Otherwise please report the file, so that the audit learns it. A policy rule with a "
+         "reason, or `--ignore`, accepts the module meanwhile; `--strict` makes the finding count.\n"},
+        {"IL006", "abi3-in-free-threaded-tag", Level::error,
+         "A file of the stable ABI with a GIL is offered to free-threaded interpreters",
+         "Objects have another layout in free-threaded interpreters, so code that was compiled for plain abi3 reads "
+         "and "
+         "writes the wrong bytes. 3.13t and 3.14t find files that end in .abi3.so, load them, and crash; 3.15t does "
+         "not "
+         "look for them. The stable ABI for both kinds of interpreter is abi3t (PEP 803), from 3.15 on.",
+         help::how_to_build_free_threaded},
+        {"IL007", "marker-too-late", Level::error, "The module declares itself safe when that does not count any more",
+         "With multi-phase initialisation the interpreter takes the decision when it creates the module. A call of "
+         "PyUnstable_Module_SetGIL() in the exec function comes behind it and changes nothing: the GIL is on.",
+         help::how_to_mark_in_time},
+        {"IL008", "writable-globals", Level::note, "The module is marked free and has much writable global data",
+         "Global variables are shared by all threads. The marker states that the author looked at them; the finding "
+         "gives "
+         "the size, so that a reviewer knows where to look. Caches, lookup tables that are filled at first use, and "
+         "Fortran's COMMON blocks are typical. Constants that are only filled at import do no harm.",
+         help::how_to_protect_state},
+        {"IL009", "hidden-state", Level::note, "The module is marked free and calls C functions that keep hidden state",
+         "These functions of the C library have a static result, a static cursor, or change a property of the whole "
+         "process. Under the GIL no two threads of Python code were in them at once; without it they are. getenv() is "
+         "listed where the module sets variables as well.",
+         help::how_to_protect_state},
+        {"IL010", "borrowed-references", Level::note,
+         "The module is marked free and calls C-API functions that return borrowed references",
+         "A borrowed reference is only as good as the container that it comes from: when another thread takes the "
+         "object "
+         "out, it may be freed while it is still in use. Many uses are safe, so this is a list of places to look at, "
+         "not a "
+         "defect.",
+         help::how_to_own_references},
+        {"IL011", "delegation-target-missing", Level::warning,
+         "Another module decides, and that one is not part of the audit",
+         "The module leaves its creation to another one (_cffi_backend, the group module of mypyc, nanobind's backend, "
+         "the library of Boost.Python), which holds the marker. What an import does depends on the version of that "
+         "module "
+         "which is installed beside it.",
+         "Name the folder that contains it: `interlock audit --path SITE_PACKAGES ...`, or audit the environment in "
+         "which "
+         "both are installed.\n\n"
+         "### cffi\nInstall `cffi >= 2.0`; `--path` is the folder in which `_cffi_backend` lies.\n\n"
+         "### mypyc\nThe group module (`...__mypyc...so`) belongs into the same wheel: it is missing there.\n\n"
+         "### nanobind\nInstall the backend package that the wheel depends on.\n\n"
+         "### C, Cython, pybind11, PyO3, f2py, SWIG\nModules of these do not delegate.\n"},
+        {"IL012", "manifest-mismatch", Level::warning, "The manifest beside the file is for another binary",
+         "A manifest states the marker of a binary without one, and is pinned to it by hash or build-id. The binary "
+         "was "
+         "rebuilt or replaced, so the statement is about something that is not there any more and is ignored.",
+         "Look at the new binary, then `interlock manifest create --force FILE`; or remove the manifest.\n"},
+        {"IL013", "marker-value", Level::error, "The marker has a value that does not exist",
+         "Py_mod_gil knows 0 (used) and 1 (not used). 3.13 and 3.14 take any other value for \"not used\", 3.15 takes "
+         "it "
+         "for \"used\": the same file behaves differently.",
+         "Use the constants of the headers, Py_MOD_GIL_USED and Py_MOD_GIL_NOT_USED, and no address or variable of the "
+         "module's own. No framework (Cython, pybind11, nanobind, PyO3, f2py, SWIG, mypyc, cffi) writes another value "
+         "by "
+         "itself.\n"},
+        {"IL014", "marker-twice", Level::error, "The module states the marker twice",
+         "The interpreter refuses a definition with two Py_mod_gil slots: the import fails with a SystemError, "
+         "whatever "
+         "the values are. Slots of nested tables count as well.",
+         "Remove one of the two. With a framework (Cython, pybind11, nanobind, PyO3, f2py, SWIG, mypyc, cffi) it is "
+         "the "
+         "one that was added by hand.\n"},
+        {"IL015", "policy-refused", Level::error, "A rule of the policy refuses the module",
+         "Somebody wrote \"refuse\" for it, with a reason that the finding repeats. The loader does not import it.",
+         "Remove the module, or the rule when its reason is gone.\n"},
+        {"IL016", "policy-unused", Level::warning, "A rule of the policy decides for none of the modules",
+         "Its pattern is misspelt, an earlier rule matches first, or the module has gone. A rule that nobody needs "
+         "will "
+         "one day match what it was not written for.",
+         "Correct or remove it. For a policy that is shared by several audits: `--ignore policy-unused`.\n"},
+        {"IL017", "policy-expired", Level::warning, "A rule of the policy has expired",
+         "The day up to which its author wanted it to count is over, so it does not count.",
+         "Look whether its reason still holds, and write a later date or remove the rule.\n"},
+        {"IL018", "slices-disagree", Level::warning, "The slices of a universal file say different things",
+         "A file for several architectures holds one module for each. They have different verdicts, so what an import "
+         "does "
+         "depends on the machine. Mostly the slices were built at different times or with different options, and "
+         "joined "
+         "with lipo.",
+         "Build all slices from the same source with the same options.\n"},
+    }};
+    return rules;
+}
+
+}  // namespace
+
+namespace auditing {
+
+const Rule& rule(RuleId id) noexcept { return table()[static_cast<std::size_t>(id)]; }
+
+}  // namespace auditing
+
+std::span<const Rule> rules() noexcept { return table(); }
+
+const Rule* find_rule(std::string_view id_or_name) noexcept {
+    // As people write it: "il001", "GIL_USED".
+    const auto same = [](std::string_view a, std::string_view b) {
+        const auto plain = [](char c) {
+            if (c == '_') return '-';
+            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        };
+        if (a.size() != b.size()) return false;
+        for (std::size_t i = 0; i < a.size(); ++i) {
+            if (plain(a[i]) != plain(b[i])) return false;
+        }
+        return true;
+    };
+    for (const Rule& rule : table()) {
+        if (same(rule.id, id_or_name) || same(rule.name, id_or_name)) return &rule;
+    }
+    return nullptr;
+}
+
+}  // namespace interlock

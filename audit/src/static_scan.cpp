@@ -1,0 +1,75 @@
+// static_scan.cpp: see static_scan.hpp.
+//
+// SPDX-License-Identifier: MIT
+#include "static_scan.hpp"
+
+#include <algorithm>
+
+namespace interlock::auditing {
+
+namespace {
+
+constexpr std::size_t max_found = 16;
+
+// The file as its dynamic linker would have it: words that are relocated have the address they will mean.
+class FileMemory final : public Memory {
+public:
+    explicit FileMemory(const Image& image) : image_(image) {}
+
+    std::optional<std::uint64_t> number(std::uint64_t address, unsigned size) override {
+        if (!image_.has_memory(address, size)) return std::nullopt;
+        const auto fixup = std::ranges::lower_bound(image_.fixups, address, {}, &Fixup::address);
+        if (fixup != image_.fixups.end() && fixup->address == address && fixup->width == size) {
+            if (fixup->kind == Fixup::Kind::rebase) return fixup->value;
+            return external;  // not 0, and no address of the image
+        }
+        const Bytes bytes = image_.bytes_at(address, size);
+        std::uint64_t value = 0;
+        for (unsigned i = 0; i < bytes.size(); ++i)
+            value |= std::uint64_t{bytes[i]} << (8 * (image_.little ? i : size - 1 - i));
+        return value;
+    }
+    std::optional<std::string> text(std::uint64_t address, std::size_t limit) override {
+        const Bytes bytes = image_.bytes_at(address, limit);
+        const auto zero = std::ranges::find(bytes, 0);
+        if (zero == bytes.end()) return std::nullopt;
+        return std::string(bytes.begin(), zero);
+    }
+    bool is_unknown(std::uint64_t value) override { return value == external; }
+    bool is_address(std::uint64_t value) override { return value == external || (value > 0xfff && image_.has_memory(value, 1)); }
+    bool wide() const override { return image_.wide; }
+
+private:
+    static constexpr std::uint64_t external = 0xffff'ffff'ffff'f000;
+    const Image& image_;
+};
+
+}  // namespace
+
+std::vector<ScannedDefinition> find_definitions(const Image& image, std::string_view module,
+                                                bool expect_free_threaded) {
+    FileMemory memory(image);
+    std::vector<ScannedDefinition> found;
+    for (const Fixup& fixup : image.fixups) {
+        if (fixup.kind != Fixup::Kind::rebase || found.size() >= max_found) continue;
+        const auto name = memory.text(fixup.value, module.size() + 256);
+        if (!name || !name->ends_with(module)) continue;
+        if (name->size() > module.size() && (*name)[name->size() - module.size() - 1] != '.') continue;
+        for (const bool free_threaded : {expect_free_threaded, !expect_free_threaded}) {
+            const DefLayout layout = def_layout(image.wide, free_threaded);
+            if (fixup.address < layout.name) continue;
+            const std::uint64_t address = fixup.address - layout.name;
+            // A definition has nothing but its reference count in front of the name.
+            const auto index = memory.word(fixup.address - 2 * memory.word_size());
+            const auto copy = memory.word(fixup.address - memory.word_size());
+            if (!index || !copy || *index != 0 || *copy != 0) continue;
+            auto definition = read_definition(memory, address, free_threaded);
+            if (!definition || definition->free_threaded != free_threaded) continue;
+            found.push_back({address, std::move(*definition)});
+            break;
+        }
+    }
+    return found;
+}
+
+}  // namespace interlock::auditing

@@ -1,0 +1,260 @@
+// verdict.cpp: verdicts. The rules are those by which CPython decides: a slot of the definition for multi-phase modules,
+// the last PyUnstable_Module_SetGIL before PyInit_ returns for the others.
+//
+// SPDX-License-Identifier: MIT
+#include "verdict.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <interlock/escape.hpp>
+
+#include "hex_text.hpp"
+
+namespace interlock::auditing {
+
+namespace {
+
+class Judge {
+public:
+    Judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi) : module_(module), seen_(seen), run_(seen.run), abi_(abi) {}
+
+    void decide() {
+        module_.assumed.assign(run_.assumed.begin(), run_.assumed.end());
+        module_.confidence = !run_.complete             ? Confidence::weak
+                             : !module_.assumed.empty() ? Confidence::probable
+                                                        : Confidence::certain;
+        switch (run_.phase) {
+            case Phase::multi:
+                module_.phase = "multi-phase";
+                if (!run_.definition) return undetermined(run_.failure);
+                return by_slots(run_.definition->slots, "its slot array");
+            case Phase::slot_table:
+                module_.phase = "export";
+                return by_slots(*run_.slots, "the slot table that it returns");
+            case Phase::single:
+                module_.phase = "single-phase";
+                return by_calls();
+            case Phase::foreign:
+                return foreign();
+            case Phase::unknown:
+                return undetermined(run_.failure);
+        }
+    }
+
+private:
+    bool may_be_marked() const {
+        return abi_ == AbiFlavour::free_threaded || abi_ == AbiFlavour::abi3t || abi_ == AbiFlavour::unknown;
+    }
+
+    void saw(std::string what, std::string where) { module_.evidence.push_back({std::move(what), std::move(where)}); }
+
+    void undetermined(std::string why) {
+        module_.verdict = Verdict::undetermined;
+        module_.reason = why.empty() ? "nothing is known of how it makes its module" : std::move(why);
+    }
+
+    void unmarked(std::string reason) {
+        module_.verdict = Verdict::unmarked;
+        module_.reason = std::move(reason);
+    }
+
+    void marked(bool free, std::string kind, std::string reason) {
+        module_.marker = free;
+        module_.marker_kind = std::move(kind);
+        module_.verdict = free ? Verdict::free : Verdict::global_lock;
+        module_.reason = std::move(reason);
+    }
+
+    void by_slots(const Slots& slots, const char* what) {
+        // A definition is final when it is handed over: what the function would have done later does not count.
+        if (run_.phase == Phase::multi) module_.confidence = without_incomplete();
+        if (!slots.problem.empty()) return undetermined(slots.problem);
+        if (slots.gil.size() > 1) {
+            module_.marker_kind = "slot twice";
+            saw(fmt::format("{} has {} Py_mod_gil slots", what, slots.gil.size()), module_.entry_point);
+            module_.verdict = Verdict::global_lock;
+            module_.reason = "it has more than one Py_mod_gil slot, for which the import fails with SystemError";
+            return;
+        }
+        if (slots.gil.empty()) {
+            late_call();
+            return unmarked(module_.marker_kind.empty()
+                                ? fmt::format("{} has no Py_mod_gil slot", what)
+                                : "it calls PyUnstable_Module_SetGIL from its exec slot, which is too late: the "
+                                  "interpreter decides when the module is created");
+        }
+        const SlotSeen& slot = slots.gil.front();
+        saw(fmt::format("{}: slot {} (Py_mod_gil) = {}", what, slot.id, slot.value), module_.entry_point);
+        if (!slot.known) return undetermined("the value of its Py_mod_gil slot comes from a function that is not known");
+        if (slot.value > 1) {
+            module_.marker_kind = fmt::format("slot value {}", slot.value);
+            module_.verdict = Verdict::global_lock;
+            module_.reason = fmt::format("its Py_mod_gil slot has the value {}, which is neither 0 nor 1: Python 3.13 and "
+                                         "3.14 take it for \"not used\", 3.15 for \"used\"", slot.value);
+            return;
+        }
+        marked(slot.value == 1, "slot",
+               slot.value == 1 ? "its Py_mod_gil slot says Py_MOD_GIL_NOT_USED" : "its Py_mod_gil slot says Py_MOD_GIL_USED");
+    }
+
+    Confidence without_incomplete() const {
+        return module_.assumed.empty() ? Confidence::certain : Confidence::probable;
+    }
+
+    void late_call() {
+        if (run_.set_gil_late.empty()) return;
+        const auto& call = run_.set_gil_late.back();
+        saw(fmt::format("its exec slot calls PyUnstable_Module_SetGIL({})", call.value), hex_text(call.called_from));
+        if (call.value == 1) module_.marker_kind = "SetGIL too late";
+    }
+
+    void by_calls() {
+        if (run_.set_gil.empty()) {
+            if (!run_.complete)
+                return undetermined("whether it calls PyUnstable_Module_SetGIL is not known, as " + run_.incomplete_because);
+            saw("it creates its module with PyModule_Create and does not call PyUnstable_Module_SetGIL",
+                module_.entry_point);
+            return unmarked("it is a single-phase module that does not call PyUnstable_Module_SetGIL");
+        }
+        const auto& last = run_.set_gil.back();
+        for (const auto& call : run_.set_gil)
+            saw(fmt::format("it calls PyUnstable_Module_SetGIL(module, {})", call.value), hex_text(call.called_from));
+        if (!run_.complete) saw("the end of the function was not reached: " + run_.incomplete_because, module_.entry_point);
+        if (last.value > 1 && (last.value & 0xffffffff) > 1)
+            return undetermined(fmt::format("it calls PyUnstable_Module_SetGIL with {}", hex_text(last.value)));
+        marked(last.value != 0, "SetGIL",
+               last.value != 0 ? "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_NOT_USED"
+                               : "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_USED");
+    }
+
+    void foreign() {
+        module_.delegated_to = run_.foreign;
+        saw("its module is made by a function of " + quoted(run_.foreign, 200), module_.entry_point);
+        if (run_.argument) saw(fmt::format("it passes mod_gil_not_used = {}", *run_.argument ? "true" : "false"), module_.entry_point);
+        module_.verdict = Verdict::delegated;
+        module_.reason = "its module is made by " + quoted(run_.foreign, 200) + ", which decides";
+        if (run_.argument && !*run_.argument) {
+            module_.reason = "it tells " + quoted(run_.foreign, 200) + " that it uses the GIL";
+            module_.verdict = Verdict::global_lock;
+            module_.marker = false;
+            module_.marker_kind = "argument";
+        }
+    }
+
+    ModuleAudit& module_;
+    const Seen& seen_;
+    const InitResult& run_;
+    AbiFlavour abi_;
+};
+
+}  // namespace
+
+void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) {
+    module.entry_point = seen.entry_point;
+    Judge(module, seen, abi).decide();
+    if (!seen.emulated) {
+        module.evidence.push_back({"no emulator: this is what the data of the file say", module.entry_point});
+        if (module.confidence == Confidence::certain) module.confidence = Confidence::probable;
+    }
+    // An interpreter with a GIL does not look at it; what was seen stays in marker and evidence.
+    const bool with_gil = abi == AbiFlavour::gil || abi == AbiFlavour::abi3;
+    if (with_gil && module.verdict != Verdict::undetermined) {
+        module.verdict = Verdict::not_applicable;
+        module.reason = std::string("it is compiled for interpreters with a GIL, where a marker has no effect") +
+                        (module.marker ? *module.marker ? "; it is marked as not using it" : "; it is marked as using it"
+                                       : "");
+    } else if (with_gil) {
+        module.verdict = Verdict::not_applicable;
+        module.confidence = Confidence::certain;
+        module.evidence.push_back({"whether it has a marker is not known: " + module.reason, module.entry_point});
+        module.reason = "it is compiled for interpreters with a GIL, where a marker has no effect";
+    }
+    if (details) {
+        if (seen.run.slots)
+            module.slots = seen.run.slots->all;
+        else if (seen.run.definition)
+            module.slots = seen.run.definition->slots.all;
+        module.calls = seen.run.calls;
+        module.instructions = seen.run.instructions;
+    }
+}
+
+namespace {
+
+struct Loads {
+    bool loads = true, crashes = false;
+    std::string why;
+};
+
+// Whether the interpreter finds and takes the file: by the suffixes that it looks for, and by its own checks.
+Loads loads_in(const BinaryAudit& binary, const FileTag& tag, const ModuleAudit& module, bool only_newer,
+               PythonVersion python) {
+    const std::string name = python.text();
+    const PythonVersion first_with_abi3t{3, 15};
+    if (tag.other_python) return {false, false, "the file is for another implementation of Python"};
+    if (only_newer && python < first_with_abi3t) return {false, false, "it has no PyInit function, only PyModExport"};
+    switch (binary.abi) {
+        case AbiFlavour::free_threaded:
+            if (binary.abi_version && *binary.abi_version != python)
+                return {false, false, "the file is for " + binary.abi_version->text()};
+            return {};
+        case AbiFlavour::abi3t:
+            if (python < first_with_abi3t) return {false, false, name + " does not know the abi3t ABI"};
+            return {};
+        case AbiFlavour::gil:
+        case AbiFlavour::abi3:
+            break;
+        default:
+            return {true, false, ""};
+    }
+    const bool stable = binary.abi == AbiFlavour::abi3;
+    const std::string made_for = stable ? "the stable ABI of interpreters with a GIL" : "interpreters with a GIL";
+    if (binary.platform == "windows") return {false, false, "it is linked against the library of an interpreter with a GIL"};
+    const bool found = tag.tag.empty() || (tag.abi == AbiFlavour::abi3 && python < first_with_abi3t) ||
+                       (tag.abi == AbiFlavour::free_threaded && tag.version == python);
+    if (!found) return {false, false, "it is compiled for " + made_for + ", and " + name + " does not look for such a file"};
+    if (python < first_with_abi3t || module.phase == "single-phase")
+        return {false, true, "it is compiled for " + made_for + ": " + name + " loads it, and its objects have another layout"};
+    return {false, false, "it is compiled for " + made_for + ", which " + name + " refuses"};
+}
+
+}  // namespace
+
+std::vector<EffectOn> effects_of(const BinaryAudit& binary, const FileTag& tag, const ModuleAudit& module,
+                                 const ModuleAudit* newer, bool only_newer, std::span<const PythonVersion> pythons) {
+    std::vector<EffectOn> effects;
+    if (binary.abi == AbiFlavour::interlock || module.verdict == Verdict::not_a_module) return effects;
+    for (const PythonVersion python : pythons) {
+        EffectOn effect{python, Effect::unknown, ""};
+        const ModuleAudit& seen = newer != nullptr && python >= PythonVersion{3, 15} ? *newer : module;
+        const Loads loads = loads_in(binary, tag, seen, only_newer, python);
+        if (!loads.loads) {
+            effect.effect = loads.crashes ? Effect::crashes : Effect::cannot_load;
+            effect.why = loads.why;
+            effects.push_back(std::move(effect));
+            continue;
+        }
+        effect.why = seen.reason;
+        switch (seen.verdict) {
+            case Verdict::free:
+                effect.effect = Effect::keeps_gil_off;
+                break;
+            case Verdict::unmarked:
+                effect.effect = Effect::turns_gil_on;
+                break;
+            case Verdict::global_lock:
+                effect.effect = Effect::turns_gil_on;
+                if (seen.marker_kind == "slot twice") effect.effect = Effect::cannot_load;
+                if (seen.marker_kind.starts_with("slot value") && python < PythonVersion{3, 15})
+                    effect.effect = Effect::keeps_gil_off;
+                break;
+            default:
+                break;
+        }
+        effects.push_back(std::move(effect));
+    }
+    return effects;
+}
+
+}  // namespace interlock::auditing

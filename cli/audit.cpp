@@ -1,0 +1,280 @@
+// audit.cpp: `interlock audit`: what importing compiled modules does to the GIL, for people and for CI.
+//
+// SPDX-License-Identifier: MIT
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <set>
+#include <system_error>
+
+#include <interlock/audit_filter.hpp>
+#include <interlock/audit_output.hpp>
+#include <interlock/baseline.hpp>
+#include <interlock/escape.hpp>
+
+#include "exit_codes.hpp"
+#include "options.hpp"
+#include "progress.hpp"
+#include "verbs.hpp"
+
+namespace interlock::cli {
+
+namespace {
+
+constexpr std::size_t longest_list = 256u << 20;  // bytes of names on standard input
+
+struct AuditArguments {
+    std::string format;
+    std::vector<std::string> outputs, fail_on, ignore, pythons;
+    std::optional<std::string> baseline, write_baseline;
+    bool strict = false, null_separated = false;
+};
+
+struct OutputFile {
+    AuditFormat format;
+    std::string path;
+};
+
+/// "sarif=report.sarif", or a name whose ending says the format.
+OutputFile parse_output(const std::string& text) {
+    const std::size_t equals = text.find('=');
+    if (equals != text.npos) {
+        const auto format = audit_format_from_name(std::string_view(text).substr(0, equals));
+        if (format && equals + 1 < text.size()) return {*format, text.substr(equals + 1)};
+    }
+    if (const auto format = audit_format_for_file(text)) return {*format, text};
+    throw UsageError(
+        fmt::format("--output takes FORMAT=FILE (table, json, ndjson, sarif, markdown, csv), or a file "
+                    "whose ending says the format, not {}",
+                    quoted(text, 80)));
+}
+
+template <typename Value>
+Value checked(std::string_view option, Result<Value> result) {
+    if (!result) throw UsageError(fmt::format("{}: {}", option, result.error().message));
+    return std::move(*result);
+}
+
+/// All that the arguments say, checked before any file is looked at.
+struct AuditPlan {
+    AuditOptions options;
+    std::optional<Policy> policy;
+    std::optional<Baseline> baseline;
+    std::vector<OutputFile> outputs;
+    std::vector<FailFilter> fail_on;
+    std::vector<IgnoreFilter> ignore;
+    AuditFormat format = AuditFormat::table;
+};
+
+std::optional<Baseline> load_baseline(Context& context, const std::optional<std::string>& path) {
+    if (!path) return std::nullopt;
+    Result<BaselineFile> file = read_baseline(*path);
+    if (!file) throw CommandError(exit_bad_policy, file.error().message + " (--baseline)");
+    for (const Diagnostic& diagnostic : file->diagnostics) context.output.note(diagnostic.text() + "\n");
+    if (has_errors(file->diagnostics))
+        throw CommandError(exit_bad_policy, fmt::format("the baseline {} is wrong, so nothing was audited; write it "
+                                                        "anew with --write-baseline",
+                                                        quoted(*path)));
+    return std::move(file->baseline);
+}
+
+AuditPlan make_plan(const AuditArguments& arguments, Context& context) {
+    AuditPlan plan;
+    for (const std::string& text : arguments.outputs) plan.outputs.push_back(parse_output(text));
+    for (const std::string& text : arguments.fail_on) plan.fail_on.push_back(checked("--fail-on", parse_fail_on(text)));
+    if (plan.fail_on.empty()) plan.fail_on.push_back({Level::error, nullptr});
+    if (arguments.strict) plan.fail_on.push_back({std::nullopt, find_rule("undetermined")});
+    for (const std::string& text : arguments.ignore) plan.ignore.push_back(checked("--ignore", parse_ignore(text)));
+    for (const std::string& text : arguments.pythons) {
+        const auto version = python_version_from_text(text);
+        if (!version)
+            throw UsageError(
+                fmt::format("--python takes a free-threaded interpreter as 3.14t, not {}; the first is "
+                            "3.13t",
+                            quoted(text, 80)));
+        plan.options.pythons.push_back(*version);
+    }
+    if (!arguments.format.empty())
+        plan.format = *audit_format_from_name(arguments.format);
+    else if (context.options.json)
+        plan.format = AuditFormat::json;
+    plan.policy = load_policy(context);
+    plan.baseline = load_baseline(context, arguments.baseline);
+    for (const auto& folder : context.settings.path) {
+        // INTERLOCK_PATH is where modules of interlock are; the user did not name it for this.
+        if (folder.source == "--path") plan.options.search_path.push_back(folder.value);
+    }
+    plan.options.threads = context.settings.threads.value;
+    return plan;
+}
+
+std::vector<std::string> names_from_stdin(char separator) {
+    std::string text;
+    char chunk[64 * 1024];
+    for (;;) {
+        const ssize_t size = ::read(STDIN_FILENO, chunk, sizeof chunk);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0)
+            throw CommandError(exit_unreadable, fmt::format("cannot read standard input: {}", std::strerror(errno)));
+        if (size == 0) break;
+        text.append(chunk, static_cast<std::size_t>(size));
+        if (text.size() > longest_list)
+            throw CommandError(exit_unreadable, fmt::format("standard input has more than {} bytes; is it a list of "
+                                                            "names?",
+                                                            longest_list));
+    }
+    std::vector<std::string> names;
+    for (std::size_t begin = 0; begin < text.size();) {
+        const std::size_t end = std::min(text.find(separator, begin), text.size());
+        if (end != begin) names.push_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    return names;
+}
+
+std::vector<std::string> inputs_from(const std::vector<std::string>& arguments, bool null_separated) {
+    std::vector<std::string> inputs;
+    bool stdin_read = false;
+    for (const std::string& argument : arguments) {
+        if (argument != "-") {
+            inputs.push_back(argument);
+            continue;
+        }
+        if (std::exchange(stdin_read, true)) throw UsageError("'-' is given twice, but there is one standard input");
+        const auto names = names_from_stdin(null_separated ? '\0' : '\n');
+        inputs.insert(inputs.end(), names.begin(), names.end());
+    }
+    if (null_separated && !stdin_read) throw UsageError("-0 is about names on standard input: give '-' as well");
+    return inputs;
+}
+
+/// In place of what is there: a reader sees the old file or the new one.
+void write_file(const std::string& path, std::string_view text) {
+    const std::string fresh = path + ".new";
+    const auto fail = [&](int error) {
+        throw CommandError(exit_unreadable, fmt::format("cannot write {}: {}", quoted(path), std::strerror(error)));
+    };
+    // A pipe or a device is written to, not replaced.
+    std::error_code unknown;
+    const auto type = std::filesystem::status(path, unknown).type();
+    const bool replace = type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found;
+    const std::string& target = replace ? fresh : path;
+    const int fd = ::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) fail(errno);
+    int error = 0;
+    while (!text.empty() && error == 0) {
+        const ssize_t written = ::write(fd, text.data(), text.size());
+        if (written >= 0)
+            text.remove_prefix(static_cast<std::size_t>(written));
+        else if (errno != EINTR)
+            error = errno;
+    }
+    if (::close(fd) != 0 && error == 0) error = errno;
+    if (error == 0 && replace && ::rename(fresh.c_str(), path.c_str()) != 0) error = errno;
+    if (error == 0) return;
+    if (replace) ::unlink(fresh.c_str());
+    fail(error);
+}
+
+AuditReport audit_with_progress(AuditPlan& plan, const std::vector<std::string>& inputs, Context& context) {
+    if (context.options.quiet || context.options.no_progress || !progress_possible())
+        return audit(inputs, plan.options);
+    ProgressBar bar(context.output);
+    plan.options.on_progress = [&](const AuditProgress& progress) {
+        // The end is not known while archives are still being opened.
+        bar.update({progress.done, 0, progress.found, escape(progress.current, 60)});
+    };
+    return audit(inputs, plan.options);
+}
+
+void say_what_is_stale(const Baseline& baseline, const std::vector<const BaselineEntry*>& stale, Context& context) {
+    constexpr std::size_t most = 10;
+    const std::string file = escape(baseline.path.string());
+    for (std::size_t i = 0; i < stale.size() && (i < most || context.options.verbose != 0); ++i) {
+        const BaselineEntry& entry = *stale[i];
+        context.output.note(fmt::format("{}:{}:{}: note: stale: {}{} is not found any more\n", file, entry.line,
+                                        entry.column, entry.rule.empty() ? "" : escape(entry.rule) + " ",
+                                        entry.module.empty() ? escape(entry.fingerprint) : quoted(entry.module)));
+    }
+    if (stale.size() > most && context.options.verbose == 0)
+        context.output.note(
+            fmt::format("{}: note: {} more are stale; --write-baseline writes it anew\n", file, stale.size() - most));
+}
+
+int run_audit(const AuditArguments& arguments, Context& context, const std::vector<std::string>& paths) {
+    AuditPlan plan = make_plan(arguments, context);
+    if (plan.policy) plan.options.policy = &*plan.policy;
+    const std::vector<std::string> inputs = inputs_from(paths, arguments.null_separated);
+    AuditReport report = audit_with_progress(plan, inputs, context);
+    for (const IgnoreFilter& filter : plan.ignore) {
+        if (ignore_findings(report, filter) == 0 && !context.options.quiet)
+            context.output.warning(fmt::format("--ignore {} fits none of the findings", quoted(filter.text)));
+    }
+    if (plan.baseline) say_what_is_stale(*plan.baseline, apply_baseline(report, *plan.baseline), context);
+
+    AuditOutputOptions output;
+    std::error_code nowhere;
+    output.base = std::filesystem::current_path(nowhere);
+    output.verbose = context.options.verbose != 0;
+    for (const OutputFile& file : plan.outputs) write_file(file.path, format_audit(report, file.format, output));
+    if (arguments.write_baseline) write_file(*arguments.write_baseline, baseline_text(report));
+
+    output.color = choose_color(context.options.color, STDOUT_FILENO).on;
+    output.summary = !context.options.quiet;
+    context.output.write(format_audit(report, plan.format, output));
+    // Programs that read the report get these in it; people who only look at stderr should not miss them.
+    if (plan.format != AuditFormat::table) {
+        for (const InputError& error : report.errors) context.output.error(error.message);
+    }
+    if (!report.errors.empty()) return exit_unreadable;
+    // What has just been written to the baseline is known from now on.
+    if (arguments.write_baseline) return exit_ok;
+    return count_failures(report, plan.fail_on) != 0 ? exit_findings : exit_ok;
+}
+
+}  // namespace
+
+Verb audit_verb() {
+    auto arguments = std::make_shared<AuditArguments>();
+    Verb verb;
+    verb.name = "audit";
+    verb.summary = "Say which compiled modules turn Python's GIL back on, without running them";
+    verb.arguments = "PATH...";
+    verb.details =
+        "PATH is a file, a folder, a virtual environment, a wheel or another archive, FILE!MEMBER, or '-' for names\n"
+        "on stdin. Nothing of it runs on this machine: init functions run in an emulated CPU. The global option\n"
+        "--policy accepts or refuses modules, and --path says where modules are that others leave the decision to.\n"
+        "The exit status is 0 when nothing is found, 1 with findings (--fail-on), 3 when an input could not be read\n"
+        "(the others are audited all the same), 4 when policy or baseline are wrong.";
+    verb.at_least = 1;
+    verb.at_most = any_number;
+    verb.options = {
+        choice("--format", arguments->format, {"table", "json", "ndjson", "sarif", "markdown", "csv"},
+               "What is printed (default: table; --json is the same as --format json)"),
+        option_list("-o,--output", "FORMAT=FILE", arguments->outputs,
+                    "Write the report to a file as well; FORMAT= can be left out when the ending says it (.json, "
+                    ".ndjson, .sarif, .md, .csv, .txt); repeatable"),
+        option_list("--fail-on", "RULE|LEVEL", arguments->fail_on,
+                    "Which findings make the exit status 1: error, warning, note, never, or a rule (default: error); "
+                    "repeatable"),
+        flag("--strict", arguments->strict, "Fail also when a module could not be judged (rule IL005)"),
+        option_list("--ignore", "GLOB|RULE[:GLOB]", arguments->ignore,
+                    "Findings that do not count, by path, file name or module; repeatable"),
+        option("--baseline", "FILE", arguments->baseline, "Findings in this file do not count"),
+        option("--write-baseline", "FILE", arguments->write_baseline,
+               "Write the findings to a baseline; the exit status is then 0"),
+        option_list("--python", "3.14t", arguments->pythons,
+                    "The free-threaded interpreter to judge for; repeatable (default: 3.13t, 3.14t, 3.15t)"),
+        flag("-0,--null", arguments->null_separated, "Names on stdin end with a zero byte instead of a newline"),
+    };
+    verb.run = [arguments](Context& context, const std::vector<std::string>& paths) {
+        return run_audit(*arguments, context, paths);
+    };
+    return verb;
+}
+
+}  // namespace interlock::cli

@@ -1,0 +1,210 @@
+# Compares what `interlock audit` says of the real wheels in tests/corpus/wheels.json with what happens when a
+# free-threaded CPython imports their extension modules. Verdicts are computed anew each time.
+#
+# A module cannot be imported here when its wheel is for another kind of machine. Where the interpreter has judged the
+# same module of the same version, the verdicts on its other files have to be the same: that is the second table.
+#
+# SPDX-License-Identifier: MIT
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "corpus"))
+import interpreter as judges  # noqa: E402
+import wheels  # noqa: E402
+
+UNDETERMINED_LIMIT = 0.01  # of all modules, has to be under it
+IMPORTED_LIMIT = 0.9  # of all modules, at least: who imports nothing agrees with everything
+
+AGREED, DISAGREED, UNDETERMINED = "agreed", "disagreed", "undetermined"
+# A module that was created and could not be executed has shown what it does to the GIL; yet it was not imported.
+CREATED, NOT_IMPORTABLE = "created only", "not importable"
+
+Verdicts = dict[tuple[str, str], list[dict]]
+
+
+class Table:
+    """Outcomes counted by row."""
+
+    def __init__(self, title: str, columns: list[str]):
+        self.title, self.columns = title, columns
+        self.rows: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+        self.problems: list[str] = []
+
+    def add(self, row: str, outcome: str) -> None:
+        self.rows[row][outcome] += 1
+
+    @property
+    def total(self) -> collections.Counter:
+        return sum(self.rows.values(), collections.Counter())
+
+    def print(self) -> None:
+        lines = [*self.rows.items(), ("total", self.total)]
+        width = max(len(self.title), *(len(name) for name, _ in lines))
+        print(f"{self.title:{width}}  {'  '.join(self.columns)}")
+        for name, counts in lines:
+            print(f"{name:{width}}  " + "  ".join(f"{counts[one] or '-':>{len(one)}}" for one in self.columns))
+        for problem in self.problems:
+            print(problem)
+        print(flush=True)
+
+    def passed(self, of: int) -> bool:
+        return not self.total[DISAGREED] and self.total[UNDETERMINED] < max(UNDETERMINED_LIMIT * of, 1)
+
+
+def audit(command: str, chosen: list[wheels.Wheel]) -> Verdicts:
+    """By wheel and member: what is said of the module that an import finds, once for each slice of the file."""
+    done = subprocess.run([command, "audit", "--format", "json", *(str(wheel.path) for wheel in chosen)],
+                          capture_output=True, text=True)
+    if done.returncode not in (0, 1):  # clean, or with findings
+        raise SystemExit(f"'{command} audit' ended with status {done.returncode}:\n{done.stderr}")
+    verdicts: Verdicts = {}
+    for binary in json.loads(done.stdout)["binaries"]:
+        path, _, member = binary["path"].partition("!")
+        key = os.path.basename(path), member
+        verdicts.setdefault(key, []).extend(module for module in binary["modules"] if module["primary"])
+    return verdicts
+
+
+def outcome(seen: judges.Seen, modules: list[dict], python: str) -> str:
+    if not modules:
+        return DISAGREED  # not even in the report
+    if any(module["verdict"] in ("undetermined", "delegated") for module in modules):
+        return UNDETERMINED
+    if not seen.module:
+        return AGREED if all(module["verdict"] == "not_a_module" for module in modules) else DISAGREED
+    verdicts = {"free"} if seen.free else {"unmarked", "global_lock"}
+    effect = "keeps_gil_off" if seen.free else "turns_gil_on"
+    for module in modules:
+        effects = {one["effect"] for one in module["effects"] if one["python"] == python}
+        if module["verdict"] not in verdicts or effects != {effect}:
+            return DISAGREED
+    return AGREED
+
+
+def problem(kind: str, wheel: wheels.Wheel, path: str, seen: judges.Seen, modules: list[dict]) -> str:
+    if not seen.module:
+        happened = "there is no such module in it"
+    else:
+        happened = "the GIL stays off" if seen.free else "the GIL is turned on"
+    said = "; ".join(f"{one['verdict']} ({one['reason']})" for one in modules) or "nothing"
+    return f"{kind}: {wheel.file}!{path}\n    CPython: {happened}\n    audit:   {said}"
+
+
+def compare_imported(observed: dict[judges.Member, judges.Seen], verdicts: Verdicts, python: str) -> Table:
+    table = Table(f"imported by CPython {python}", [AGREED, DISAGREED, UNDETERMINED, CREATED, NOT_IMPORTABLE])
+    for member, seen in observed.items():
+        row = f"{member.wheel.name} {member.wheel.version}"
+        if seen.free is None and seen.module:
+            table.add(row, NOT_IMPORTABLE)
+            continue
+        modules = verdicts.get((member.wheel.file, member.path), [])
+        kind = outcome(seen, modules, python)
+        if kind != AGREED:
+            table.problems.append(problem(kind, member.wheel, member.path, seen, modules))
+        table.add(row, CREATED if kind == AGREED and seen.module and not seen.imported else kind)
+    return table
+
+
+def compare_kin(observed: dict[judges.Member, judges.Seen], verdicts: Verdicts, others: list[wheels.Wheel],
+                python: str) -> Table:
+    table = Table("the same modules for others", [AGREED, DISAGREED, UNDETERMINED])
+    known = {(member.wheel.name, member.wheel.version, member.name): seen for member, seen in observed.items()
+             if seen.module and seen.free is not None}
+    by_file = {wheel.file: wheel for wheel in others}
+    for (file, path), modules in sorted(verdicts.items()):
+        wheel = by_file.get(file)
+        suffix = judges.module_suffix(path)
+        if wheel is None or suffix is None:
+            continue
+        seen = known.get((wheel.name, wheel.version, judges.dotted_name(path, suffix)))
+        if seen is None:
+            continue
+        kind = outcome(seen, modules, python)
+        if kind != AGREED:
+            table.problems.append(problem(kind, wheel, path, seen, modules))
+        table.add(f"{wheel.name} {wheel.version} {wheel.tags[2][-1]}", kind)
+    return table
+
+
+def skip(reason: str) -> int:
+    print(f"audit oracle: {reason}", file=sys.stderr)
+    return 1 if wheels.required() else wheels.SKIPPED
+
+
+def find_interpreter() -> str | None:
+    """Of the version for which most of the corpus was made. Builds none."""
+    script = ROOT / "scripts" / "freethreaded-python.sh"
+    done = subprocess.run([script, "--print-only", "--version", "3.13"], stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=(
+            "Compares the verdicts of `interlock audit` on the corpus with imports in a free-threaded CPython. Needs "
+            "what scripts/corpus.sh and scripts/freethreaded-python.sh bring; fetches and builds nothing."),
+        epilog=(
+            "exit status: 0 nothing disagrees and under 1 %% is undetermined, 1 otherwise, 2 wrong use, 77 there is no "
+            "corpus or no interpreter (1 with INTERLOCK_REQUIRE_CORPUS=1 in the environment)"))
+    parser.add_argument("interlock", metavar="INTERLOCK", help="the command, such as build/release/bin/interlock")
+    parser.add_argument("--python", metavar="FILE", help="the free-threaded CPython (default: 3.13, as found by "
+                        "scripts/freethreaded-python.sh)")
+    parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count(), help="imports at once")
+    parser.add_argument("--observe", action="store_true", help="only import; do not audit")
+    parser.add_argument("--reasons", action="store_true", help="also say why modules could not be imported")
+    options = parser.parse_args()
+
+    pinned = wheels.pinned()
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        missing = [wheel for wheel, there in zip(pinned, pool.map(wheels.Wheel.is_there, pinned)) if not there]
+    if missing:
+        return skip(f"{len(missing)} of {len(pinned)} pinned wheels are not in {wheels.folder()}; run scripts/corpus.sh")
+    executable = options.python or find_interpreter()
+    if executable is None:
+        return skip("there is no free-threaded CPython 3.13; run scripts/freethreaded-python.sh, which builds one")
+
+    judge = judges.Interpreter(executable, options.jobs)
+    python = "%d.%dt" % judge.version
+    here = [wheel for wheel in pinned if judge.runs(wheel)]
+    kin = [wheel for wheel in pinned if wheel not in here and judge.abi in wheel.tags[1]]
+    started = time.monotonic()
+    members = [member for wheel in here for member in judge.members(wheel)]
+    observed = judge.observe(members, here + [wheel for wheel in pinned if wheel.support])
+    print(f"{len(members)} extension modules of {len(here)} wheels, observed in {time.monotonic() - started:.1f} s by")
+    print(f"CPython {judge.description}\n", flush=True)
+    if options.reasons:
+        for member, seen in observed.items():
+            if seen.error and seen.module:
+                print(f"{NOT_IMPORTABLE if seen.free is None else CREATED}: {member.name} "
+                      f"of {member.wheel.file}: {seen.error}")
+        print()
+    if options.observe:
+        counts = collections.Counter("no module" if not one.module else NOT_IMPORTABLE if one.free is None
+                                     else "GIL off" if one.free else "GIL on" for one in observed.values())
+        print(", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items())))
+        return 0
+
+    verdicts = audit(options.interlock, here + kin)
+    imported = compare_imported(observed, verdicts, python)
+    imported.print()
+    others = compare_kin(observed, verdicts, kin, python)
+    others.print()
+    passed = imported.passed(len(members)) and others.passed(others.total.total())
+    sure = imported.total[AGREED]
+    if sure < IMPORTED_LIMIT * len(members):
+        print(f"too little was compared: {sure} of {len(members)} modules agreed; {IMPORTED_LIMIT:.0%} are needed")
+        passed = False
+    print("passed" if passed else "FAILED")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

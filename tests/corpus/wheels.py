@@ -1,0 +1,85 @@
+# The pinned wheels of wheels.json: what they are, and where their files lie once scripts/corpus.sh has fetched them.
+# Imported by all that uses the corpus.
+#
+# SPDX-License-Identifier: MIT
+import hashlib
+import json
+import os
+import pathlib
+import re
+from dataclasses import dataclass
+
+PINS = pathlib.Path(__file__).resolve().with_name("wheels.json")
+SKIPPED = 77  # exit status for CTest: this test could not run here
+
+
+def cache() -> pathlib.Path:
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(base) / "interlock"
+
+
+def folder() -> pathlib.Path:
+    return cache() / "wheels"
+
+
+def required() -> bool:
+    """Whether a run without the corpus is a failure, as in continuous integration, instead of a visible skip."""
+    return os.environ.get("INTERLOCK_REQUIRE_CORPUS") == "1"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    name: str  # of the distribution, as on PyPI
+    version: str
+    file: str
+    sha256: str
+    size: int
+    emitter: str  # what made its extension modules
+    why: str = ""  # it is in the corpus
+    needs: tuple[str, ...] = ()  # distributions that its modules import, beside those that its metadata requires
+    support: bool = False  # pure Python: only there because others import it
+
+    @property
+    def path(self) -> pathlib.Path:
+        return folder() / self.file
+
+    @property
+    def tags(self) -> tuple[list[str], list[str], list[str]]:
+        """Those of the file name: for Python, ABI and platform."""
+        return tuple(part.split(".") for part in self.file.removesuffix(".whl").split("-")[-3:])
+
+    def is_there(self) -> bool:
+        try:
+            return self.path.stat().st_size == self.size and sha256_of(self.path) == self.sha256
+        except FileNotFoundError:
+            return False
+
+    def pip_arguments(self) -> list[str]:
+        """With these `pip download` takes the file on a machine of any kind."""
+        pythons, abis, platforms = self.tags
+        arguments = ["--no-deps", "--only-binary=:all:"]
+        if abis != ["none"]:
+            newest = re.fullmatch(r"cp3(\d+)", pythons[-1])
+            if newest is None:
+                raise ValueError(f"{self.file}: the tag '{pythons[-1]}' names no version of CPython")
+            arguments += ["--implementation", "cp", "--python-version", f"3.{newest[1]}"]
+            arguments += [part for abi in abis for part in ("--abi", abi)]
+            arguments += [part for platform in platforms for part in ("--platform", platform)]
+        return arguments
+
+
+def sha256_of(path: pathlib.Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def pinned() -> list[Wheel]:
+    pins = json.loads(PINS.read_text(encoding="utf-8"))
+
+    def wheel(entry: dict, support: bool) -> Wheel:
+        return Wheel(**entry | {"needs": tuple(entry.get("needs", ())), "support": support})
+
+    return [wheel(entry, False) for entry in pins["wheels"]] + [wheel(entry, True) for entry in pins["support"]]
