@@ -17,6 +17,7 @@ namespace interlock::auditing {
 struct Member {
     std::string name;                   ///< as stored, with '/' for '\', without "./" in front
     std::optional<std::uint64_t> size;  ///< as the archive claims
+    bool nameless = false;              ///< its name is not in the charset that it claims to be in
     bool regular = false;               ///< a file with content; not a folder, link or device
     std::string unreadable;             ///< why its content cannot be had ("it is encrypted"); empty if it can
 };

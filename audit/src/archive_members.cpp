@@ -57,6 +57,7 @@ public:
         const char* stored = archive_entry_pathname(entry);
         if (stored == nullptr) stored = archive_entry_pathname_utf8(entry);
         member = {};
+        member.nameless = stored == nullptr;
         member.name = member_name(stored == nullptr ? "" : stored);
         if (archive_entry_size_is_set(entry) && archive_entry_size(entry) >= 0)
             member.size = static_cast<std::uint64_t>(archive_entry_size(entry));

@@ -54,6 +54,7 @@ public:
         std::vector<const Export*> others;
         bool interlock = false;
         for (const Export& entry : image_.exports) {
+            if (!is_entry_point(entry.name)) continue;
             binary_.exports.emplace_back(entry.name);
             if (entry.name.starts_with("il_module_"))
                 interlock = true;

@@ -36,6 +36,10 @@ bool counts_against(Verdict verdict) noexcept {
     return verdict == Verdict::unmarked || verdict == Verdict::global_lock;
 }
 
+std::string counted(std::size_t number, std::string_view what) {
+    return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
+}
+
 std::string listed(const std::vector<std::string>& names) {
     std::string text;
     for (std::size_t i = 0; i < names.size() && i < most_names; ++i) text += (i == 0 ? "" : ", ") + quoted(names[i]);
@@ -127,9 +131,10 @@ void find_in_packages(const AuditReport& report, FindingCollector& findings) {
         std::vector<std::string>& names = against[i];
         std::sort(names.begin(), names.end());
         names.erase(std::unique(names.begin(), names.end()), names.end());
+        const std::size_t marked = package.modules[static_cast<std::size_t>(Verdict::free)];
         findings.add(RuleId::mixed_package, package,
-                     fmt::format("{} modules of {} are marked free, and {} not: {}",
-                                 package.modules[static_cast<std::size_t>(Verdict::free)], quoted(package.name),
+                     fmt::format("{} of {} {} marked free, and {} not: {}", counted(marked, "module"),
+                                 quoted(package.name), marked == 1 ? "is" : "are",
                                  names.size() == 1 ? "one is" : fmt::format("{} are", names.size()), listed(names)));
     }
 

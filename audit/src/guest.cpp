@@ -98,6 +98,12 @@ struct Guest::Impl {
         add_hook(UC_HOOK_BLOCK, reinterpret_cast<void*>(&on_block), 1, 0);
         add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_stand_in), GuestMap::stand_ins,
                  GuestMap::stand_ins + GuestMap::stand_ins_size - 1);
+        if (cpu.emulator_arch == UC_ARCH_X86) {
+            uc_hook hook = 0;
+            check(uc_hook_add(uc, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&on_cpuid), this, 1, 0,
+                              UC_X86_INS_CPUID),
+                  "add a hook");
+        }
         prepare_processor();
         next_base = cpu.wide ? first_base_64 : first_base;
     }
@@ -140,14 +146,34 @@ struct Guest::Impl {
         }
     }
 
+    // The base of FS and GS comes from a descriptor table, of which the first entry is not used. When one segment is
+    // loaded, the attributes of the stack's are looked at again, so that needs a descriptor, too.
+    void set_segments() const {
+        constexpr std::uint64_t table = thread_area + 0x3000;
+        const auto descriptor = [](std::uint64_t base) {
+            constexpr std::uint64_t limit = 0xfffff, access = 0x93, flags = 0xc;  // 4 GiB, writable data, 32-bit
+            return (limit & 0xffff) | (base & 0xffffff) << 16 | access << 40 | (limit >> 16) << 48 | flags << 52 |
+                   (base >> 24) << 56;
+        };
+        const std::array<std::uint64_t, 3> descriptors = {0, descriptor(thread_area), descriptor(0)};
+        std::memcpy(tls.at(table), descriptors.data(), sizeof descriptors);
+        uc_x86_mmr gdtr{};
+        gdtr.base = table;
+        gdtr.limit = sizeof descriptors - 1;
+        uc_reg_write(uc, UC_X86_REG_GDTR, &gdtr);
+        for (const int flat : {UC_X86_REG_SS, UC_X86_REG_DS, UC_X86_REG_ES}) set(flat, 16);
+        for (const int own : {UC_X86_REG_FS, UC_X86_REG_GS}) set(own, 8);
+    }
+
     void set_thread_pointer() const {
         const Cpu& cpu = guest.cpu_;
         if (cpu.architecture == Architecture::s390x) {  // in two access registers
             set(UC_S390X_REG_A0, thread_area >> 32);
             set(UC_S390X_REG_A0 + 1, thread_area & 0xffffffff);
         } else if (cpu.architecture == Architecture::i386) {
-            set(UC_X86_REG_GS_BASE, thread_area);
-            set(UC_X86_REG_FS_BASE, thread_area);
+            set_segments();
+        } else if (cpu.architecture == Architecture::aarch64 && image->format == Format::pe) {
+            set(UC_ARM64_REG_X18, thread_area);  // the TEB
         } else {
             set(cpu.thread, thread_area);
         }
@@ -214,6 +240,32 @@ struct Guest::Impl {
                                                            : "reads ";
         impl.guest.fault_ = what + hex_text(address) + ", where there is no memory";
         return false;
+    }
+
+    // Unicorn hides features that it has, and modules refuse to load without: the answer is that of x86-64-v2.
+    static int on_cpuid(uc_engine*, void* self) {
+        const auto& impl = *static_cast<Impl*>(self);
+        const auto leaf = static_cast<std::uint32_t>(impl.get(UC_X86_REG_EAX));
+        std::array<std::uint32_t, 4> answer{};  // eax, ebx, ecx, edx
+        switch (leaf) {
+            case 0:
+                answer = {7, 0x756e6547, 0x6c65746e, 0x49656e69};  // "GenuineIntel"
+                break;
+            case 1:  // SSE3, SSSE3, CX16, SSE4.1, SSE4.2, POPCNT; FPU, TSC, CX8, CMOV, CLFLUSH, MMX, FXSR, SSE, SSE2
+                answer = {0x000106a3, 0x00000800, 0x00982201, 0x07888111};
+                break;
+            case 0x80000000:
+                answer[0] = 0x80000001;
+                break;
+            case 0x80000001:  // LAHF; SYSCALL, NX, LM
+                answer = {0, 0, 1, 0x20100800};
+                break;
+            default:
+                break;
+        }
+        const std::array registers = {UC_X86_REG_EAX, UC_X86_REG_EBX, UC_X86_REG_ECX, UC_X86_REG_EDX};
+        for (std::size_t i = 0; i < answer.size(); ++i) impl.set(registers[i], answer[i]);
+        return 1;
     }
 
     static void on_block(uc_engine* uc, std::uint64_t, std::uint32_t size, void* self) {
@@ -369,7 +421,7 @@ bool Guest::load(const Image& image, const std::function<std::uint64_t(std::uint
     for (std::uint32_t i = 0; i < image.imports.size(); ++i) impl.imports.push_back(address_of_import(i));
     impl.image = &image;
     impl.set_thread_pointer();
-    if (cpu_.thread < 0 || cpu_.architecture == Architecture::x86_64) {
+    if (image.format == Format::pe || cpu_.emulator_arch == UC_ARCH_X86) {
         // x86: the first word of the thread area is its own address; Windows: TEB with the table of blocks.
         if (image.format == Format::pe) {
             const std::uint64_t table = thread_area + 0x1000;

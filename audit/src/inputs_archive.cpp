@@ -130,6 +130,11 @@ private:
                 continue;
             }
             inputs_.count_file();
+            if (member.nameless) {
+                report(scope.path, {Errc::malformed_file, "cannot read a member of " + quoted(scope.path, 4096) +
+                                                              ": its name is not the UTF-8 that it claims to be"});
+                continue;
+            }
             try {
                 walk_member(reader, member, scope);
             } catch (const LimitReached&) {

@@ -5,9 +5,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/task_arena.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -22,11 +24,12 @@ namespace interlock::auditing {
 template <typename Item>
 class WorkQueue {
 public:
-    /// `threads` counts this one; 0 = one for each core.
+    /// `threads` counts this one; 0 = one for each core; never more than tbb::global_control allows.
     WorkQueue(unsigned threads, std::function<void(Item)> process) : shared_(std::make_shared<Shared>()) {
-        const int all = threads == 0 ? tbb::info::default_concurrency() : static_cast<int>(threads);
-        shared_->process = std::move(process);
-        workers_ = static_cast<unsigned>(all - 1);
+        // Beyond what the program allows oneTBB prints a warning, and gives no more workers anyway.
+        const std::size_t allowed = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+        const std::size_t wanted = threads == 0 ? static_cast<std::size_t>(tbb::info::default_concurrency()) : threads;
+        workers_ = static_cast<unsigned>(std::min(wanted, allowed) - 1);
         // No slot is kept for a thread that joins: this one does not.
         if (workers_ > 0) arena_.initialize(static_cast<int>(workers_), 0);
     }

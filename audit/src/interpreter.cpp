@@ -34,6 +34,19 @@ constexpr std::uint64_t type_flags_of(std::string_view type) noexcept {
     return 0;
 }
 
+// The type of what a function makes, where macros ask for it.
+std::string_view type_made_by(std::string_view function) noexcept {
+    struct Maker {
+        std::string_view prefix, type;
+    };
+    for (const Maker maker : {Maker{"PyUnicode_", "PyUnicode_Type"}, Maker{"PyLong_From", "PyLong_Type"},
+                              Maker{"PyTuple_", "PyTuple_Type"}, Maker{"PyList_New", "PyList_Type"},
+                              Maker{"PyDict_New", "PyDict_Type"}, Maker{"PyBytes_From", "PyBytes_Type"},
+                              Maker{"PyModule_GetDict", "PyDict_Type"}, Maker{"PyCapsule_New", "PyCapsule_Type"}})
+        if (function.starts_with(maker.prefix)) return maker.type;
+    return {};
+}
+
 // What is data and not a function. The symbol tables of ELF do not say it of what is imported.
 bool is_data(std::string_view name) noexcept {
     static constexpr std::array exact = {
@@ -135,7 +148,7 @@ std::uint64_t Interpreter::new_type(std::uint64_t flags) {
     const std::uint64_t type = guest_.new_object(type_size);
     if (type == 0) return 0;
     const unsigned size = word();
-    const std::uint64_t head = model_.free_threaded ? (size == 8 ? 32 : 20) : 2 * size;
+    const std::uint64_t head = head_size();
     fill_head(type, type);
     // PyTypeObject behind ob_size: name, basicsize, itemsize, 15 functions and protocols, flags, doc, ... (object.h).
     const auto field = [&](unsigned index) { return type + head + size + std::uint64_t{index} * size; };
@@ -150,7 +163,7 @@ std::uint64_t Interpreter::new_type(std::uint64_t flags) {
 // What a type inherits: PyType_Ready() fills in what is NULL.
 void Interpreter::complete_type(std::uint64_t type) {
     const unsigned size = word();
-    const std::uint64_t head = model_.free_threaded ? (size == 8 ? 32 : 20) : 2 * size;
+    const std::uint64_t head = head_size();
     const auto inherit = [&](unsigned index, std::uint64_t value) {
         const std::uint64_t place = type + head + size + std::uint64_t{index} * size;
         if (guest_.word(place) == 0u) guest_.set_word(place, value);
@@ -219,6 +232,25 @@ void Interpreter::make_capsule(std::uint64_t object) {
         fill_head(object, type->second);
 }
 
+void Interpreter::give_type(std::uint64_t object, std::string_view type) {
+    if (type.empty()) return;
+    std::uint64_t address = 0;
+    if (const auto known = known_imports_.find(type); known != known_imports_.end())
+        address = known->second;
+    else if (auto& made = types_[type]; made != 0)
+        address = made;
+    else
+        address = made = new_type(type_flags_of(type));
+    fill_head(object, address);
+}
+
+std::uint64_t Interpreter::new_text_object(const std::string& text) {
+    const std::uint64_t object = new_object();
+    give_type(object, "PyUnicode_Type");
+    texts_[object] = text;
+    return object;
+}
+
 std::uint64_t Interpreter::interpreter_state() {
     if (interpreter_state_ == 0) interpreter_state_ = guest_.new_object(4096);
     return interpreter_state_;
@@ -259,7 +291,11 @@ void Interpreter::call_table_entry(const StandIn& stand_in) {
         return result(1);
     }
     assume(stand_in.origin + "'s C API");
-    result_object(stand_in.origin);
+    // It may be a structure with pointers to write through: they lead to memory of no meaning.
+    const std::uint64_t object = new_object(stand_in.origin);
+    if (sink_ == 0) sink_ = guest_.new_object(4096);
+    for (std::uint64_t field = 6 * word(); field < object_size; field += word()) guest_.set_word(object + field, sink_);
+    result(object);
 }
 
 void Interpreter::keep_call(std::string_view name, std::span<const std::uint64_t> arguments) {
@@ -302,7 +338,9 @@ void Interpreter::handle(std::uint32_t number) {
                 break;
             case Returns::object: {
                 const std::string* from = origin(argument(0));
-                result_object(from == nullptr ? std::string() : *from);
+                const std::uint64_t made = new_object(from == nullptr ? std::string() : *from);
+                give_type(made, type_made_by(stand_in.name));
+                result(made);
                 break;
             }
             case Returns::text:

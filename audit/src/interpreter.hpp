@@ -87,6 +87,9 @@ public:
     void complete_type(std::uint64_t type);
     /// Gives an object the type PyCapsule_Type, if the image knows that type.
     void make_capsule(std::uint64_t object);
+    /// An object of a type of the interpreter: "PyUnicode_Type".
+    void give_type(std::uint64_t object, std::string_view type);
+    std::uint64_t new_text_object(const std::string& text);
     std::uint64_t interpreter_state();
     std::uint64_t thread_state();
     void end(Ending ending) {
@@ -98,6 +101,8 @@ public:
     bool can_set_gil() const noexcept { return can_set_gil_; }
     std::unordered_map<std::uint64_t, std::string>& texts() noexcept { return texts_; }
     unsigned word() const noexcept { return guest_.cpu().word(); }
+    /// Bytes of PyObject.
+    unsigned head_size() const noexcept { return model_.free_threaded ? (word() == 8 ? 32 : 20) : 2 * word(); }
     /// For the general dynamic model of thread-local variables.
     std::uint64_t tls_address(std::uint64_t offset) const noexcept;
 
@@ -127,7 +132,8 @@ private:
     std::unordered_map<std::uint64_t, std::string> origins_, texts_;
     std::set<std::uint64_t> modules_;
     std::uint64_t generic_type_ = 0, make_object_ = 0, make_instance_ = 0, do_nothing_ = 0;
-    std::uint64_t interpreter_state_ = 0, thread_state_ = 0;
+    std::uint64_t interpreter_state_ = 0, thread_state_ = 0, sink_ = 0;
+    std::unordered_map<std::string_view, std::uint64_t> types_;
 };
 
 /// The model of a function, by its name; null when there is none. (model_c_api.cpp, model_c_library.cpp)

@@ -157,8 +157,12 @@ private:
         for (std::uint64_t offset = start;;) {
             const auto place = page + offset;
             const auto at = segment.file_offset + place;
-            if (offset > page_size - 8 || place > segment.file_size || segment.file_size - place < 8)
+            if (offset > page_size - 8)
                 view_.malformed(at, "a chain of fixups leaves its page, at " + hex(offset) + " of " + hex(page_size));
+            if (place > segment.file_size || segment.file_size - place < 8)
+                view_.malformed(at, "a chain of fixups starts or goes on at " + hex(place) + " of the segment " +
+                                        quoted(segment.name) + ", which has " + hex(segment.file_size) +
+                                        " bytes in the file");
             const auto link = decoded(view_.u64(at, "a fixup"), format);
             add(segment.address + place, link, at);
             if (link.next == 0) return;

@@ -94,21 +94,16 @@ void capsule_import(I& in) {
     in.result(in.new_function_table(name.substr(0, name.rfind('.'))));
 }
 
-void capsule_new(I& in) { in.result_object(); }
-
 // ---- values ----
 
 void unicode_from_text(I& in) {
-    const std::uint64_t object = in.new_object();
-    in.texts()[object] = in.guest().text(in.argument(0)).value_or("");
-    in.result(object);
+    in.result(in.new_text_object(in.guest().text(in.argument(0)).value_or("")));
 }
 
 void unicode_from_text_and_size(I& in) {
-    const std::uint64_t object = in.new_object();
     std::string text(std::min<std::uint64_t>(in.argument(1), 4096), '\0');
-    if (in.guest().read(in.argument(0), text.data(), text.size())) in.texts()[object] = text;
-    in.result(object);
+    if (!in.guest().read(in.argument(0), text.data(), text.size())) text.clear();
+    in.result(in.new_text_object(text));
 }
 
 void unicode_as_text(I& in) {
@@ -116,9 +111,36 @@ void unicode_as_text(I& in) {
     in.result(in.guest().new_text(text.empty() ? "text" : text));
 }
 
-void get_version(I& in) {
+// Macros write the items of lists and tuples: ob_size, then a pointer to the items, or the items themselves.
+constexpr std::uint64_t most_items = 4096;
+void list_new(I& in) {
+    const std::uint64_t count = std::min(in.argument(0), most_items), list = in.new_object();
+    in.give_type(list, "PyList_Type");
+    in.guest().set_word(list + in.head_size(), count);
+    in.guest().set_word(list + in.head_size() + in.word(), in.guest().allocate(count * in.word()));
+    in.result(list);
+}
+void tuple_new(I& in) {
+    const std::uint64_t count = std::min(in.argument(0), most_items);
+    const std::uint64_t tuple = in.guest().new_object(in.head_size() + 2 * in.word() + count * in.word());
+    if (tuple != 0) {
+        in.give_type(tuple, "PyTuple_Type");
+        in.guest().set_word(tuple + in.head_size(), count);
+    }
+    in.result(tuple);
+}
+
+std::string version_text(I& in) {
     in.record().asked_version = true;
-    in.result(in.guest().new_text(fmt::format("3.{}.0 (main) [GCC]", in.model().minor)));
+    return fmt::format("3.{}.0 (main) [GCC]", in.model().minor);
+}
+void get_version(I& in) { in.result(in.guest().new_text(version_text(in))); }
+void sys_object(I& in) {
+    const std::string name = in.guest().text(in.argument(0)).value_or("");
+    if (name == "version")
+        in.result(in.new_text_object(version_text(in)));
+    else
+        in.result_object();
 }
 
 // ---- results through pointers ----
@@ -207,7 +229,6 @@ constexpr std::array table = {
     Entry{"PyCapsule_GetPointer", capsule_pointer},
     Entry{"PyCapsule_Import", capsule_import},
     Entry{"PyCapsule_IsValid", one},
-    Entry{"PyCapsule_New", capsule_new},
     Entry{"PyContextVar_Get", attribute_at_2},
     Entry{"PyDict_GetItem", zero},
     Entry{"PyDict_GetItemRef", nothing_found_at_2},
@@ -237,6 +258,7 @@ constexpr std::array table = {
     Entry{"PyInterpreterState_Get", interpreter_state},
     Entry{"PyInterpreterState_GetID", zero},
     Entry{"PyInterpreterState_Main", interpreter_state},
+    Entry{"PyList_New", list_new},
     Entry{"PyMapping_GetOptionalItem", nothing_found_at_2},
     Entry{"PyMapping_GetOptionalItemString", nothing_found_at_2},
     Entry{"PyMem_Calloc", allocate_zeroed},
@@ -275,6 +297,7 @@ constexpr std::array table = {
     Entry{"PyObject_Vectorcall", derived},
     Entry{"PyObject_VectorcallMethod", zero},
     Entry{"PyState_FindModule", zero},
+    Entry{"PySys_GetObject", sys_object},
     Entry{"PyThreadState_Get", thread_state},
     Entry{"PyThreadState_GetInterpreter", interpreter_state},
     Entry{"PyThreadState_GetUnchecked", thread_state},
@@ -282,6 +305,7 @@ constexpr std::array table = {
     Entry{"PyThread_tss_alloc", object},
     Entry{"PyThread_tss_get", zero},
     Entry{"PyThread_tss_is_created", zero},
+    Entry{"PyTuple_New", tuple_new},
     Entry{"PyType_IsSubtype", one},
     Entry{"PyType_Ready", type_ready},
     Entry{"PyUnicode_AsUTF8", unicode_as_text},

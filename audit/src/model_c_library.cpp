@@ -189,6 +189,12 @@ void windows_key_set(I& in) {
     in.result(1);
 }
 
+// SYSTEM_INFO: size of a page, number of processors.
+void system_info(I& in) {
+    in.guest().set_number(in.argument(0) + 4, 4096, 4);
+    in.guest().set_number(in.argument(0) + (in.word() == 8 ? 32 : 20), 1, 4);
+}
+
 void error_number(I& in) { in.result(thread_specific(in, 1023)); }
 
 template <const char* const& Name> void abort_in(I& in) {
@@ -438,6 +444,9 @@ constexpr Entry table[] = {
     {"LoadLibraryA", zero},
     {"LoadLibraryW", zero},
     {"IsProcessorFeaturePresent", one},
+    {"GetSystemInfo", system_info},
+    {"GetNativeSystemInfo", system_info},
+    {"_ZNSt6thread20hardware_concurrencyEv", one},
     {"_errno", error_number},
     {"__errno_location", error_number},
     {"__error", error_number},
@@ -458,6 +467,7 @@ constexpr Entry table[] = {
     {"gettimeofday", zero},
     {"srand", zero},
     {"rand", zero},
+    {"qsort", zero},
     {"dlsym", zero},
     {"dlopen", zero},
     {"_setjmp", zero},

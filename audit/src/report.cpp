@@ -4,6 +4,7 @@
 #include "report.hpp"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 namespace interlock {
@@ -126,6 +127,14 @@ std::vector<const Finding*> FindingIndex::of(std::string_view path, std::string_
     auto end = begin;
     while (end != sorted_.end() && (*end)->path == path && (*end)->module == module) ++end;
     return {begin, end};
+}
+
+std::string rule_ids(const std::vector<const Finding*>& findings) {
+    std::set<std::string_view> ids;
+    for (const Finding* finding : findings) ids.insert(finding->rule->id);
+    std::string text;
+    for (const std::string_view id : ids) text.append(text.empty() ? "" : " ").append(id);
+    return text;
 }
 
 }  // namespace auditing

@@ -58,4 +58,7 @@ private:
     std::vector<const Finding*> sorted_;
 };
 
+/// "IL001 IL005": each once, in order.
+std::string rule_ids(const std::vector<const Finding*>& findings);
+
 }  // namespace interlock::auditing

@@ -66,10 +66,7 @@ std::string csv_report(const AuditReport& report, const AuditOutputOptions&) {
                 }
                 row.push_back(std::move(effect));
             }
-            std::string rules;
-            for (const Finding* finding : findings.of(binary.path, module.name))
-                rules += (rules.empty() ? "" : " ") + std::string(finding->rule->id);
-            row.insert(row.end(), {rules, "", module.reason, ""});
+            row.insert(row.end(), {rule_ids(findings.of(binary.path, module.name)), "", module.reason, ""});
             add_row(text, row);
         }
     }

@@ -98,13 +98,13 @@ std::string module_table(const AuditReport& report, const FindingIndex& findings
     std::size_t count = 0;
     for (const BinaryAudit& binary : report.binaries) {
         for (const ModuleAudit& module : binary.modules) {
-            std::string rules;
-            for (const Finding* finding : findings.of(binary.path, module.name)) {
-                if (finding->accepted.empty() && finding->level != Level::note)
-                    rules += ' ' + std::string(finding->rule->id);
-            }
+            std::vector<const Finding*> said = findings.of(binary.path, module.name);
+            std::erase_if(said, [](const Finding* finding) {
+                return !finding->accepted.empty() || finding->level == Level::note;
+            });
+            const std::string rules = rule_ids(said);
             if (rules.empty() || ++count > most_rows) continue;
-            rows += fmt::format("| {} | {} | {}{} |", code(module.name),
+            rows += fmt::format("| {} | {} | {} {} |", code(module.name),
                                 code(binary.slice ? binary.path + " (" + binary.architecture + ')' : binary.path),
                                 verdict_name(module.verdict), rules);
             for (const PythonVersion& python : report.pythons) {

@@ -127,10 +127,9 @@ private:
         for (const BinaryAudit* binary : binaries) {
             for (const ModuleAudit& module : binary->modules) {
                 const bool library = module.verdict == Verdict::not_a_module;
-                std::string rules;
-                for (const Finding* finding : findings_.of(binary->path, module.name)) {
-                    if (is_shown(*finding)) rules += (rules.empty() ? "" : " ") + std::string(finding->rule->id);
-                }
+                std::vector<const Finding*> said = findings_.of(binary->path, module.name);
+                std::erase_if(said, [this](const Finding* finding) { return !is_shown(*finding); });
+                std::string rules = rule_ids(said);
                 const bool quiet = module.verdict == Verdict::free || module.verdict == Verdict::not_applicable;
                 if (!options_.verbose && (library || (quiet && rules.empty() && modules > few_modules))) {
                     if (!library) ++hidden[module.verdict];

@@ -114,8 +114,8 @@ def entry_of(file: str) -> dict:
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog=os.environ.get("INTERLOCK_PROGRAM"),
-        description="Fetches the pinned wheels of tests/corpus/wheels.json into the cache, each verified by its sha256. "
-        "What is there already is verified and kept.",
+        description="Fetches the wheels that tests/corpus/wheels.json pins into the cache, and verifies each by its "
+        "sha256. What is there already is verified and kept.",
         epilog="exit status: 0 all are there, 1 one could not be had or is not what is pinned, 2 wrong use, 77 the "
         "package index cannot be reached (1 with INTERLOCK_REQUIRE_CORPUS=1 in the environment)",
     )

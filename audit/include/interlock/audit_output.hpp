@@ -36,7 +36,7 @@ struct AuditOutputOptions {
     bool summary = true;   ///< table: with the last line
     bool timing = false;   ///< json, ndjson: with the duration; without it the same input gives the same text
     /// SARIF wants paths from the root of the repository: what lies below this folder is written relative to it.
-    std::filesystem::path base;
+    std::filesystem::path base{};
 };
 
 /// The report in one text, UTF-8 whatever was in the files, and with a newline at the end. Nothing in it is obeyed by a

@@ -133,8 +133,8 @@ def judge(name: str, how: str, result: dict, said: str) -> Seen:
     warned = [match["name"] for text in result["warnings"] if (match := WARNING.search(text))]
     # The three signs have to agree: the GIL is on after the import if and only if some module required it, and then one
     # of those is named in the one warning.
-    consistent = not result["before"] and result["after"] == bool(requiring) == bool(warned) and set(warned) <= requiring
-    if not consistent and result["error"] is None:
+    consistent = result["after"] == bool(requiring) == bool(warned) and set(warned) <= requiring
+    if (result["before"] or not consistent) and result["error"] is None:
         raise Broken(f"{name}: {result}; requiring the GIL: {sorted(requiring)}")
     if result["error"] is not None:
         return Seen(None, False, module=not NO_MODULE.search(result["error"]), error=result["error"])

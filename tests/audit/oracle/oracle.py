@@ -166,7 +166,7 @@ def main() -> int:
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         missing = [wheel for wheel, there in zip(pinned, pool.map(wheels.Wheel.is_there, pinned)) if not there]
     if missing:
-        return skip(f"{len(missing)} of {len(pinned)} pinned wheels are not in {wheels.folder()}; run scripts/corpus.sh")
+        return skip(f"{len(missing)} of {len(pinned)} wheels are not in {wheels.folder()}; run scripts/corpus.sh")
     executable = options.python or find_interpreter()
     if executable is None:
         return skip("there is no free-threaded CPython 3.13; run scripts/freethreaded-python.sh, which builds one")

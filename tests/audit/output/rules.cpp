@@ -176,7 +176,7 @@ BOOST_AUTO_TEST_CASE(packages_and_slices) {
         judged(wheel_with({binary_with(module_with(Verdict::free, "pkg.a"), "d/pkg-1.0.whl!a.so"),
                            binary_with(module_with(Verdict::unmarked, "pkg.b"), "d/pkg-1.0.whl!b.so")}));
     BOOST_TEST(in_short(mixed) == "IL003 warning, IL001 error");
-    BOOST_TEST(mixed.findings[0].message == "1 modules of 'Pkg' are marked free, and one is not: 'pkg.b'");
+    BOOST_TEST(mixed.findings[0].message == "1 module of 'Pkg' is marked free, and one is not: 'pkg.b'");
 
     BinaryAudit first = binary_with(module_with(Verdict::free), "x.so"), second = first;
     first.slice = second.slice = true;
@@ -314,7 +314,7 @@ BOOST_AUTO_TEST_CASE(accepts_and_refuses) {
     BOOST_TEST(in_short(under(refuse, module_with(Verdict::free))) == "IL015 error");
     const AuditReport refused = under(refuse, module_with(Verdict::free));
     BOOST_TEST(refused.findings[0].message ==
-               "module 'pkg._m' is refused by /etc/policy.json:1:13: the rule for module 'pkg.*': no");
+               "module 'pkg._m' is refused by /etc/policy.json:1:12: the rule for module 'pkg.*': no");
 
     BinaryAudit binary = binary_with(module_with(Verdict::free));
     binary.borrowed_calls = {"PyDict_Next"};
@@ -349,7 +349,7 @@ BOOST_AUTO_TEST_CASE(rules_without_use) {
                                      module_with(Verdict::unmarked));
     BOOST_TEST(in_short(report) == "IL016 warning, IL017 warning, IL001 error (policy: r)");
     BOOST_TEST(report.findings[0].path == "/etc/policy.json");
-    BOOST_TEST(contains(report.findings[0].message, "/etc/policy.json:1:13: the rule for module 'other'"));
+    BOOST_TEST(contains(report.findings[0].message, "/etc/policy.json:1:12: the rule for module 'other'"));
     BOOST_TEST(contains(report.findings[1].message, "has expired on 2026-05-31"));
     BOOST_TEST(report.findings[0].fingerprint != report.findings[1].fingerprint);
 }

@@ -1,0 +1,199 @@
+// content.cpp: where the bytes of a file are while they are audited, and that they never take more than the budget.
+//
+// SPDX-License-Identifier: MIT
+#include <boost/test/unit_test.hpp>
+
+#include <oneapi/tbb/global_control.h>
+
+#include <atomic>
+#include <latch>
+#include <thread>
+
+#include <interlock/digest.hpp>
+
+#include "archive_maker.hpp"
+#include "inputs_content.hpp"
+#include "inputs_queue.hpp"
+#include "recorder.hpp"
+
+namespace interlock::auditing {
+namespace {
+
+using namespace interlock::test;
+
+constexpr std::uint64_t mebibyte = 1u << 20;
+
+/// As many bytes as one likes, from nowhere.
+class Endless : public ByteStream {
+public:
+    explicit Endless(std::uint64_t size) : left_(size) {}
+    std::size_t read(std::span<std::uint8_t> buffer) override {
+        const std::size_t part = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), left_));
+        std::fill_n(buffer.begin(), part, std::uint8_t{'e'});
+        left_ -= part;
+        return part;
+    }
+
+private:
+    std::uint64_t left_;
+};
+
+BOOST_AUTO_TEST_SUITE(content)
+
+BOOST_AUTO_TEST_CASE(in_memory_or_in_a_file) {
+    for (const std::uint64_t size : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{4096}, in_memory_limit - 1,
+                                     in_memory_limit, in_memory_limit + 1}) {
+        for (const std::optional<std::uint64_t> claimed :
+             {std::optional<std::uint64_t>(size), std::optional<std::uint64_t>(), std::optional<std::uint64_t>(10),
+              std::optional<std::uint64_t>(in_memory_limit + 5)}) {
+            BOOST_TEST_CONTEXT(size << " bytes, claimed " << claimed.value_or(0)) {
+                MemoryBudget memory(128 * mebibyte);
+                Endless stream(size);
+                const Content content = Content::of_stream(stream, claimed, 1u << 30, "x", memory);
+                BOOST_REQUIRE(content.bytes().size() == size);
+                BOOST_TEST(std::all_of(content.bytes().begin(), content.bytes().end(), [](auto c) { return c == 'e'; }));
+                BOOST_TEST(memory.peak() <= in_memory_limit);
+            }
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(hash_of_a_spilled_one) {
+    MemoryBudget memory(mebibyte);
+    Endless stream(in_memory_limit + 10);
+    const Content content = Content::of_stream(stream, std::nullopt, 1u << 30, "x", memory);
+    BOOST_TEST(content.sha256() == sha256_hex(content.bytes()));
+}
+
+BOOST_AUTO_TEST_CASE(limit_of_a_stream) {
+    MemoryBudget memory(128 * mebibyte);
+    for (const std::optional<std::uint64_t> claimed : {std::optional<std::uint64_t>(101),
+                                                       std::optional<std::uint64_t>(5), std::optional<std::uint64_t>()}) {
+        Endless stream(101);
+        BOOST_CHECK_EXCEPTION(Content::of_stream(stream, claimed, 100, "x.so", memory), Failure, [](const Failure& f) {
+            return f.error().code == Errc::unsupported && f.error().message.starts_with("'x.so' is not read: it is larger");
+        });
+    }
+    BOOST_TEST(memory.in_flight() == 0);
+    Endless stream(100);
+    BOOST_TEST(Content::of_stream(stream, 100, 100, "x.so", memory).bytes().size() == 100);
+}
+
+BOOST_AUTO_TEST_CASE(no_room_for_a_temporary_file) {
+    const char* before = std::getenv("TMPDIR");
+    const std::string kept = before == nullptr ? "" : before;
+    ::setenv("TMPDIR", "/nonexistent", 1);
+    MemoryBudget memory(128 * mebibyte);
+    Endless stream(in_memory_limit + 1);
+    BOOST_CHECK_EXCEPTION(Content::of_stream(stream, std::nullopt, 1u << 30, "x.so", memory), Failure,
+                          [](const Failure& failure) {
+                              return failure.error().message ==
+                                     "cannot make a temporary file for a large member of an archive: No such file or "
+                                     "directory; TMPDIR chooses another folder";
+                          });
+    before == nullptr ? ::unsetenv("TMPDIR") : ::setenv("TMPDIR", kept.c_str(), 1);
+}
+
+BOOST_AUTO_TEST_CASE(file_that_changes) {
+    const Folder folder;
+    const std::string path = folder.write("x.so", library(std::string(100'000, 'x')));
+    const auto content = Content::of_disk_file(path, in_memory_limit, 1u << 30);
+    BOOST_REQUIRE(content.ok());
+    // With a mapping, reading it now would be the end of this process.
+    std::filesystem::resize_file(path, 0);
+    BOOST_TEST(content->bytes().size() == 100'004);
+    BOOST_TEST(content->bytes().back() == 'x');
+    // Larger than what was reserved for it: not in memory, and complete.
+    folder.write("y.so", library(std::string(200'000, 'y')));
+    const auto mapped = Content::of_disk_file(folder / "y.so", 100'000, 1u << 30);
+    BOOST_REQUIRE(mapped.ok());
+    BOOST_TEST(mapped->bytes().size() == 200'004);
+}
+
+BOOST_AUTO_TEST_CASE(budget_is_kept) {
+    // Workers hold what they got until the reader has to wait for them; it must neither exceed the budget nor hang.
+    constexpr std::uint64_t limit = 8 * mebibyte;
+    const tbb::global_control more(tbb::global_control::max_allowed_parallelism, 5);  // than this machine may have
+    for (const unsigned threads : {1u, 2u, 5u}) {
+        MemoryBudget memory(limit);
+        std::atomic<std::uint64_t> in_flight = 0, peak = 0, bytes = 0;
+        WorkQueue<Candidate> queue(threads, [&](Candidate candidate) {
+            bytes += candidate.content.bytes().size();
+            in_flight -= candidate.content.bytes().size();
+        });
+        memory.set_help([&] { return queue.help(); });
+        for (int i = 0; i < 200; ++i) {
+            const std::uint64_t size = mebibyte * (1 + i % 3);
+            Endless stream(size);
+            Candidate candidate;
+            candidate.content = Content::of_stream(stream, size, 1u << 30, "x", memory);
+            in_flight += size;
+            std::uint64_t known = peak;
+            while (known < in_flight && !peak.compare_exchange_weak(known, in_flight)) {
+            }
+            queue.push(std::move(candidate));
+        }
+        queue.finish();
+        BOOST_TEST(bytes == 399 * mebibyte);
+        BOOST_TEST(peak <= limit);
+        BOOST_TEST(memory.peak() <= limit);
+        BOOST_TEST(memory.peak() >= mebibyte);
+        BOOST_TEST(memory.in_flight() == 0);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(larger_than_the_budget) {
+    MemoryBudget memory(mebibyte);
+    {
+        const auto alone = memory.reserve(5 * mebibyte);
+        BOOST_TEST(memory.in_flight() == 5 * mebibyte);
+    }
+    // A directory that takes all of it leaves one file at a time.
+    memory.set_fixed(2 * mebibyte);
+    auto first = memory.reserve(1000);
+    int helped = 0;
+    memory.set_help([&] {
+        ++helped;
+        first = {};
+        return true;
+    });
+    const auto second = memory.reserve(1000);
+    BOOST_TEST(helped == 1);
+}
+
+BOOST_AUTO_TEST_CASE(all_workers_of_tbb_are_busy) {
+    // The reader does the work itself when nobody else comes.
+    MemoryBudget memory(mebibyte);
+    std::atomic<int> done = 0;
+    const int slots = tbb::info::default_concurrency();
+    std::latch blocked(slots), release(1);
+    const tbb::global_control more(tbb::global_control::max_allowed_parallelism, slots + 4);
+    std::vector<std::thread> others;
+    for (int i = 0; i < slots; ++i)
+        others.emplace_back([&] {
+            tbb::task_arena arena(slots);
+            arena.execute([&] {
+                blocked.count_down();
+                release.wait();
+            });
+        });
+    blocked.wait();
+    {
+        WorkQueue<Candidate> queue(4, [&](Candidate) { ++done; });
+        memory.set_help([&] { return queue.help(); });
+        for (int i = 0; i < 100; ++i) {
+            Candidate candidate;
+            candidate.memory = memory.reserve(mebibyte / 4);
+            queue.push(std::move(candidate));
+        }
+        queue.finish();
+    }
+    BOOST_TEST(done == 100);
+    release.count_down();
+    for (std::thread& other : others) other.join();
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace interlock::auditing
