@@ -104,6 +104,8 @@ private:
         module.name = tag_.stem;
         module.verdict = Verdict::not_a_module;
         module.reason = "it exports no init function of a module";
+        binary_.abi = linked_.strong || tag_.abi == AbiFlavour::unknown ? linked_.abi : tag_.abi;
+        binary_.abi_version = tag_.version ? tag_.version : linked_.version;
         binary_.modules.push_back(std::move(module));
     }
 

@@ -303,12 +303,7 @@ private:
     // The number of symbols stands nowhere but in the hash tables.
     std::uint64_t symbol_count() const {
         std::uint64_t count = 0;
-        if (dyn_.hash != 0) {
-            const std::uint64_t at = offset_of(dyn_.hash, "the hash table");
-            // Alpha and 64-bit S/390 have words of 8 bytes here.
-            count = machine_ == EM_S390 && view_.wide() ? view_.u64(at + 8, "the hash table")
-                                                        : view_.u32(at + 4, "the hash table");
-        } else if (dyn_.gnu_hash != 0) {
+        if (dyn_.gnu_hash != 0) {
             const std::uint64_t at = offset_of(dyn_.gnu_hash, "the hash table");
             const std::uint64_t buckets = view_.u32(at, "the hash table"), first = view_.u32(at + 4, "the hash table");
             const std::uint64_t filters = view_.u32(at + 8, "the hash table");
@@ -322,10 +317,21 @@ private:
                 while ((view_.u32(chain_at + 4 * (last - first), "the hash table") & 1) == 0) ++last;
                 count = last + 1;
             }
+        } else if (dyn_.hash != 0) {
+            const std::uint64_t at = offset_of(dyn_.hash, "the hash table");
+            count = view_.u32(at + 4, "the hash table");
+            // On 64-bit S/390 words of this table have 8 bytes, but not with every linker.
+            if (machine_ == EM_S390 && view_.wide()) {
+                const std::uint64_t wide_count = view_.u64(at + 8, "the hash table");
+                if (count == 0 || (wide_count >> 32 == 0 && fits_in_symbols(wide_count))) count = wide_count;
+            }
         }
-        if (!view_.contains(symbols_offset_, 0) || count > (view_.size() - symbols_offset_) / symbol_size())
-            view_.malformed(symbols_offset_, "the symbol table is not within the file");
+        if (!fits_in_symbols(count)) view_.malformed(symbols_offset_, "the symbol table is not within the file");
         return count;
+    }
+
+    bool fits_in_symbols(std::uint64_t count) const {
+        return view_.contains(symbols_offset_, 0) && count <= (view_.size() - symbols_offset_) / symbol_size();
     }
 
     void read_symbols() {
@@ -441,7 +447,7 @@ private:
                 break;
             case Relocation::tls_offset:
                 fixup.kind = Fixup::Kind::tls_offset;
-                fixup.value = target;
+                fixup.value = target - tls_bias(image_.architecture);
                 break;
             case Relocation::tls_from_base:
                 fixup.kind = Fixup::Kind::tls_from_base;

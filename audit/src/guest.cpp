@@ -168,6 +168,7 @@ struct Guest::Impl {
     void set_thread_pointer() const {
         const Cpu& cpu = guest.cpu_;
         if (cpu.architecture == Architecture::s390x) {  // in two access registers
+            set(UC_S390X_REG_PSWM, 3ull << 31);         // addresses of 64 bits
             set(UC_S390X_REG_A0, thread_area >> 32);
             set(UC_S390X_REG_A0 + 1, thread_area & 0xffffffff);
         } else if (cpu.architecture == Architecture::i386) {
@@ -412,15 +413,18 @@ bool Guest::load(const Image& image, const std::function<std::uint64_t(std::uint
     slide_ = impl.base - first;
 
     if (image.tls_size > GuestMap::tls_size / 4) return false;
-    // Variables lie below the thread pointer (x86, s390x) or above it (the others); a copy serves both.
-    const std::uint64_t size = (image.tls_size + image.tls_alignment - 1) & ~(image.tls_alignment - 1);
-    for (const std::uint64_t block : {thread_area - size, thread_area + 16})
-        if (!image.tls_data.empty()) std::memcpy(impl.tls.at(block), image.tls_data.data(), image.tls_data.size());
 
     impl.imports.clear();
     for (std::uint32_t i = 0; i < image.imports.size(); ++i) impl.imports.push_back(address_of_import(i));
     impl.image = &image;
+    // Variables lie below the thread pointer (x86, s390x) or above it (the others).
+    if (!image.tls_data.empty())
+        std::memcpy(impl.tls.at(thread_area + tls_block()), image.tls_data.data(), image.tls_data.size());
     impl.set_thread_pointer();
+    // The emulated S/390 reports an access to memory that is not there to its own program, and not to this one.
+    if (cpu_.architecture == Architecture::s390x)
+        for (std::uint64_t address = impl.base; address < impl.base + span; address += chunk_size)
+            if (impl.chunk_at(address) == nullptr) return false;
     if (image.format == Format::pe || cpu_.emulator_arch == UC_ARCH_X86) {
         // x86: the first word of the thread area is its own address; Windows: TEB with the table of blocks.
         if (image.format == Format::pe) {
@@ -441,6 +445,20 @@ std::optional<std::uint64_t> Guest::to_file(std::uint64_t address) const noexcep
     return impl_->in_image(address) ? std::optional(address - slide_) : std::nullopt;
 }
 
+std::uint64_t Guest::tls_block() const noexcept {
+    const Image& image = *impl_->image;
+    switch (cpu_.architecture) {
+        case Architecture::aarch64:
+            return 16;
+        case Architecture::arm:
+            return 8;
+        case Architecture::riscv64:
+            return 0;
+        default:
+            return 0 - ((image.tls_size + image.tls_alignment - 1) & ~(image.tls_alignment - 1));
+    }
+}
+
 std::uint64_t Guest::value_of(const Fixup& fixup) const {
     const Impl& impl = *impl_;
     switch (fixup.kind) {
@@ -452,20 +470,8 @@ std::uint64_t Guest::value_of(const Fixup& fixup) const {
             return 1;
         case Fixup::Kind::tls_offset:
             return fixup.value;
-        case Fixup::Kind::tls_from_base: {
-            const std::uint64_t alignment = impl.image->tls_alignment;
-            const std::uint64_t size = (impl.image->tls_size + alignment - 1) & ~(alignment - 1);
-            switch (cpu_.architecture) {
-                case Architecture::aarch64:
-                    return fixup.value + 16;
-                case Architecture::arm:
-                    return fixup.value + 8;
-                case Architecture::riscv64:
-                    return fixup.value;
-                default:
-                    return fixup.value - size;
-            }
-        }
+        case Fixup::Kind::tls_from_base:
+            return fixup.value + tls_block();
         case Fixup::Kind::tls_descriptor:
         case Fixup::Kind::indirect:
             return fixup.value;
@@ -646,6 +652,10 @@ std::uint64_t Guest::argument(unsigned index) {
 
 void Guest::set_result(std::uint64_t value) { impl_->set(cpu_.result, value); }
 std::uint64_t Guest::result() { return impl_->get(cpu_.result); }
+
+std::uint64_t Guest::offset_table() {
+    return cpu_.architecture == Architecture::s390x ? impl_->get(UC_S390X_REG_R12) : 0;
+}
 
 std::uint64_t Guest::return_address() {
     return cpu_.link < 0 ? word(impl_->get(cpu_.sp)).value_or(0) : impl_->get(cpu_.link);

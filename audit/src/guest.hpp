@@ -70,6 +70,9 @@ public:
     std::uint64_t allocate(std::uint64_t size);
     std::uint64_t allocated_size(std::uint64_t address) const noexcept;
 
+    /// Where the image's thread-local block begins, seen from the thread pointer.
+    std::uint64_t tls_block() const noexcept;
+
     /// Reading and writing memory; false or nullopt when it is not there.
     bool read(std::uint64_t address, void* to, std::uint64_t size);
     bool write(std::uint64_t address, const void* from, std::uint64_t size);
@@ -90,6 +93,8 @@ public:
     std::uint64_t argument(unsigned index);
     void set_result(std::uint64_t value);
     std::uint64_t result();
+    /// s390x: the register with the address of the global offset table, which __tls_get_offset() counts from.
+    std::uint64_t offset_table();
     /// Where the call came from (guest address behind the call).
     std::uint64_t return_address();
     /// Lets the guest run `function` before the stand-in returns with `value`.

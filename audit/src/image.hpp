@@ -101,6 +101,20 @@ struct Image {
     Bytes bytes_at(std::uint64_t address, std::uint64_t size) const noexcept;
 };
 
+/// What __tls_get_addr() adds to an offset: such offsets in files are smaller by as much (TLS_DTV_OFFSET of the ABIs).
+constexpr std::uint64_t tls_bias(Architecture architecture) noexcept {
+    switch (architecture) {
+        case Architecture::riscv32:
+        case Architecture::riscv64:
+            return 0x800;
+        case Architecture::ppc64:
+        case Architecture::ppc64le:
+            return 0x8000;
+        default:
+            return 0;
+    }
+}
+
 /// True for names of which Image::exports keeps the address.
 bool is_entry_point(std::string_view name) noexcept;
 /// True for an init function that no import finds: PyInit_x of another file calls it ("Wrapped_PyInit_x", as jaxlib and

@@ -45,8 +45,9 @@ void ImageBuilder::finish_segments() {
     auto& segments = image.segments;
     std::vector<std::size_t> order(segments.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-              [&](std::size_t a, std::size_t b) { return segments[a].address < segments[b].address; });
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        return std::tie(segments[a].address, a) < std::tie(segments[b].address, b);
+    });
     std::vector<Segment> sorted;
     sorted.reserve(segments.size());
     for (const auto index : order) {
@@ -153,10 +154,12 @@ Image ImageBuilder::finish() {
     refuse_overlaps(fixups);
 
     auto& exports = image.exports;
-    std::stable_sort(exports.begin(), exports.end(), [](const Export& a, const Export& b) { return a.name < b.name; });
-    exports.erase(
-        std::unique(exports.begin(), exports.end(), [](const Export& a, const Export& b) { return a.name == b.name; }),
-        exports.end());
+    const auto by_name = [](const Export& a, const Export& b) {
+        return std::tie(a.name, a.address) < std::tie(b.name, b.address);
+    };
+    const auto same_name = [](const Export& a, const Export& b) { return a.name == b.name; };
+    std::sort(exports.begin(), exports.end(), by_name);
+    exports.erase(std::unique(exports.begin(), exports.end(), same_name), exports.end());
     return std::move(image);
 }
 

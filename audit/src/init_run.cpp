@@ -44,6 +44,16 @@ private:
 constexpr std::array<unsigned, 6> versions = {14, 13, 15, 12, 11, 10};
 constexpr std::uint64_t exec_budget = 400'000;
 
+// What a verdict is made of.
+std::vector<std::uint64_t> decisive(const InitResult& result) {
+    std::vector<std::uint64_t> values{static_cast<std::uint64_t>(result.phase)};
+    const Slots* slots = result.slots ? &*result.slots : result.definition ? &result.definition->slots : nullptr;
+    if (slots != nullptr && result.phase != Phase::single)
+        for (const SlotSeen& slot : slots->gil) values.push_back(slot.value);
+    if (result.phase == Phase::single && !result.set_gil.empty()) values.push_back(result.set_gil.back().value);
+    return values;
+}
+
 std::string where_it_is(Guest& guest) {
     const auto at = guest.to_file(guest.at());
     return at ? " at " + hex_text(*at) : std::string();
@@ -61,11 +71,11 @@ struct InitRunner::Impl {
     }
 
     InitResult run(const Image& image, const Export& entry, const RunOptions& options, unsigned minor,
-                   bool& asked_version) {
+                   bool& asked_version, bool unknown_is_zero = true) {
         InitResult result;
         Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
         guest.count_instructions(options.details);
-        Interpreter interpreter(guest, image, {options.free_threaded, minor}, options.details);
+        Interpreter interpreter(guest, image, {options.free_threaded, minor, unknown_is_zero}, options.details);
         if (!interpreter.load()) {
             result.failure = "the image does not fit into the emulator";
             return result;
@@ -191,12 +201,23 @@ bool InitRunner::can_run(const Image& image) noexcept { return cpu_for(image.arc
 
 InitResult InitRunner::run(const Image& image, const Export& entry, const RunOptions& options) {
     bool asked = false;
-    InitResult result = impl_->run(image, entry, options, options.minor.value_or(versions[0]), asked);
-    if (options.minor || !asked) return result;
-    for (const unsigned minor : versions) {
-        if (result.failure.empty() || minor == versions[0]) continue;
-        InitResult other = impl_->run(image, entry, options, minor, asked);
-        if (other.failure.empty()) return other;
+    unsigned minor = options.minor.value_or(versions[0]);
+    InitResult result = impl_->run(image, entry, options, minor, asked);
+    if (!options.minor && asked)
+        for (const unsigned other_minor : versions) {
+            if (result.failure.empty() || other_minor == versions[0]) continue;
+            InitResult other = impl_->run(image, entry, options, other_minor, asked);
+            if (!other.failure.empty()) continue;
+            minor = other_minor;
+            result = std::move(other);
+        }
+    if (result.assumed.empty() || !result.failure.empty()) return result;
+    // Once more, with other answers of what is not known: the verdict must not depend on them.
+    const InitResult other = impl_->run(image, entry, options, minor, asked, false);
+    if (other.failure.empty() && decisive(other) != decisive(result)) {
+        result.phase = Phase::unknown;
+        result.failure = "what it says depends on " + escape(*result.assumed.begin(), 200) +
+                         (result.assumed.size() > 1 ? " and others, of which" : ", of which") + " nothing is known";
     }
     return result;
 }

@@ -26,6 +26,7 @@ class WorkQueue {
 public:
     /// `threads` counts this one; 0 = one for each core; never more than tbb::global_control allows.
     WorkQueue(unsigned threads, std::function<void(Item)> process) : shared_(std::make_shared<Shared>()) {
+        shared_->process = std::move(process);
         // Beyond what the program allows oneTBB prints a warning, and gives no more workers anyway.
         const std::size_t allowed = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
         const std::size_t wanted = threads == 0 ? static_cast<std::size_t>(tbb::info::default_concurrency()) : threads;

@@ -73,11 +73,12 @@ void make_object(Interpreter& interpreter) { interpreter.result_object(); }
 void do_nothing(Interpreter& interpreter) { interpreter.result(0); }
 // An instance may be a type itself (pybind11 makes metaclasses): large enough for one, and complete.
 void make_instance(Interpreter& interpreter) { interpreter.result(interpreter.new_type(0)); }
-// The function of a TLS descriptor gets its argument in a register of its own; x86: the offset comes back relative to
-// the thread pointer. All other registers have to stay.
+// The function of a TLS descriptor: gets the descriptor, and gives back the offset from the thread pointer, in the
+// register for results.
 void tls_descriptor(Interpreter& interpreter) {
-    interpreter.assume("a TLS descriptor");
-    interpreter.result(0);
+    Guest& guest = interpreter.guest();
+    const std::uint64_t offset = guest.word(guest.result() + interpreter.word()).value_or(0);
+    guest.set_result(guest.tls_block() + offset);
 }
 
 }  // namespace
@@ -276,8 +277,7 @@ const std::string* Interpreter::origin(std::uint64_t object) const noexcept {
 }
 
 std::uint64_t Interpreter::tls_address(std::uint64_t offset) const noexcept {
-    const std::uint64_t size = (image_.tls_size + image_.tls_alignment - 1) & ~(image_.tls_alignment - 1);
-    return GuestMap::tls + GuestMap::tls_size / 2 - size + offset;
+    return GuestMap::tls + GuestMap::tls_size / 2 + guest_.tls_block() + offset + tls_bias(image_.architecture);
 }
 
 // NumPy's import_array() compares versions before anything else; the numbers satisfy both NumPy 1 and 2.
@@ -359,7 +359,7 @@ void Interpreter::handle(std::uint32_t number) {
                 if (stand_in.name.starts_with("Py") || stand_in.name.starts_with("_Py"))
                     result_object();
                 else
-                    result(0);
+                    result(model_.unknown_is_zero ? 0 : new_object());
                 break;
         }
     }

@@ -55,6 +55,8 @@ struct InitRecord {
 struct InterpreterModel {
     bool free_threaded = true;
     unsigned minor = 13;
+    /// What a function of another library returns, of which nothing is known: 0, or something that is not 0.
+    bool unknown_is_zero = true;
 };
 
 class Interpreter {

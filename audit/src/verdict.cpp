@@ -73,9 +73,7 @@ private:
         if (slots.gil.size() > 1) {
             module_.marker_kind = "slot twice";
             saw(fmt::format("{} has {} Py_mod_gil slots", what, slots.gil.size()), module_.entry_point);
-            module_.verdict = Verdict::global_lock;
-            module_.reason = "it has more than one Py_mod_gil slot, for which the import fails with SystemError";
-            return;
+            return undetermined("it has more than one Py_mod_gil slot, for which the import fails with SystemError");
         }
         if (slots.gil.empty()) {
             late_call();
@@ -89,10 +87,9 @@ private:
         if (!slot.known) return undetermined("the value of its Py_mod_gil slot comes from a function that is not known");
         if (slot.value > 1) {
             module_.marker_kind = fmt::format("slot value {}", slot.value);
-            module_.verdict = Verdict::global_lock;
-            module_.reason = fmt::format("its Py_mod_gil slot has the value {}, which is neither 0 nor 1: Python 3.13 and "
-                                         "3.14 take it for \"not used\", 3.15 for \"used\"", slot.value);
-            return;
+            return undetermined(fmt::format("its Py_mod_gil slot has the value {}, which is neither 0 nor 1: Python 3.13 "
+                                            "and 3.14 take it for \"not used\", 3.15 for \"used\"",
+                                            slot.value));
         }
         marked(slot.value == 1, "slot",
                slot.value == 1 ? "its Py_mod_gil slot says Py_MOD_GIL_NOT_USED" : "its Py_mod_gil slot says Py_MOD_GIL_USED");
@@ -245,11 +242,11 @@ std::vector<EffectOn> effects_of(const BinaryAudit& binary, const FileTag& tag, 
                 break;
             case Verdict::global_lock:
                 effect.effect = Effect::turns_gil_on;
-                if (seen.marker_kind == "slot twice") effect.effect = Effect::cannot_load;
-                if (seen.marker_kind.starts_with("slot value") && python < PythonVersion{3, 15})
-                    effect.effect = Effect::keeps_gil_off;
                 break;
             default:
+                if (seen.marker_kind == "slot twice") effect.effect = Effect::cannot_load;
+                if (seen.marker_kind.starts_with("slot value"))
+                    effect.effect = python < PythonVersion{3, 15} ? Effect::keeps_gil_off : Effect::turns_gil_on;
                 break;
         }
         effects.push_back(std::move(effect));

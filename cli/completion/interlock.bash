@@ -44,7 +44,10 @@ _interlock() {
     fi
     if [[ $previous == -X ]]; then
         mapfile -t COMPREPLY < <(compgen -W 'gil=0 gil=1' -- "$current")
-    elif [[ $value == *'|'* ]]; then
+    elif [[ $value == 'RULE|LEVEL' ]]; then
+        word=$(_interlock_first_column "$command" explain | grep '^IL[0-9]')
+        mapfile -t COMPREPLY < <(compgen -W "error warning note never $word" -- "$current")
+    elif [[ $value == *'|'* && $value != *[A-Z]* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "${value//|/ }" -- "$current")
     elif [[ $value == DIR ]]; then
         mapfile -t COMPREPLY < <(compgen -d -- "$current")

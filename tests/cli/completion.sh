@@ -38,7 +38,7 @@ expect() {
 }
 
 export INTERLOCK_PATH=$modules
-expect '' : run import plan config policy manifest inspect explain
+expect '' : run import plan config policy manifest audit inspect explain
 expect r : only:run
 expect policy '' : only:check
 expect manifest '' : create check
@@ -63,14 +63,23 @@ expect run --import gu : only:guarded
 expect config GIL : only:GIL_DISABLED
 expect explain unknown : unknown-key unknown-word
 expect explain 7 : only:70
+expect explain IL01 : IL010 IL018
+expect aud : only:audit
+expect audit --fo : only:--format
+expect audit --format '' : table json ndjson sarif markdown csv
+expect audit --f : --format --fail-on
+expect audit --fail-on wa : only:warning
+expect audit --fail-on IL00 : IL001 IL009
 cd "$modules"
 expect --policy pk : only:pkg
 expect --path p : only:pkg
 expect inspect prob : only:probe.so
 expect plan prob : probe probe.so
+expect audit prob : only:probe.so
+expect audit --baseline prob : only:probe.so
 
 # Every option of every help text is offered.
-for verb in '' run import plan config 'policy check' 'manifest create' 'manifest check' inspect explain; do
+for verb in '' run import plan config 'policy check' 'manifest create' 'manifest check' audit inspect explain; do
     read -ra words <<<"$verb"
     while read -r option; do
         expect ${words+"${words[@]}"} "$option" : "$option"

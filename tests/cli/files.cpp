@@ -4,6 +4,7 @@
 #define BOOST_TEST_MODULE cli_files
 #include <boost/test/unit_test.hpp>
 
+#include <interlock/audit.hpp>
 #include <interlock/diagnostic.hpp>
 #include <interlock/result.hpp>
 #include <interlock/warning_filter.hpp>
@@ -290,10 +291,15 @@ BOOST_AUTO_TEST_CASE(every_code_is_explained_once) {
         check_is_explained(codes, "exit status", status);
         ++expected;
     }
+    for (const interlock::Rule& rule : interlock::rules()) {
+        check_is_explained(codes, "audit rule", rule.id);
+        ++expected;
+    }
     BOOST_TEST(codes.size() == expected + 1);
     for (const Json& entry : codes) {
         BOOST_TEST(!entry.at("what").get<std::string>().empty());
-        const bool error = entry.at("kind") == "error" || entry.at("kind") == "warning";
+        const bool error =
+            entry.at("kind") == "error" || entry.at("kind") == "warning" || entry.at("kind") == "audit rule";
         if (error) BOOST_TEST((!entry.at("why").empty() && !entry.at("fix").empty()));
     }
 }

@@ -7,20 +7,18 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "fixture_files.hpp"
-#include "image_builder.hpp"
-#include "macho_builder.hpp"
-#include "support/why.hpp"
+#include "macho_checks.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
 using interlock::test::append;
 using interlock::test::ChainedTable;
+using interlock::test::check_malformed;
+using interlock::test::check_unsupported;
 using interlock::test::MachBuilder;
-using interlock::test::malformed_message;
 using interlock::test::module_trie;
 using interlock::test::put;
-using interlock::test::unsupported_message;
+using interlock::test::read;
 using File = interlock::test::Image;
 
 namespace {
@@ -32,27 +30,6 @@ MachBuilder module_builder() {
     table.page_start = 0xffff;
     builder.chained = table.build();
     return builder;
-}
-
-void check_error(const File& file, Errc code, const std::string& message) {
-    const auto images = read_macho(file, "file");
-    BOOST_REQUIRE(!images.ok());
-    BOOST_TEST(errc_name(images.error().code) == errc_name(code));
-    BOOST_TEST(images.error().message == message);
-}
-void check_malformed(const File& file, std::uint64_t offset, const std::string& reason) {
-    check_error(file, Errc::malformed_file, malformed_message(offset, reason));
-}
-void check_unsupported(const File& file, const std::string& reason) {
-    check_error(file, Errc::unsupported, unsupported_message(reason));
-}
-
-Image read(const File& file) {
-    auto images = read_images(file, "file");
-    BOOST_REQUIRE_MESSAGE(images.ok(), test::why(images));
-    BOOST_REQUIRE_EQUAL(images->size(), 1u);
-    BOOST_TEST(test::broken_promise(images->front(), file) == "");
-    return images->front();
 }
 
 struct Slice {

@@ -7,42 +7,24 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "fixture_files.hpp"
 #include "image_builder.hpp"
-#include "macho_builder.hpp"
-#include "support/why.hpp"
+#include "macho_checks.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
 using interlock::test::append;
 using interlock::test::append_uleb;
 using interlock::test::ChainedTable;
+using interlock::test::check_malformed;
+using interlock::test::check_unsupported;
 using interlock::test::MachBuilder;
-using interlock::test::malformed_message;
 using interlock::test::module_trie;
 using interlock::test::put;
+using interlock::test::read;
 using interlock::test::trie_of;
-using interlock::test::unsupported_message;
 using File = interlock::test::Image;
 
 namespace {
-
-void check_error(const File& file, Errc code, const std::string& message) {
-    const auto images = read_macho(file, "file");
-    BOOST_REQUIRE(!images.ok());
-    BOOST_TEST(errc_name(images.error().code) == errc_name(code));
-    BOOST_TEST(images.error().message == message);
-}
-void check_malformed(const File& file, std::uint64_t offset, const std::string& reason) {
-    check_error(file, Errc::malformed_file, malformed_message(offset, reason));
-}
-
-Image read(const File& file) {
-    auto images = read_macho(file, "file");
-    BOOST_REQUIRE_MESSAGE(images.ok(), test::why(images));
-    BOOST_TEST(test::broken_promise(images->front(), file) == "");
-    return images->front();
-}
 
 /// "1000 rebase 800", "1008 import f@/usr/lib/libSystem.B.dylib+8".
 std::vector<std::string> fixups_of(const Image& image) {
@@ -183,13 +165,10 @@ BOOST_AUTO_TEST_CASE(damaged_chained_tables) {
         "a chain of fixups starts or goes on at 0x1000 of the segment '__DATA', which has 0x1000 bytes in the file");
     check_malformed(changed(info + 22, 0x8000, 2), 0x2000 + info + 22,
                     "a page has several chains, as 32-bit images only may have");
-    const auto unsupported = [&](const File& file, const std::string& reason) {
-        check_error(file, Errc::unsupported, unsupported_message(reason));
-    };
-    unsupported(changed(0, 1, 4), "it has chained fixups of version 1");
-    unsupported(changed(20, 4, 4), "it has chained imports of format 4");
-    unsupported(changed(24, 1, 4), "the names of its chained fixups are compressed");
-    unsupported(changed(info + 6, 3, 2), "it has chained fixups of pointer format 3");
+    check_unsupported(changed(0, 1, 4), "it has chained fixups of version 1");
+    check_unsupported(changed(20, 4, 4), "it has chained imports of format 4");
+    check_unsupported(changed(24, 1, 4), "the names of its chained fixups are compressed");
+    check_unsupported(changed(info + 6, 3, 2), "it has chained fixups of pointer format 3");
 }
 
 // ---- opcodes ------------------------------------------------------------------------------------------------------
@@ -317,8 +296,7 @@ BOOST_AUTO_TEST_CASE(damaged_opcodes) {
                     "the library number -4 is not known");
     check_malformed(bind(code({0x20, 0x80, 0x80, 0x04})), 0x2000, "the library number 0x10000 is too large");
     check_malformed(bind(code({0x40, 'f'})), 0x2001, "the bind opcodes has no end");
-    check_error(bind(code({0xd0})), Errc::unsupported,
-                unsupported_message("it has threaded binds, as the linker of Xcode 10 wrote them for arm64e"));
+    check_unsupported(bind(code({0xd0})), "it has threaded binds, as the linker of Xcode 10 wrote them for arm64e");
 }
 
 BOOST_AUTO_TEST_CASE(opcodes_that_run_away) {

@@ -18,7 +18,7 @@ sys.path[:0] = folders
 
 
 def observe():
-    """Imports the module, as everybody does; or only creates it, which is when the interpreter decides about the GIL."""
+    """Imports the module, as everybody does; or only creates it, which is when CPython decides about the GIL."""
     if how == "import":
         module = importlib.import_module(name)
     else:

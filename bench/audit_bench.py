@@ -1,0 +1,203 @@
+# The audit's speed and memory on real wheels, beside what people use instead, in one run and on the same files:
+# abi3audit, which looks at the symbols of each module, and importing each module in a free-threaded CPython. Prints
+# rows as the other benchmarks do (rows.hpp). Nothing else should run meanwhile.
+#
+# SPDX-License-Identifier: MIT
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "corpus"), str(ROOT / "tests" / "audit" / "oracle")]
+import interpreter as judges  # noqa: E402
+import wheels  # noqa: E402
+
+MODULES = 800
+WHEEL = "numpy-2.4.6-cp313-cp313t-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl"
+ABI3AUDIT = "abi3audit==0.0.26"
+IMPORTS = 60  # modules that are imported, evenly spread: all of them take minutes
+
+
+@dataclass
+class Run:
+    seconds: float
+    megabytes: float  # at its peak
+
+
+class Rows:
+    """As interlock::bench::Rows."""
+
+    def __init__(self, file: str | None):
+        self._json = open(file, "a", encoding="utf-8") if file else None
+
+    def add(self, what: str, value: float, unit: str, against: str = "", reference: float | None = None,
+            at_most: float | None = None) -> None:
+        compared, ratio = "", ""
+        if reference is not None:
+            compared, ratio = f"{against} {number(reference)} {unit}", f"{number(value / reference)}x"
+        target = "" if at_most is None else f"<= {number(at_most)} {unit}"
+        met = "" if at_most is None else "met" if value <= at_most else "NOT MET"
+        print(f"{what:<52} {number(value) + ' ' + unit:>13}  {compared:<48} {ratio:>7}  {target:<10} {met}", flush=True)
+        if self._json is None:
+            return
+        row: dict = {"what": what, "value": value, "unit": unit}
+        if reference is not None:
+            row |= {"against": against, "reference": reference, "ratio": value / reference}
+        if at_most is not None:
+            row |= {"target": target, "met": value <= at_most}
+        self._json.write(json.dumps(row) + "\n")
+        self._json.flush()
+
+
+def number(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 1000 else f"{value:.0f}"
+
+
+def run(command: list[str], stdin: str = "", may_fail: bool = False) -> Run:
+    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as errors:
+        given.write(stdin)
+        given.seek(0)
+        begin = time.perf_counter()
+        child = subprocess.Popen(command, stdin=given, stdout=subprocess.DEVNULL, stderr=errors)
+        # Of this child alone; it has been waited for when the object asks.
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - begin
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if not may_fail and child.returncode not in (0, 1):  # 1: there were findings
+            errors.seek(0)
+            raise SystemExit(f"{' '.join(command[:4])} ... ended with status {child.returncode}:\n{errors.read()}")
+        return Run(seconds, usage.ru_maxrss / 1024)
+
+
+def median(runs: list[Run]) -> float:
+    return statistics.median(one.seconds for one in runs)
+
+
+def alternate(repetitions: int, *commands) -> list[list[Run]]:
+    """Each of them once before, so that files are in memory; then in turns, so that a busy spell hits all alike."""
+    results: list[list[Run]] = [[] for _ in commands]
+    for turn in range(repetitions + 1):
+        for command, runs in zip(commands, results):
+            one = command()
+            if turn > 0:
+                runs.append(one)
+    return results
+
+
+def abi3audit() -> str | None:
+    """Installed into the cache, once. None where it cannot be had."""
+    folder = wheels.cache() / ABI3AUDIT.replace("==", "-")
+    program = folder / "bin" / "abi3audit"
+    if program.exists():
+        return str(program)
+    print(f"installing {ABI3AUDIT} into {folder}", file=sys.stderr)
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([str(folder / "bin" / "pip"), "install", "--quiet", "--no-cache-dir", ABI3AUDIT])
+    return str(program) if done.returncode == 0 else None
+
+
+def linux_modules(chosen: list[wheels.Wheel], judge: judges.Interpreter) -> list[tuple[wheels.Wheel, str]]:
+    """Extension modules for x86-64 Linux: of the interpreter's own version first."""
+    fitting = [wheel for wheel in chosen if not wheel.support
+               and any(tag.startswith("manylinux") and tag.endswith("x86_64") for tag in wheel.tags[2])]
+    fitting.sort(key=lambda wheel: (not judge.runs(wheel), wheel.file))
+    found = []
+    for wheel in fitting:
+        folder = judges.unpacked(wheel)
+        for path in sorted(folder.rglob("*.so")):
+            if b"PyInit_" in path.read_bytes():
+                found.append((wheel, str(path)))
+    return found[:MODULES]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measures `interlock audit` on the wheels of the corpus.")
+    parser.add_argument("interlock", metavar="INTERLOCK", help="a release build, such as build/bench/bin/interlock")
+    parser.add_argument("--json", metavar="FILE", help="each row also as a line of JSON, appended to FILE")
+    parser.add_argument("--repetitions", metavar="N", type=int, default=5)
+    options = parser.parse_args()
+    rows = Rows(options.json)
+    repetitions = options.repetitions
+
+    starts, bare = alternate(4 * repetitions, lambda: run([options.interlock, "--version"]), lambda: run(["/bin/true"]))
+    rows.add("start-up: interlock --version", 1e3 * median(starts), "ms", "/bin/true", 1e3 * median(bare), 20)
+
+    pinned = wheels.pinned()
+    if not all(wheel.path.exists() for wheel in pinned):
+        print(f"audit: the corpus is not in {wheels.folder()}; run scripts/corpus.sh", file=sys.stderr)
+        return 1 if wheels.required() else wheels.SKIPPED
+    script = ROOT / "scripts" / "freethreaded-python.sh"
+    found = subprocess.run([script, "--print-only", "--version", "3.13"], stdout=subprocess.PIPE, text=True)
+    if found.returncode != 0:
+        return 1 if wheels.required() else wheels.SKIPPED
+    python = found.stdout.strip()
+    judge = judges.Interpreter(python, os.cpu_count())
+
+    modules = linux_modules(pinned, judge)
+    files = [path for _, path in modules]
+    size = sum(os.path.getsize(path) for path in files) / 1e6
+    other = abi3audit()
+
+    def audit(paths: list[str]):
+        listed = "".join(f"{path}\n" for path in paths)
+        return lambda: run([options.interlock, "audit", "--format", "json", "-"], listed)
+
+    def reference(paths: list[str]):
+        # Its other verdicts need an ABI to compare with; any does.
+        return lambda: run([other, "--assume-minimum-abi3", "3.13", *paths])
+
+    what = f"audit: {len(files)} x86-64 modules, {size:.0f} MB, warm"
+    if other is None:
+        [ours] = alternate(repetitions, audit(files))
+        rows.add(what, median(ours), "s", at_most=2)
+    else:
+        ours, theirs = alternate(repetitions, audit(files), reference(files))
+        rows.add(what, median(ours), "s", ABI3AUDIT, median(theirs), 2)
+        rows.add("  its peak memory", max(one.megabytes for one in ours), "MB", ABI3AUDIT,
+                 max(one.megabytes for one in theirs), 300)
+
+    wheel = next(one for one in pinned if one.file == WHEEL)
+    members = [path for owner, path in modules if owner is wheel]
+    whole = lambda: run([options.interlock, "audit", "--format", "json", str(wheel.path)])  # noqa: E731
+    what = f"audit: a wheel of {wheel.size / 1e6:.0f} MB ({wheel.name} {wheel.version})"
+    if other is None:
+        [ours] = alternate(repetitions, whole)
+        rows.add(what, median(ours), "s", at_most=0.3)
+    else:
+        # It does not open wheels without an abi3 tag: it gets the files of this one.
+        ours, theirs = alternate(repetitions, whole, reference(members))
+        rows.add(what, median(ours), "s", f"{ABI3AUDIT}, unpacked", median(theirs), 0.3)
+
+    importable = [(owner, path) for owner, path in modules if judge.runs(owner)]
+    sample = importable[:: max(1, len(importable) // IMPORTS)]
+    requirements = judges.Requirements([one for one in pinned if judge.runs(one) or one.support])
+
+    def import_each() -> Run:
+        results = []
+        for owner, path in sample:
+            folders = [str(judges.unpacked(one)) for one in requirements.of(owner)]
+            member = os.path.relpath(path, folders[0])
+            name = judges.dotted_name(member, judges.module_suffix(member))
+            code = f"import sys; sys.path[:0] = {folders!r}; import {name}, os; os._exit(0)"
+            results.append(run([python, "-I", "-S", "-c", code], may_fail=True))
+        return Run(sum(one.seconds for one in results), max(one.megabytes for one in results))
+
+    ours, imports = alternate(max(1, repetitions // 5), audit([path for _, path in sample]), import_each)
+    rows.add(f"audit: {len(sample)} modules of CPython 3.13t", median(ours), "s", "importing each in a new process",
+             median(imports))
+    rows.add("  its peak memory", max(one.megabytes for one in ours), "MB", "the largest of these processes",
+             max(one.megabytes for one in imports))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
