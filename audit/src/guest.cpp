@@ -167,10 +167,10 @@ struct Guest::Impl {
 
     void set_thread_pointer() const {
         const Cpu& cpu = guest.cpu_;
-        if (cpu.architecture == Architecture::s390x) {  // in two access registers
-            set(UC_S390X_REG_PSWM, 3ull << 31);         // addresses of 64 bits
-            set(UC_S390X_REG_A0, thread_area >> 32);
-            set(UC_S390X_REG_A0 + 1, thread_area & 0xffffffff);
+        if (cpu.architecture == Architecture::s390x) {
+            // The thread pointer is in two access registers, which Unicorn 2.0 does not let through: no thread-local
+            // variables here, and no floating point either, which has to be switched on in a control register.
+            set(UC_S390X_REG_PSWM, 3ull << 31);  // addresses of 64 bits
         } else if (cpu.architecture == Architecture::i386) {
             set_segments();
         } else if (cpu.architecture == Architecture::aarch64 && image->format == Format::pe) {
@@ -652,10 +652,6 @@ std::uint64_t Guest::argument(unsigned index) {
 
 void Guest::set_result(std::uint64_t value) { impl_->set(cpu_.result, value); }
 std::uint64_t Guest::result() { return impl_->get(cpu_.result); }
-
-std::uint64_t Guest::offset_table() {
-    return cpu_.architecture == Architecture::s390x ? impl_->get(UC_S390X_REG_R12) : 0;
-}
 
 std::uint64_t Guest::return_address() {
     return cpu_.link < 0 ? word(impl_->get(cpu_.sp)).value_or(0) : impl_->get(cpu_.link);

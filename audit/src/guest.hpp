@@ -93,8 +93,6 @@ public:
     std::uint64_t argument(unsigned index);
     void set_result(std::uint64_t value);
     std::uint64_t result();
-    /// s390x: the register with the address of the global offset table, which __tls_get_offset() counts from.
-    std::uint64_t offset_table();
     /// Where the call came from (guest address behind the call).
     std::uint64_t return_address();
     /// Lets the guest run `function` before the stand-in returns with `value`.

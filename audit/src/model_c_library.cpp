@@ -156,11 +156,6 @@ void tls_address(I& in) {
     const std::uint64_t offset = in.guest().word(in.argument(0) + in.word()).value_or(0);
     in.result(in.tls_address(offset));
 }
-// s390x: the pair is given by its place in the global offset table, and the result counts from the thread pointer.
-void tls_offset(I& in) {
-    const std::uint64_t pair = in.guest().offset_table() + in.argument(0);
-    in.result(in.guest().tls_block() + in.guest().word(pair + in.word()).value_or(0));
-}
 // macOS: the descriptor of a variable has the offset in its third word.
 void tlv_address(I& in) {
     const std::uint64_t offset = in.guest().word(in.argument(0) + 2 * in.word()).value_or(0);
@@ -457,7 +452,6 @@ constexpr Entry table[] = {
     {"__error", error_number},
     {"__tls_get_addr", tls_address},
     {"___tls_get_addr", tls_address},
-    {"__tls_get_offset", tls_offset},
     {"_tlv_bootstrap", tlv_address},
     {"getenv", zero},
     {"secure_getenv", zero},

@@ -273,7 +273,7 @@ BOOST_AUTO_TEST_CASE(expected_verdicts_are_about_the_fixtures) {
             const auto images = read_images(fixture.bytes, fixture.name);
             if (!images.ok()) continue;
             for (const auto& exported : images->front().exports) actual.insert(std::string(exported.name));
-            BOOST_TEST(expected == actual, boost::test_tools::per_element());
+            BOOST_TEST(std::ranges::includes(actual, expected), "an entry point of the table is not in the file");
         }
     }
     for (const char* part : {"abi", "files"})
