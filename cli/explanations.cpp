@@ -124,7 +124,8 @@ constexpr auto table = std::to_array<Explanation>({
     {exit_status, "0", "All went well.", "For `plan`: all imports would succeed, without a fallback.", ""},
     {exit_status, "1", "There are findings, or an import or a call failed.",
      "A module could not be imported, a function failed for an input, `plan` foresees a fallback, --strict found a "
-     "warning, or `audit` has a finding that --fail-on asks for. A wrong gil option ends with 1 as well, as in CPython.",
+     "warning, or `audit` has a finding that --fail-on asks for. A wrong gil option ends with 1 as well, as in "
+     "CPython.",
      "stderr says which; with --json stdout does."},
     {exit_status, "2", "The command line is wrong.", "An unknown verb or option, or a value that is not accepted.",
      "`interlock VERB --help`."},

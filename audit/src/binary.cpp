@@ -69,7 +69,7 @@ public:
             audit_python(python);
         else if (interlock)
             audit_interlock();
-        else if (others.empty())
+        else
             no_module();
         for (const Export* entry : others) audit_other(*entry);
         return std::move(binary_);
@@ -171,7 +171,7 @@ private:
     void audit_other(const Export& entry) {
         if (binary_.modules.size() >= max_modules) return;
         const Seen seen = see(entry, std::string(entry.name));
-        if (binary_.modules.empty()) learn_abi(seen);
+        if (binary_.abi_evidence.empty()) learn_abi(seen);
         ModuleAudit module;
         module.name = std::string(entry.name);
         module.primary = false;

@@ -150,10 +150,10 @@ struct Guest::Impl {
     // loaded, the attributes of the stack's are looked at again, so that needs a descriptor, too.
     void set_segments() const {
         constexpr std::uint64_t table = thread_area + 0x3000;
-        const auto descriptor = [](std::uint64_t base) {
+        const auto descriptor = [](std::uint64_t start) {
             constexpr std::uint64_t limit = 0xfffff, access = 0x93, flags = 0xc;  // 4 GiB, writable data, 32-bit
-            return (limit & 0xffff) | (base & 0xffffff) << 16 | access << 40 | (limit >> 16) << 48 | flags << 52 |
-                   (base >> 24) << 56;
+            return (limit & 0xffff) | (start & 0xffffff) << 16 | access << 40 | (limit >> 16) << 48 | flags << 52 |
+                   (start >> 24) << 56;
         };
         const std::array<std::uint64_t, 3> descriptors = {0, descriptor(thread_area), descriptor(0)};
         std::memcpy(tls.at(table), descriptors.data(), sizeof descriptors);

@@ -146,7 +146,12 @@ struct InitRunner::Impl {
             result.phase = Phase::single;
             if (record.definition != 0)
                 result.definition = read_definition(memory, record.definition, options.free_threaded);
-            if (record.ending == Ending::single_phase) result.complete = true;
+            // What a failing init function left out, a succeeding one may do: it returns the module only at its end.
+            if (stop == Stop::returned && !interpreter.is_module(returned)) {
+                result.complete = false;
+                result.incomplete_because = record.raised.empty() ? "it fails in the model of the interpreter"
+                                                                  : "it raises " + escape(record.raised, 300);
+            }
             return;
         } else if (record.ending == Ending::foreign_call) {
             result.phase = Phase::foreign;

@@ -89,6 +89,7 @@ public:
     void complete_type(std::uint64_t type);
     /// Gives an object the type PyCapsule_Type, if the image knows that type.
     void make_capsule(std::uint64_t object);
+    bool is_generic_type(std::uint64_t type) const noexcept { return type == generic_type_; }
     /// An object of a type of the interpreter: "PyUnicode_Type".
     void give_type(std::uint64_t object, std::string_view type);
     std::uint64_t new_text_object(const std::string& text);

@@ -72,11 +72,33 @@ void derived(I& in) {
     in.result_object(origin == nullptr ? std::string() : *origin);
 }
 
+// What C code sees of NumPy's universal functions: the numbers of their inputs and outputs, and the sum. Libraries that
+// add types to NumPy compare them with their own.
+constexpr std::string_view unary_functions[] = {
+    "absolute", "arccos",  "arccosh",  "arcsin",   "arcsinh",     "arctan",   "arctanh",    "bitwise_count", "cbrt",
+    "ceil",     "conj",    "conjugate", "cos",     "cosh",        "deg2rad",  "degrees",    "exp",           "exp2",
+    "expm1",    "fabs",    "floor",    "invert",   "isfinite",    "isinf",    "isnan",      "isnat",         "log",
+    "log10",    "log1p",   "log2",     "logical_not", "negative", "positive", "rad2deg",    "radians",       "reciprocal",
+    "rint",     "sign",    "signbit",  "sin",      "sinh",        "spacing",  "sqrt",       "square",        "tan",
+    "tanh",     "trunc"};
+void fill_universal_function(I& in, std::uint64_t object, std::string_view name) {
+    std::uint32_t inputs = 2, outputs = 1;
+    if (std::ranges::find(unary_functions, name) != std::end(unary_functions)) inputs = 1;
+    if (name == "frexp" || name == "modf") inputs = 1, outputs = 2;
+    if (name == "divmod") outputs = 2;
+    const std::uint64_t field = object + in.head_size();
+    in.guest().set_number(field, inputs, 4);
+    in.guest().set_number(field + 4, outputs, 4);
+    in.guest().set_number(field + 8, inputs + outputs, 4);
+}
+
 // C APIs of modules are kept in capsules, and by custom under such names; who asks checks the type.
 void attribute(I& in, const std::string& name) {
     derived(in);
     if (name.find("API") != std::string::npos || name.find("capi") != std::string::npos)
         in.make_capsule(in.guest().result());
+    else if (const std::string* origin = in.origin(in.argument(0)); origin != nullptr && origin->starts_with("numpy"))
+        fill_universal_function(in, in.guest().result(), name);
 }
 void attribute_by_text(I& in) { attribute(in, in.guest().text(in.argument(1)).value_or("")); }
 void attribute_by_object(I& in) { attribute(in, text_of_object(in, in.argument(1))); }
@@ -129,6 +151,46 @@ void tuple_new(I& in) {
     }
     in.result(tuple);
 }
+
+void tuple_pack(I& in) {
+    const std::uint64_t count = std::min<std::uint64_t>(in.argument(0), 64);
+    const std::uint64_t items = in.head_size() + in.word(), tuple = in.guest().new_object(items + count * in.word());
+    if (tuple != 0) {
+        in.give_type(tuple, "PyTuple_Type");
+        in.guest().set_word(tuple + in.head_size(), count);
+        // Apple's convention for arm64 passes such arguments elsewhere than the others.
+        const bool elsewhere = in.image().format == Format::macho && in.image().architecture == Architecture::aarch64;
+        for (unsigned i = 0; i < count; ++i)
+            in.guest().set_word(tuple + items + i * in.word(), elsewhere ? in.new_object() : in.argument(i + 1));
+    }
+    in.result(tuple);
+}
+
+void size_of(I& in) { in.result(in.guest().word(in.argument(0) + in.head_size()).value_or(0)); }
+
+/// Address of item `index` of a tuple or list; 0 when it has none.
+std::uint64_t item_place(I& in, bool list) {
+    const std::uint64_t sequence = in.argument(0), index = in.argument(1);
+    if (index >= in.guest().word(sequence + in.head_size()).value_or(0)) return 0;
+    const std::uint64_t first = sequence + in.head_size() + in.word();
+    return (list ? in.guest().word(first).value_or(0) : first) + index * in.word();
+}
+void item(I& in, bool list) {
+    const std::uint64_t place = item_place(in, list);
+    const std::uint64_t object = place == 0 ? 0 : in.guest().word(place).value_or(0);
+    if (object != 0)
+        in.result(object);
+    else
+        in.result_object();
+}
+void set_item(I& in, bool list) {
+    if (const std::uint64_t place = item_place(in, list)) in.guest().set_word(place, in.argument(2));
+    in.result(0);
+}
+void tuple_item(I& in) { item(in, false); }
+void list_item(I& in) { item(in, true); }
+void tuple_set_item(I& in) { set_item(in, false); }
+void list_set_item(I& in) { set_item(in, true); }
 
 std::string version_text(I& in) {
     in.record().asked_version = true;
@@ -187,6 +249,17 @@ void thread_state(I& in) { in.result(in.thread_state()); }
 
 void type_ready(I& in) {
     in.complete_type(in.argument(0));
+    in.result(0);
+}
+
+// Along tp_base, field 29 behind ob_size. An object of which nothing is known is what the module expects.
+void type_is_subtype(I& in) {
+    if (in.is_generic_type(in.argument(0))) return in.result(1);
+    std::uint64_t type = in.argument(0);
+    for (int depth = 0; depth < 16 && type != 0; ++depth) {
+        if (type == in.argument(1)) return in.result(1);
+        type = in.guest().word(type + in.head_size() + 30 * std::uint64_t{in.word()}).value_or(0);
+    }
     in.result(0);
 }
 
@@ -258,7 +331,11 @@ constexpr std::array table = {
     Entry{"PyInterpreterState_Get", interpreter_state},
     Entry{"PyInterpreterState_GetID", zero},
     Entry{"PyInterpreterState_Main", interpreter_state},
+    Entry{"PyList_GetItem", list_item},
+    Entry{"PyList_GetItemRef", list_item},
     Entry{"PyList_New", list_new},
+    Entry{"PyList_SetItem", list_set_item},
+    Entry{"PyList_Size", size_of},
     Entry{"PyMapping_GetOptionalItem", nothing_found_at_2},
     Entry{"PyMapping_GetOptionalItemString", nothing_found_at_2},
     Entry{"PyMem_Calloc", allocate_zeroed},
@@ -305,8 +382,12 @@ constexpr std::array table = {
     Entry{"PyThread_tss_alloc", object},
     Entry{"PyThread_tss_get", zero},
     Entry{"PyThread_tss_is_created", zero},
+    Entry{"PyTuple_GetItem", tuple_item},
     Entry{"PyTuple_New", tuple_new},
-    Entry{"PyType_IsSubtype", one},
+    Entry{"PyTuple_Pack", tuple_pack},
+    Entry{"PyTuple_SetItem", tuple_set_item},
+    Entry{"PyTuple_Size", size_of},
+    Entry{"PyType_IsSubtype", type_is_subtype},
     Entry{"PyType_Ready", type_ready},
     Entry{"PyUnicode_AsUTF8", unicode_as_text},
     Entry{"PyUnicode_AsUTF8AndSize", unicode_as_text},

@@ -35,10 +35,10 @@ expected_runtime=$(printf '%s\n' libinterlock.so.0 "libinterlock.so.$version")
 [[ $(sed -n 's!^runtime/.*/!!p' "$work/contents") == "$expected_runtime" ]] ||
     fail "component runtime is not exactly the shared library: $(grep ^runtime/ "$work/contents")"
 [[ $(grep -c '^tools/bin/' "$work/contents") == 1 ]] || fail "component tools is not exactly one command"
-(cd "$source_dir" && find {abi,runtime,manifests,loader}/include -type f -printf '%f\n' | sort) >"$work/headers.tree"
+(cd "$source_dir" && find {abi,runtime,manifests,loader,audit}/include -type f -printf '%f\n' | sort) >"$work/headers.tree"
 sed -n 's!^devel/include/interlock/!!p' "$work/contents" >"$work/headers.installed"
 diff "$work/headers.tree" "$work/headers.installed" || fail "the installed headers are not those of the tree"
-(cd "$source_dir/manifests/schema" && find . -name '*.json' -printf '%f\n' | sort) >"$work/schemas.tree"
+(cd "$source_dir" && find {manifests,audit}/schema -name '*.json' -printf '%f\n' | sort) >"$work/schemas.tree"
 sed -n 's!^devel/share/interlock/schema/!!p' "$work/contents" | diff "$work/schemas.tree" - ||
     fail "the installed schemas are not those of the tree"
 for file in LICENSE README.md CHANGELOG.md; do

@@ -56,6 +56,9 @@ std::string without_number(const std::string& text) {
     return end == std::string::npos ? text : text.substr(0, end);
 }
 
+/// "memcpy@GLIBC_2.14" -> "memcpy".
+std::string without_version(const std::string& name) { return name.substr(0, name.find('@')); }
+
 std::string import_fact(std::uint64_t address, const std::string& name, const std::string& library) {
     return "fixup " + hex(address) + " import " + name + "@" + library;
 }
@@ -88,9 +91,10 @@ void add_elf_relocation(const Words& words, const std::vector<ElfSymbol>& symbol
         facts.insert(words.size() > 3 ? place + " rebase " + hex(number(words[3])) : place + " rebase");
         return;
     }
-    const auto found = std::ranges::find(symbols, words[2], &ElfSymbol::name);
+    const auto name = without_version(words[2]);
+    const auto found = std::ranges::find(symbols, name, &ElfSymbol::name);
     if (found != symbols.end() && !found->defined)
-        facts.insert(import_fact(number(words[0]), words[2], ""));
+        facts.insert(import_fact(number(words[0]), name, ""));
     else
         facts.insert(place + " rebase");
 }
@@ -135,7 +139,8 @@ FactsByFile llvm_elf_facts(const std::vector<std::string>& paths) {
             relocations.push_back(words_of(line));
         else if (part == symbol_table) {
             if (line.find("Symbol {") != std::string::npos) symbols.emplace_back();
-            if (const auto name = value_of(line, "Name"); !name.empty()) symbols.back().name = without_number(name);
+            if (const auto name = value_of(line, "Name"); !name.empty())
+                symbols.back().name = without_version(without_number(name));
             if (const auto value = value_of(line, "Value"); !value.empty()) symbols.back().value = number(value);
             if (const auto where = value_of(line, "Section"); !where.empty())
                 symbols.back().defined = !where.starts_with("Undefined");
@@ -200,13 +205,19 @@ FactsByFile llvm_macho_facts(const std::vector<std::string>& paths) {
     Facts* facts = nullptr;
     std::string table;
     Facts rebased;
+    std::map<std::string, std::string> coalesced;  // by place; counts where nothing else is
     const auto finish_file = [&] {
         if (facts == nullptr) return;
         for (const auto& place : rebased) {
             const auto same = facts->lower_bound(place + " ");
             if (same == facts->end() || !same->starts_with(place + " ")) facts->insert(place + " rebase");
         }
+        for (const auto& [place, fact] : coalesced) {
+            const auto same = facts->lower_bound(place + " ");
+            if (same == facts->end() || !same->starts_with(place + " ")) facts->insert(fact);
+        }
         rebased.clear();
+        coalesced.clear();
     };
     const auto library = [](const std::string& name) { return name == "flat-namespace" ? "" : name; };
     const Words options = {"--macho",     "--arch",         "all",        "--rebase", "--bind", "--lazy-bind",
@@ -221,12 +232,18 @@ FactsByFile llvm_macho_facts(const std::vector<std::string>& paths) {
             table = line;
         } else if (words.empty() || words[0] == "segment") {
             continue;
+        } else if (facts == nullptr) {
+            throw std::runtime_error("output of llvm-objdump about no file: " + line);
         } else if (table == "Rebase table:") {
             rebased.insert("fixup " + hex(number(words.at(2))));
         } else if (table == "Bind table:") {
             facts->insert(import_fact(number(words.at(2)), without_underscore(words.at(6)), library(words.at(5))));
         } else if (table == "Lazy bind table:") {
             facts->insert(import_fact(number(words.at(2)), without_underscore(words.at(4)), library(words.at(3))));
+        } else if (table == "Weak bind table:") {
+            if (words.at(0) == "strong") continue;  // a definition that overrides others, and no place
+            const auto place = number(words.at(2));
+            coalesced["fixup " + hex(place)] = import_fact(place, without_underscore(words.at(5)), "");
         } else if (table == "dyld information:") {
             if (words.at(4) == "rebase")
                 facts->insert("fixup " + hex(number(words.at(2))) + " rebase " + hex(number(words.at(5))));

@@ -73,13 +73,16 @@ def audit(command: str, chosen: list[wheels.Wheel]) -> Verdicts:
     return verdicts
 
 
-def outcome(seen: judges.Seen, modules: list[dict], python: str) -> str:
-    if not modules:
-        return DISAGREED  # not even in the report
+def outcome(seen: judges.Seen, modules: list[dict] | None, python: str) -> str:
+    if modules is None:
+        return DISAGREED  # the file is not even in the report
     if any(module["verdict"] in ("undetermined", "delegated") for module in modules):
         return UNDETERMINED
     if not seen.module:
+        # It may have init functions for modules of other names: an import of the file does not find those.
         return AGREED if all(module["verdict"] == "not_a_module" for module in modules) else DISAGREED
+    if not modules:
+        return DISAGREED
     verdicts = {"free"} if seen.free else {"unmarked", "global_lock"}
     effect = "keeps_gil_off" if seen.free else "turns_gil_on"
     for module in modules:
@@ -89,12 +92,12 @@ def outcome(seen: judges.Seen, modules: list[dict], python: str) -> str:
     return AGREED
 
 
-def problem(kind: str, wheel: wheels.Wheel, path: str, seen: judges.Seen, modules: list[dict]) -> str:
+def problem(kind: str, wheel: wheels.Wheel, path: str, seen: judges.Seen, modules: list[dict] | None) -> str:
     if not seen.module:
         happened = "there is no such module in it"
     else:
         happened = "the GIL stays off" if seen.free else "the GIL is turned on"
-    said = "; ".join(f"{one['verdict']} ({one['reason']})" for one in modules) or "nothing"
+    said = "; ".join(f"{one['verdict']} ({one['reason']})" for one in modules or []) or "nothing"
     return f"{kind}: {wheel.file}!{path}\n    CPython: {happened}\n    audit:   {said}"
 
 
@@ -105,7 +108,7 @@ def compare_imported(observed: dict[judges.Member, judges.Seen], verdicts: Verdi
         if seen.free is None and seen.module:
             table.add(row, NOT_IMPORTABLE)
             continue
-        modules = verdicts.get((member.wheel.file, member.path), [])
+        modules = verdicts.get((member.wheel.file, member.path))
         kind = outcome(seen, modules, python)
         if kind != AGREED:
             table.problems.append(problem(kind, member.wheel, member.path, seen, modules))
