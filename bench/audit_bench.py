@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.dont_write_bytecode = True  # the tree stays as it is
 sys.path[:0] = [str(ROOT / "tests" / "corpus"), str(ROOT / "tests" / "audit" / "oracle")]
 import interpreter as judges  # noqa: E402
 import wheels  # noqa: E402

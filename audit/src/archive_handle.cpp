@@ -51,8 +51,9 @@ la_ssize_t ArchiveHandle::read_callback(archive* reader, void* self, const void*
             archive_set_error(reader, EFBIG, "a header is larger than interlock reads");
             return -1;
         }
-        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(buffer_size, handle.allowance_));
+        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(handle.piece_, handle.allowance_));
         const std::size_t got = handle.stream_.read({handle.buffer_.get(), size});
+        handle.piece_ = std::min(2 * handle.piece_, buffer_size);
         if (handle.allowance_ != UINT64_MAX) handle.allowance_ -= got;
         *buffer = handle.buffer_.get();
         return static_cast<la_ssize_t>(got);
@@ -74,7 +75,9 @@ la_int64_t ArchiveHandle::skip_callback(archive*, void* self, la_int64_t bytes) 
 }
 
 la_int64_t ArchiveHandle::seek_callback(archive*, void* self, la_int64_t offset, int whence) {
-    FileStream& file = *static_cast<ArchiveHandle*>(self)->file_;
+    auto& handle = *static_cast<ArchiveHandle*>(self);
+    FileStream& file = *handle.file_;
+    handle.piece_ = first_piece;
     const auto size = static_cast<la_int64_t>(file.size());
     const la_int64_t base = whence == SEEK_SET   ? 0
                             : whence == SEEK_CUR ? static_cast<la_int64_t>(file.position())

@@ -46,11 +46,15 @@ private:
     static la_int64_t skip_callback(archive*, void* self, la_int64_t bytes);
     static la_int64_t seek_callback(archive*, void* self, la_int64_t offset, int whence);
 
+    /// Behind a seek often only a header is wanted, of each of many thousands of members.
+    static constexpr std::size_t first_piece = 4 * 1024;
+
     ByteStream& stream_;
     FileStream* file_ = nullptr;
     std::string name_;
     archive* archive_;
     std::unique_ptr<std::uint8_t[]> buffer_;
+    std::size_t piece_ = first_piece;  ///< to read next
     std::uint64_t allowance_ = UINT64_MAX;
     mutable std::exception_ptr thrown_;
 };

@@ -9,7 +9,9 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <numeric>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include <interlock/digest.hpp>
@@ -99,8 +101,8 @@ public:
 
     /// After run(); once.
     void fill(AuditReport& report) {
-        std::stable_sort(judged_.begin(), judged_.end(),
-                         [](const Judged& a, const Judged& b) { return a.sequence < b.sequence; });
+        std::sort(judged_.begin(), judged_.end(),
+                  [](const Judged& a, const Judged& b) { return a.sequence < b.sequence; });
         std::set<std::pair<std::string, std::size_t>> used;
         for (Judged& judged : judged_) {
             if (discarded_.contains(judged.sequence)) continue;
@@ -113,19 +115,17 @@ public:
         }
         judged_.clear();
         number_packages(report, used);
-        std::stable_sort(report.binaries.begin(), report.binaries.end(),
-                         [](const BinaryAudit& a, const BinaryAudit& b) {
-                             return std::tie(a.path, a.architecture) < std::tie(b.path, b.architecture);
-                         });
+        sort_binaries(report.binaries);
         report.errors = errors_.take(discarded_);
-        std::stable_sort(report.errors.begin(), report.errors.end(),
-                         [](const InputError& a, const InputError& b) { return a.path < b.path; });
+        std::sort(report.errors.begin(), report.errors.end(), [](const InputError& a, const InputError& b) {
+            return std::tie(a.path, a.message) < std::tie(b.path, b.message);
+        });
         if (errors_.left_out() > 0)
             report.errors.push_back({"", Errc::unreadable,
                                      "and " + std::to_string(errors_.left_out()) +
                                          " more that could not be read; audit less at once to see them"});
         report.skipped = skipped_.take(discarded_);
-        std::stable_sort(report.skipped.begin(), report.skipped.end());
+        std::sort(report.skipped.begin(), report.skipped.end());
         if (skipped_.left_out() > 0) report.skipped.push_back("and " + std::to_string(skipped_.left_out()) + " more");
         report.statistics.files = inputs_.files();
         report.statistics.binaries = report.binaries.size();
@@ -138,13 +138,27 @@ private:
         std::vector<BinaryAudit> binaries;
     };
 
+    /// By path and architecture; a member that occurs twice in an archive keeps its order.
+    static void sort_binaries(std::vector<BinaryAudit>& binaries) {
+        std::vector<std::size_t> order(binaries.size());
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+            return std::tie(binaries[a].path, binaries[a].architecture, a) <
+                   std::tie(binaries[b].path, binaries[b].architecture, b);
+        });
+        std::vector<BinaryAudit> sorted;
+        sorted.reserve(binaries.size());
+        for (const std::size_t index : order) sorted.push_back(std::move(binaries[index]));
+        binaries = std::move(sorted);
+    }
+
     /// Only packages with something in them, in the order of their paths.
     void number_packages(AuditReport& report, const std::set<std::pair<std::string, std::size_t>>& used) {
         std::vector<std::size_t> order;
         for (const auto& [path, index] : used) order.push_back(index);
         const auto& all = inputs_.packages();
-        std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-            return std::tie(all[a].path, all[a].name) < std::tie(all[b].path, all[b].name);
+        std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+            return std::tie(all[a].path, all[a].name, a) < std::tie(all[b].path, all[b].name, b);
         });
         std::map<std::size_t, std::size_t> numbers;
         for (const std::size_t index : order) {

@@ -83,7 +83,7 @@ struct Guest::Impl {
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
-    std::array<Region*, 5> regions() { return {&stand_ins, &objects, &heap, &stack, &tls}; }
+    std::array<Region*, 6> regions() { return {&stand_ins, &tables, &objects, &heap, &stack, &tls}; }
 
     void open() {
         if (uc != nullptr) uc_close(uc);
@@ -97,7 +97,7 @@ struct Guest::Impl {
         add_hook(UC_HOOK_MEM_UNMAPPED, reinterpret_cast<void*>(&on_unmapped), 1, 0);
         add_hook(UC_HOOK_BLOCK, reinterpret_cast<void*>(&on_block), 1, 0);
         add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_stand_in), GuestMap::stand_ins,
-                 GuestMap::stand_ins + GuestMap::stand_ins_size - 1);
+                 GuestMap::tables + GuestMap::tables_size - 1);
         if (cpu.emulator_arch == UC_ARCH_X86) {
             uc_hook hook = 0;
             check(uc_hook_add(uc, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&on_cpuid), this, 1, 0,
@@ -284,7 +284,8 @@ struct Guest::Impl {
 
     static void on_stand_in(uc_engine* uc, std::uint64_t address, std::uint32_t, void* self) {
         auto& impl = *static_cast<Impl*>(self);
-        if (address % GuestMap::stand_in_size != 0) return;
+        const bool table = address >= GuestMap::tables;
+        if (address % (table ? GuestMap::table_size : GuestMap::stand_in_size) != 0) return;
         if (address == end_of_run) {
             impl.stop = Stop::returned;
             uc_emu_stop(uc);
@@ -297,8 +298,10 @@ struct Guest::Impl {
             impl.leave_resumption();
         } else {
             try {
-                const auto number = static_cast<std::uint32_t>((address - GuestMap::stand_ins) / GuestMap::stand_in_size);
-                (*impl.handler)(number);
+                const std::uint64_t number =
+                    table ? first_table + (address - GuestMap::tables) / GuestMap::table_size
+                          : (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
+                (*impl.handler)(static_cast<std::uint32_t>(number));
             } catch (...) {
                 impl.thrown = std::current_exception();  // must not pass through the emulator
                 impl.stop = Stop::asked;
@@ -360,6 +363,7 @@ struct Guest::Impl {
     Guest& guest;
     uc_engine* uc = nullptr;
     Region stand_ins{GuestMap::stand_ins, GuestMap::stand_ins_size};
+    Region tables{GuestMap::tables, GuestMap::tables_size};
     Region objects{GuestMap::objects, GuestMap::objects_size};
     Region heap{GuestMap::heap, GuestMap::heap_size};
     Region stack{GuestMap::stack, GuestMap::stack_size};
@@ -388,6 +392,7 @@ bool Guest::load(const Image& image, const std::function<std::uint64_t(std::uint
     Impl& impl = *impl_;
     impl.forget_image();
     impl.stand_ins.clear(std::uint64_t{stand_in_count_} * GuestMap::stand_in_size);
+    impl.tables.clear(std::uint64_t{table_count_} * GuestMap::table_size);
     impl.objects.clear(impl.objects_used);
     impl.heap.clear(impl.heap_used);
     impl.stack.clear();
@@ -395,7 +400,7 @@ bool Guest::load(const Image& image, const std::function<std::uint64_t(std::uint
     impl.allocations.clear();
     impl.resumptions.clear();
     impl.objects_used = impl.heap_used = 0;
-    stand_in_count_ = 0;
+    stand_in_count_ = table_count_ = 0;
     executed_ = 0;
     fault_.clear();
     for (const std::uint64_t place : {end_of_run, resume})
@@ -506,10 +511,9 @@ std::uint64_t Guest::new_stand_in() {
     return address;
 }
 
-std::optional<std::uint32_t> Guest::stand_in_at(std::uint64_t address) const noexcept {
-    if (address < GuestMap::stand_ins) return std::nullopt;
-    const std::uint64_t number = (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
-    return number < stand_in_count_ ? std::optional(static_cast<std::uint32_t>(number)) : std::nullopt;
+std::uint64_t Guest::new_table() {
+    if (table_count_ >= GuestMap::tables_size / GuestMap::table_size) return 0;
+    return GuestMap::tables + GuestMap::table_size * std::uint64_t{table_count_++};
 }
 
 std::uint64_t Guest::new_object(std::uint64_t size) {

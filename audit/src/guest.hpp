@@ -23,6 +23,7 @@ namespace interlock::auditing {
 /// Where things are in the guest. All below 2 GiB, so that it serves 32-bit processors, too.
 struct GuestMap {
     static constexpr std::uint64_t stand_ins = 0x6000'0000, stand_ins_size = 16u << 20;
+    static constexpr std::uint64_t tables = 0x6100'0000, tables_size = 4u << 20, table_size = 4096;
     static constexpr std::uint64_t objects = 0x6200'0000, objects_size = 32u << 20;
     static constexpr std::uint64_t heap = 0x6800'0000, heap_size = 64u << 20;
     static constexpr std::uint64_t stack = 0x7000'0000, stack_size = 2u << 20;
@@ -42,7 +43,8 @@ enum class Stop : std::uint8_t {
 /// One at a time is used by a thread; reset by each load(). Not for several threads at once.
 class Guest {
 public:
-    /// Called when the processor arrives at stand-in `number`; sets the result. The thread of run() calls it.
+    /// Called when the processor arrives at stand-in `number`, or at table `number - first_table`; sets the result. The
+    /// thread of run() calls it.
     using Handler = std::function<void(std::uint32_t number)>;
 
     explicit Guest(const Cpu& cpu);
@@ -61,8 +63,10 @@ public:
 
     /// Makes a new stand-in; its number is 0 for the first after load().
     std::uint64_t new_stand_in();
-    std::uint32_t stand_in_count() const noexcept { return stand_in_count_; }
-    std::optional<std::uint32_t> stand_in_at(std::uint64_t address) const noexcept;
+    /// Memory of GuestMap::table_size bytes that can be called like a stand-in, and written like any other. Code and
+    /// tables never share an address: the processor would remember the one for the other. 0 when there is no more.
+    std::uint64_t new_table();
+    static constexpr std::uint32_t first_table = 1u << 31;
 
     /// Memory for an object of the interpreter, zeroed. 0 when there is no more.
     std::uint64_t new_object(std::uint64_t size);
@@ -117,7 +121,7 @@ private:
     const Cpu& cpu_;
     std::unique_ptr<Impl> impl_;
     std::uint64_t slide_ = 0;
-    std::uint32_t stand_in_count_ = 0;
+    std::uint32_t stand_in_count_ = 0, table_count_ = 0;
     std::uint64_t executed_ = 0;
     bool exact_ = false;
     std::string fault_;

@@ -64,7 +64,8 @@ std::vector<std::string> subfolders(const fs::path& folder, std::string_view beg
 std::vector<std::string> environment_folders(const std::string& root) {
     const fs::path base = root;
     const bool environment = present(base / "pyvenv.cfg") || present(base / "conda-meta") ||
-                             present(base / "bin/python3") || present(base / "bin/python") || present(base / "python.exe");
+                             present(base / "bin/python3") || present(base / "bin/python") ||
+                             present(base / "python.exe");
     if (!environment) return {};
     std::vector<std::string> found;
     for (const char* library : {"lib", "lib64", "local/lib"})

@@ -204,13 +204,10 @@ std::uint64_t Interpreter::new_data(std::string_view name) {
 }
 
 std::uint64_t Interpreter::new_function_table(const std::string& origin) {
-    // The table begins at a stand-in, so that it can be called itself: capsules hold functions as well as tables.
-    const std::uint64_t size = std::uint64_t{table_entries} * word();
-    const std::uint64_t slots = (size + GuestMap::stand_in_size - 1) / GuestMap::stand_in_size;
-    const std::uint64_t table = add_stand_in({.origin = origin, .table = true});
+    // The table can be called itself: capsules hold functions as well as tables.
+    const std::uint64_t table = guest_.new_table();
     if (table == 0) return 0;
-    for (std::uint64_t i = 1; i < slots; ++i)
-        if (add_stand_in({.origin = origin, .table = true}) == 0) return 0;
+    tables_.push_back(origin);
     for (std::uint32_t i = 0; i < table_entries; ++i) {
         const std::uint64_t function = add_stand_in({.origin = origin, .entry = i, .entry_of_table = true});
         if (function == 0) return 0;
@@ -315,6 +312,10 @@ void Interpreter::keep_call(std::string_view name, std::span<const std::uint64_t
 }
 
 void Interpreter::handle(std::uint32_t number) {
+    if (number >= Guest::first_table) {
+        record_.foreign = tables_.at(number - Guest::first_table);
+        return end(Ending::foreign_call);
+    }
     const StandIn stand_in = stand_ins_[number];
     const auto keep_result = [&] {
         if (keep_calls_ && !record_.calls.empty() && record_.calls.back().result.empty() && !stand_in.name.empty())
@@ -324,9 +325,6 @@ void Interpreter::handle(std::uint32_t number) {
         keep_call(stand_in.name, std::array{argument(0), argument(1), argument(2)});
     if (stand_in.handler != nullptr) {
         stand_in.handler(*this);
-    } else if (stand_in.table) {
-        record_.foreign = stand_in.origin;
-        end(Ending::foreign_call);
     } else if (stand_in.entry_of_table) {
         call_table_entry(stand_in);
     } else {

@@ -115,7 +115,6 @@ private:
         void (*handler)(Interpreter&) = nullptr;
         std::string origin{};         ///< of a table's function
         std::uint32_t entry = 0;      ///< its index in the table
-        bool table = false;           ///< the table itself, called as a function
         bool entry_of_table = false;
     };
     std::uint64_t address_of_import(std::uint32_t import);
@@ -131,6 +130,7 @@ private:
     bool keep_calls_, can_set_gil_ = false;
     InitRecord record_;
     std::vector<StandIn> stand_ins_;
+    std::vector<std::string> tables_;  ///< their origins
     std::unordered_map<std::string_view, std::uint64_t> known_imports_;
     std::unordered_map<std::uint64_t, std::string> origins_, texts_;
     std::set<std::uint64_t> modules_;

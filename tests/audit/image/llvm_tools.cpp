@@ -4,7 +4,6 @@
 #include "llvm_tools.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <sstream>
 #include <stdexcept>
 

@@ -56,7 +56,11 @@ inline std::string content_of(const std::string& path) {
 }
 
 /// What begins like an ELF file, and is told from others by its text.
-inline std::string library(std::string_view text) { return "\x7f" "ELF" + std::string(text); }
+inline std::string library(std::string_view text) {
+    return "\x7f"
+           "ELF" +
+           std::string(text);
+}
 
 inline std::uint32_t crc32_of(std::string_view bytes) {
     std::uint32_t crc = ~0u;
@@ -141,8 +145,10 @@ inline std::string write_archive(const std::string& path, int format, int filter
         archive_entry_set_filetype(e, entry.type);
         archive_entry_set_perm(e, 0644);
         archive_entry_set_size(e, static_cast<la_int64_t>(size));
-        if (entry.hard_link) archive_entry_set_hardlink(e, entry.link.c_str());
-        else if (!entry.link.empty()) archive_entry_set_symlink(e, entry.link.c_str());
+        if (entry.hard_link)
+            archive_entry_set_hardlink(e, entry.link.c_str());
+        else if (!entry.link.empty())
+            archive_entry_set_symlink(e, entry.link.c_str());
         check(archive_write_header(out, e));
         archive_entry_free(e);
     };

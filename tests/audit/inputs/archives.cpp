@@ -61,9 +61,8 @@ BOOST_AUTO_TEST_CASE(nested) {
         ARCHIVE_FILTER_GZIP);
     folder.write("all.zip", zip({{"wheels.tar.gz", content_of(folder / "wheels.tar.gz")}, {"last.so", library("l")}}));
     const Walk walk({folder / "all.zip"});
-    BOOST_TEST(walk.paths(folder.path()) ==
-                   (Texts{"all.zip!wheels.tar.gz!dist/p-1-cp313-cp313t-any.whl!m.so", "all.zip!wheels.tar.gz!top.so",
-                          "all.zip!last.so"}),
+    BOOST_TEST(walk.paths(folder.path()) == (Texts{"all.zip!wheels.tar.gz!dist/p-1-cp313-cp313t-any.whl!m.so",
+                                                   "all.zip!wheels.tar.gz!top.so", "all.zip!last.so"}),
                boost::test_tools::per_element());
     BOOST_TEST(walk.found[0].package == "wheel p 1");
     BOOST_TEST(walk.found[1].package == "archive wheels.tar.gz ");
@@ -122,12 +121,13 @@ BOOST_AUTO_TEST_CASE(manifests) {
                                            {"none.so", library("n")},
                                            {"behind.so", library("h")},
                                            {"behind.so.interlock.json", "{behind}"}};
-    const std::string inner = write_archive(folder / "x.tar.gz", ARCHIVE_FORMAT_TAR_PAX_RESTRICTED,
-                                            ARCHIVE_FILTER_GZIP, entries);
+    const std::string inner =
+        write_archive(folder / "x.tar.gz", ARCHIVE_FORMAT_TAR_PAX_RESTRICTED, ARCHIVE_FILTER_GZIP, entries);
     std::vector<ZipEntry> zipped;
     for (const TarEntry& entry : entries) zipped.push_back({entry.name, entry.content});
     folder.write("x.whl", zip(zipped));
-    folder.write("outer.zip", zip({{"first.so", library("first")}, {"in/x.tar.gz", content_of(inner)},
+    folder.write("outer.zip", zip({{"first.so", library("first")},
+                                   {"in/x.tar.gz", content_of(inner)},
                                    {"x.whl", content_of(folder / "x.whl")}}));
     for (const char* file : {"x.tar.gz", "x.whl", "outer.zip", "outer.zip!in/x.tar.gz"}) {
         BOOST_TEST_CONTEXT(file) {
@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(manifests) {
                 BOOST_TEST(known->second == found.manifest);
             }
             BOOST_TEST((seen == std::map<std::string, std::string>{
-                                         {"before.so", "{before}"}, {"none.so", ""}, {"behind.so", "{behind}"}}));
+                                    {"before.so", "{before}"}, {"none.so", ""}, {"behind.so", "{behind}"}}));
             const bool both = std::string(file) == "outer.zip";
             BOOST_TEST(walk.found.size() == (both ? 7u : 3u));
             BOOST_TEST(walk.walk.packages().size() == (both ? 3u : 1u));
@@ -183,8 +183,8 @@ BOOST_AUTO_TEST_CASE(names_in_any_locale) {
                boost::test_tools::per_element());
     // What it could have been called nobody knows; that it is there must not be lost.
     BOOST_REQUIRE(walk.errors.size() == 1);
-    BOOST_TEST(walk.errors[0].message == "cannot read a member of '" + (folder / "x.zip") +
-                                             "': its name is not the UTF-8 that it claims to be");
+    BOOST_TEST(walk.errors[0].message ==
+               "cannot read a member of '" + (folder / "x.zip") + "': its name is not the UTF-8 that it claims to be");
     BOOST_TEST(std::string(std::setlocale(LC_ALL, nullptr)) == "C");
 }
 

@@ -51,7 +51,8 @@ BOOST_AUTO_TEST_CASE(in_memory_or_in_a_file) {
                 Endless stream(size);
                 const Content content = Content::of_stream(stream, claimed, 1u << 30, "x", memory);
                 BOOST_REQUIRE(content.bytes().size() == size);
-                BOOST_TEST(std::all_of(content.bytes().begin(), content.bytes().end(), [](auto c) { return c == 'e'; }));
+                BOOST_TEST(
+                    std::all_of(content.bytes().begin(), content.bytes().end(), [](auto c) { return c == 'e'; }));
                 BOOST_TEST(memory.peak() <= in_memory_limit);
             }
         }
@@ -67,11 +68,12 @@ BOOST_AUTO_TEST_CASE(hash_of_a_spilled_one) {
 
 BOOST_AUTO_TEST_CASE(limit_of_a_stream) {
     MemoryBudget memory(128 * mebibyte);
-    for (const std::optional<std::uint64_t> claimed : {std::optional<std::uint64_t>(101),
-                                                       std::optional<std::uint64_t>(5), std::optional<std::uint64_t>()}) {
+    for (const std::optional<std::uint64_t> claimed :
+         {std::optional<std::uint64_t>(101), std::optional<std::uint64_t>(5), std::optional<std::uint64_t>()}) {
         Endless stream(101);
         BOOST_CHECK_EXCEPTION(Content::of_stream(stream, claimed, 100, "x.so", memory), Failure, [](const Failure& f) {
-            return f.error().code == Errc::unsupported && f.error().message.starts_with("'x.so' is not read: it is larger");
+            return f.error().code == Errc::unsupported &&
+                   f.error().message.starts_with("'x.so' is not read: it is larger");
         });
     }
     BOOST_TEST(memory.in_flight() == 0);

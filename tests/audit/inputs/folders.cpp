@@ -75,7 +75,8 @@ BOOST_AUTO_TEST_CASE(each_file_once_whatever_the_inputs) {
     const Folder folder;
     folder.write("a/x.so", library("x"));
     folder.write("p.whl", zip({{"m.so", library("m")}, {"n.so", library("n")}}));
-    const Walk walk({folder / "a/x.so", folder / "a", folder.path().native(), folder / "a/../a/x.so", folder / "p.whl"});
+    const Walk walk(
+        {folder / "a/x.so", folder / "a", folder.path().native(), folder / "a/../a/x.so", folder / "p.whl"});
     BOOST_TEST(walk.paths(folder.path()) == (Texts{"a/x.so", "p.whl!m.so", "p.whl!n.so"}),
                boost::test_tools::per_element());
     const Walk members({folder / "p.whl!n.so", folder / "p.whl!m.so", folder / "p.whl!n.so"});
@@ -138,8 +139,8 @@ BOOST_AUTO_TEST_CASE(named_files) {
     folder.write("pkg/sub/m.so", library("m"));
     folder.write("renamed", zip({{"m.so", library("in zip")}}));
     folder.write("we!ird.so", library("w"));
-    const Walk walk({folder / "any name", folder / "script", folder / "pkg/sub/m.so", folder / "renamed",
-                     folder / "we!ird.so"});
+    const Walk walk(
+        {folder / "any name", folder / "script", folder / "pkg/sub/m.so", folder / "renamed", folder / "we!ird.so"});
     BOOST_TEST(walk.paths(folder.path()) == (Texts{"any name", "script", "pkg/sub/m.so", "renamed!m.so", "we!ird.so"}),
                boost::test_tools::per_element());
     for (const auto& found : walk.found) BOOST_TEST(found.named == (found.path != (folder / "renamed!m.so")));

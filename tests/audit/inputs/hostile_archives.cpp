@@ -17,8 +17,14 @@ BOOST_AUTO_TEST_SUITE(hostile_archives)
 
 BOOST_AUTO_TEST_CASE(names_that_lead_astray) {
     const Folder folder;
-    const std::vector<std::string> names = {"../../../../evil.so", "/etc/evil.so", "..\\..\\evil2.so", "a/./b.so",
-                                            "ctl\x01\x1b[31m\n.so", "\xe2\x80\xae" "os.so", "C:\\evil3.so"};
+    const std::vector<std::string> names = {"../../../../evil.so",
+                                            "/etc/evil.so",
+                                            "..\\..\\evil2.so",
+                                            "a/./b.so",
+                                            "ctl\x01\x1b[31m\n.so",
+                                            "\xe2\x80\xae"
+                                            "os.so",
+                                            "C:\\evil3.so"};
     std::vector<ZipEntry> zipped;
     std::vector<TarEntry> tarred;
     for (const std::string& name : names) {
@@ -56,13 +62,14 @@ BOOST_AUTO_TEST_CASE(links_and_devices) {
                boost::test_tools::per_element());
     const Walk link({folder / "x.tar!soft.so"});
     BOOST_REQUIRE(link.errors.size() == 1);
-    BOOST_TEST(link.errors[0].message == "cannot read '" + (folder / "x.tar!soft.so") +
-                                             "': it is a link or device; name the file it stands for");
+    BOOST_TEST(link.errors[0].message ==
+               "cannot read '" + (folder / "x.tar!soft.so") + "': it is a link or device; name the file it stands for");
 }
 
 BOOST_AUTO_TEST_CASE(wrong_checksum) {
     const Folder folder;
-    folder.write("x.whl", zip({{"a.so", library("a")}, {"b.so", library("b"), 0, 0, 0x12345678}, {"c.so", library("c")}}));
+    folder.write("x.whl",
+                 zip({{"a.so", library("a")}, {"b.so", library("b"), 0, 0, 0x12345678}, {"c.so", library("c")}}));
     const Walk walk({folder / "x.whl"});
     BOOST_TEST(walk.paths(folder.path()) == (Texts{"x.whl!a.so", "x.whl!c.so"}), boost::test_tools::per_element());
     BOOST_REQUIRE(walk.errors.size() == 1);
@@ -83,8 +90,8 @@ BOOST_AUTO_TEST_CASE(encrypted_and_unsupported) {
     BOOST_TEST(walk.error_paths(folder.path()) == (Texts{"x.zip!a.so", "x.zip!b.so", "x.zip!d.so"}),
                boost::test_tools::per_element());
     BOOST_TEST(walk.errors.at(0).message == "cannot read '" + (folder / "x.zip!a.so") + "': it is encrypted");
-    BOOST_TEST(walk.errors.at(1).message == "cannot read '" + (folder / "x.zip!b.so") +
-                                                "': its compression, lzma, is not supported; use deflate");
+    BOOST_TEST(walk.errors.at(1).message ==
+               "cannot read '" + (folder / "x.zip!b.so") + "': its compression, lzma, is not supported; use deflate");
     for (const InputError& error : walk.errors) BOOST_TEST((error.code == Errc::unsupported));
 }
 
@@ -105,9 +112,10 @@ BOOST_AUTO_TEST_CASE(same_name_twice) {
     BOOST_TEST(walk.found[0].content == library("1"));
     BOOST_TEST(walk.found[2].content == library("2"));
     BOOST_TEST(walk.found[2].path == folder / "x.whl!a.so");
-    BOOST_TEST(walk.walk.packages().at(0).notes ==
-                   Texts{"the member 'a.so' occurs more than once: an installation keeps the last one, all are audited"},
-               boost::test_tools::per_element());
+    BOOST_TEST(
+        walk.walk.packages().at(0).notes ==
+            Texts{"the member 'a.so' occurs more than once: an installation keeps the last one, all are audited"},
+        boost::test_tools::per_element());
 }
 
 /// Every archive, cut at every place in `step`s: never a crash, and never fewer findings without an error.
@@ -131,8 +139,10 @@ BOOST_AUTO_TEST_CASE(truncated) {
     const std::vector<TarEntry> entries = {{"a.so", library(std::string(700, 'a'))}, {"b.so", library("b")}};
     folder.write("x.zip", zip({{"a.so", entries[0].content}, {"b.so", entries[1].content}}));
     cut_everywhere(folder, "x.zip", 7);
-    for (const auto& [name, filter] : {std::pair{"x.tar.gz", ARCHIVE_FILTER_GZIP}, {"x.tar.xz", ARCHIVE_FILTER_XZ},
-                                       {"x.tar.bz2", ARCHIVE_FILTER_BZIP2}, {"x.tar.zst", ARCHIVE_FILTER_ZSTD}}) {
+    for (const auto& [name, filter] : {std::pair{"x.tar.gz", ARCHIVE_FILTER_GZIP},
+                                       {"x.tar.xz", ARCHIVE_FILTER_XZ},
+                                       {"x.tar.bz2", ARCHIVE_FILTER_BZIP2},
+                                       {"x.tar.zst", ARCHIVE_FILTER_ZSTD}}) {
         tar(folder / name, entries, filter);
         cut_everywhere(folder, name, 3);
     }

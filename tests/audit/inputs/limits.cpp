@@ -34,8 +34,10 @@ BOOST_AUTO_TEST_CASE(ratio) {
             BOOST_REQUIRE(walk.errors.size() == 1);
             BOOST_TEST(walk.errors[0].path == folder / name);
             BOOST_TEST((walk.errors[0].code == Errc::unsupported));
-            BOOST_TEST(walk.errors[0].message.starts_with("'" + (folder / name) + "' is not read any further: it unpacks to "));
-            BOOST_TEST(walk.errors[0].message.ends_with("the limit archive_ratio is 500: raise it if you trust the file"));
+            BOOST_TEST(walk.errors[0].message.starts_with("'" + (folder / name) +
+                                                          "' is not read any further: it unpacks to "));
+            BOOST_TEST(
+                walk.errors[0].message.ends_with("the limit archive_ratio is 500: raise it if you trust the file"));
             BOOST_TEST(walk.memory.peak() <= budget.memory);
         }
     }
@@ -85,8 +87,9 @@ BOOST_AUTO_TEST_CASE(entries) {
     folder.write("nested.zip", zip({{"a.tar", content_of(folder / "x.tar")}, {"b.tar", content_of(folder / "x.tar")}}));
     AuditBudget budget;
     budget.archive_entries = 99;
-    const std::string why = "' is not read any further: it has too many entries; the limit archive_entries is 99: raise "
-                            "it if you trust the file";
+    const std::string why =
+        "' is not read any further: it has too many entries; the limit archive_entries is 99: raise "
+        "it if you trust the file";
     const Walk tar_walk({folder / "x.tar"}, budget);
     BOOST_TEST(tar_walk.found.size() == 99);
     BOOST_TEST(tar_walk.errors.at(0).message == "'" + (folder / "x.tar") + why);
@@ -172,7 +175,9 @@ BOOST_AUTO_TEST_CASE(header_of_a_tar_file) {
         put(136, "00000000000");
         put(148, "        ");
         header[156] = type;
-        put(257, std::string("ustar\0" "00", 8));
+        put(257, std::string("ustar\0"
+                             "00",
+                             8));
         unsigned sum = 0;
         for (const char c : header) sum += static_cast<unsigned char>(c);
         put(148, octal(sum, 6) + std::string("\0 ", 2));
@@ -190,8 +195,8 @@ BOOST_AUTO_TEST_CASE(header_of_a_tar_file) {
                             record("GNU.sparse.name=s.so\n") + record("GNU.sparse.realsize=100\n");
     std::string map = "4000000\n";
     for (int i = 0; i < 4'000'000; ++i) map += "0\n0\n";
-    const std::string hostile = block("PaxHeader", 'x', pax.size()) + padded(pax) +
-                                block("GNUSparseFile/s.so", '0', map.size()) + padded(map);
+    const std::string hostile =
+        block("PaxHeader", 'x', pax.size()) + padded(pax) + block("GNUSparseFile/s.so", '0', map.size()) + padded(map);
     folder.write("hostile.tar", bytes.substr(0, 1024) + hostile);
     const Walk walk({folder / "hostile.tar"});
     BOOST_TEST(walk.paths(folder.path()) == Texts{"hostile.tar!m.so"}, boost::test_tools::per_element());

@@ -21,8 +21,8 @@ BOOST_AUTO_TEST_CASE(libraries) {
     for (const char* name : {"x.so", "a/b/x.so", "x.cpython-313t-x86_64-linux-gnu.so", "libx.so.1", "libx.so.1.2.3",
                              "libx.so.6-lts", "x.pyd", "X.PYD", "x_d.pyd", "libx.dylib", "x.dll", "x.bundle", ".so"})
         BOOST_TEST(is_library_name(name), name);
-    for (const char* name : {"x.py", "x.so.interlock.json", "libx.so.1.interlock.json", "x.so.debug", "x.so.", "x.so.1.",
-                             "x.so.1.gz", "xso", "x.a", "x.o", "a.so/x.txt", "._x.so", "", "x.so/"})
+    for (const char* name : {"x.py", "x.so.interlock.json", "libx.so.1.interlock.json", "x.so.debug", "x.so.",
+                             "x.so.1.", "x.so.1.gz", "xso", "x.a", "x.o", "a.so/x.txt", "._x.so", "", "x.so/"})
         BOOST_TEST(!is_library_name(name), name);
 }
 
@@ -31,11 +31,11 @@ BOOST_AUTO_TEST_CASE(archives) {
         const char* name;
         std::optional<ArchiveKind> kind;
     } rows[] = {
-        {"x.whl", ArchiveKind::zip},      {"a/x.ZIP", ArchiveKind::zip},    {"x.conda", ArchiveKind::zip},
-        {"x.egg", ArchiveKind::zip},      {"x.tar", ArchiveKind::tar},      {"x.tar.gz", ArchiveKind::tar},
-        {"x.tgz", ArchiveKind::tar},      {"x.tar.bz2", ArchiveKind::tar},  {"x.tar.xz", ArchiveKind::tar},
-        {"x.tar.zst", ArchiveKind::tar},  {"x.deb", ArchiveKind::deb},      {"x.gz", std::nullopt},
-        {"x.so", std::nullopt},           {"x.whl.metadata", std::nullopt}, {"._x.whl", std::nullopt},
+        {"x.whl", ArchiveKind::zip},     {"a/x.ZIP", ArchiveKind::zip},    {"x.conda", ArchiveKind::zip},
+        {"x.egg", ArchiveKind::zip},     {"x.tar", ArchiveKind::tar},      {"x.tar.gz", ArchiveKind::tar},
+        {"x.tgz", ArchiveKind::tar},     {"x.tar.bz2", ArchiveKind::tar},  {"x.tar.xz", ArchiveKind::tar},
+        {"x.tar.zst", ArchiveKind::tar}, {"x.deb", ArchiveKind::deb},      {"x.gz", std::nullopt},
+        {"x.so", std::nullopt},          {"x.whl.metadata", std::nullopt}, {"._x.whl", std::nullopt},
     };
     for (const auto& row : rows) BOOST_TEST((archive_by_name(row.name) == row.kind), row.name);
 }
@@ -55,10 +55,14 @@ BOOST_AUTO_TEST_CASE(contents) {
         {"\x1f\x8b\x08"sv, ArchiveKind::tar, Compression::gzip, false, false},
         {"BZh91AY", ArchiveKind::tar, Compression::bzip2, false, true},
         {"BZhello", std::nullopt, Compression::none, false, true},
-        {"\xfd" "7zXZ\0"sv, ArchiveKind::tar, Compression::xz, false, false},
+        {"\xfd"
+         "7zXZ\0"sv,
+         ArchiveKind::tar, Compression::xz, false, false},
         {"\x28\xb5\x2f\xfd", ArchiveKind::tar, Compression::zstd, false, true},
         {tar, ArchiveKind::tar, Compression::none, false, true},
-        {"\x7f" "ELF\2", std::nullopt, Compression::none, true, false},
+        {"\x7f"
+         "ELF\2",
+         std::nullopt, Compression::none, true, false},
         {"MZ\x90\0"sv, std::nullopt, Compression::none, true, false},
         {"\xcf\xfa\xed\xfe", std::nullopt, Compression::none, true, true},
         {"/* GNU ld script */\nINPUT(-lx)\n", std::nullopt, Compression::none, false, true},
@@ -96,8 +100,8 @@ BOOST_AUTO_TEST_CASE(members) {
     const struct {
         const char *stored, *name;
     } rows[] = {
-        {"a/b.so", "a/b.so"}, {"./a/b.so", "a/b.so"},     {".//./a", "a"},  {"a\\b\\c.so", "a/b/c.so"},
-        {"../../a", "../../a"}, {"/etc/passwd", "/etc/passwd"}, {"./", ""}, {"C:\\x.dll", "C:/x.dll"},
+        {"a/b.so", "a/b.so"},   {"./a/b.so", "a/b.so"},         {".//./a", "a"}, {"a\\b\\c.so", "a/b/c.so"},
+        {"../../a", "../../a"}, {"/etc/passwd", "/etc/passwd"}, {"./", ""},      {"C:\\x.dll", "C:/x.dll"},
     };
     for (const auto& row : rows) BOOST_TEST(member_name(row.stored) == row.name);
 }

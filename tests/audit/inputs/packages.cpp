@@ -19,7 +19,9 @@ BOOST_AUTO_TEST_CASE(wheel_names) {
         const char *file, *name, *version;
         Texts tags;
     } rows[] = {
-        {"numpy-2.1.0-cp313-cp313t-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", "numpy", "2.1.0",
+        {"numpy-2.1.0-cp313-cp313t-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+         "numpy",
+         "2.1.0",
          {"cp313-cp313t-manylinux2014_x86_64", "cp313-cp313t-manylinux_2_17_x86_64"}},
         {"pkg-1.0-1a-py2.py3-none-any.whl", "pkg", "1.0", {"py2-none-any", "py3-none-any"}},
         {"ruamel_yaml_clib-0.2.12-cp313-cp313-win_amd64.WHL", "ruamel_yaml_clib", "0.2.12", {"cp313-cp313-win_amd64"}},
@@ -106,12 +108,12 @@ BOOST_AUTO_TEST_CASE(wheel_that_contradicts_itself) {
         folder.write("x-1-cp313-cp313t-linux_x86_64.whl", zip(entries));
         const Walk walk({folder / "x-1-cp313-cp313t-linux_x86_64.whl"});
         const PackageAudit& package = walk.walk.packages().at(0);
-        BOOST_TEST(package.notes ==
-                       (Texts{"the file is named 'x', its METADATA says 'y': an installer refuses it",
-                              "the file is named as version '1', its METADATA says '2': an installer refuses it",
-                              "the file is named for cp313-cp313t-linux_x86_64, its WHEEL file says "
-                              "cp314-cp314-linux_x86_64: an installer goes by the name"}),
-                   boost::test_tools::per_element());
+        BOOST_TEST(
+            package.notes == (Texts{"the file is named 'x', its METADATA says 'y': an installer refuses it",
+                                    "the file is named as version '1', its METADATA says '2': an installer refuses it",
+                                    "the file is named for cp313-cp313t-linux_x86_64, its WHEEL file says "
+                                    "cp314-cp314-linux_x86_64: an installer goes by the name"}),
+            boost::test_tools::per_element());
         BOOST_TEST(package.name == "y");
         BOOST_TEST(package.wheel_tags == Texts{"cp313-cp313t-linux_x86_64"}, boost::test_tools::per_element());
     }
@@ -132,10 +134,10 @@ BOOST_AUTO_TEST_CASE(conda_and_deb) {
                                      {"data.tar.xz", content_of(folder / "data.tar.xz")}}));
     const Walk walk({folder / "p-1.0-0.conda", folder / "whatever.deb"});
     BOOST_TEST(walk.errors.empty());
-    BOOST_TEST(walk.paths(folder.path()) ==
-                   (Texts{"p-1.0-0.conda!pkg-p-1.0-0.tar.zst!lib/python3.13/site-packages/p/m.so",
-                          "whatever.deb!data.tar.xz!usr/lib/python3/dist-packages/p/m.so"}),
-               boost::test_tools::per_element());
+    BOOST_TEST(
+        walk.paths(folder.path()) == (Texts{"p-1.0-0.conda!pkg-p-1.0-0.tar.zst!lib/python3.13/site-packages/p/m.so",
+                                            "whatever.deb!data.tar.xz!usr/lib/python3/dist-packages/p/m.so"}),
+        boost::test_tools::per_element());
     BOOST_REQUIRE(walk.walk.packages().size() == 2);
     BOOST_TEST(walk.walk.packages()[0].name == "named");
     BOOST_TEST(walk.walk.packages()[0].version == "3.0");
@@ -188,8 +190,8 @@ BOOST_AUTO_TEST_CASE(environments) {
     const struct {
         const char *sign, *packages;
     } rows[] = {
-        {"pyvenv.cfg", "lib/python3.14t/site-packages"}, {"pyvenv.cfg", "Lib/site-packages"},
-        {"pyvenv.cfg", "lib64/python3.13/site-packages"}, {"bin/python3", "lib/python3/dist-packages"},
+        {"pyvenv.cfg", "lib/python3.14t/site-packages"},       {"pyvenv.cfg", "Lib/site-packages"},
+        {"pyvenv.cfg", "lib64/python3.13/site-packages"},      {"bin/python3", "lib/python3/dist-packages"},
         {"bin/python3", "local/lib/python3.11/dist-packages"}, {"conda-meta/history", "lib/python3.13/site-packages"},
     };
     for (const auto& row : rows) {

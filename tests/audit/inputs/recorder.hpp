@@ -29,9 +29,10 @@ struct Walk : auditing::InputSink {
 
     void binary(auditing::Candidate candidate) override {
         if (!candidate.disk_path.empty()) {
-            auto content = auditing::Content::of_disk_file(candidate.disk_path, candidate.memory.bytes(),
-                                                           budget.binary_size);
-            if (!content) return error(candidate.sequence, {candidate.path, content.error().code, content.error().message});
+            auto content =
+                auditing::Content::of_disk_file(candidate.disk_path, candidate.memory.bytes(), budget.binary_size);
+            if (!content)
+                return error(candidate.sequence, {candidate.path, content.error().code, content.error().message});
             candidate.content = std::move(*content);
         }
         const auto bytes = candidate.content.bytes();

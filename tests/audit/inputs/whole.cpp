@@ -28,7 +28,9 @@ Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& c
     if (text.find("something else") != text.npos) throw 1;
     if (text.find("failure") != text.npos) throw Failure({Errc::malformed_file, "thrown"});
     if (text.find("object") != text.npos) return {Errc::unsupported, "an object file"};
-    if (!text.starts_with("\x7f" "ELF")) return {Errc::malformed_file, "no binary"};
+    if (!text.starts_with("\x7f"
+                          "ELF"))
+        return {Errc::malformed_file, "no binary"};
     std::vector<BinaryAudit> slices;
     for (const char* architecture : {"x86_64", "aarch64"}) {
         if (!slices.empty() && text.find("fat") == text.npos) break;
@@ -103,10 +105,10 @@ BOOST_AUTO_TEST_CASE(one_bad_file_stops_nobody) {
                                 "internal: cannot audit '" + (folder / "something else.so") + "': unknown exception",
                                 "internal: cannot audit '" + (folder / "throws.so") + "': a \\x1b bug"}),
                boost::test_tools::per_element());
-    BOOST_TEST(report.skipped == (Texts{(folder / "empty.so") + ": an empty file",
-                                        (folder / "object.so") + ": an object file",
-                                        (folder / "script.so") + ": text, as linker scripts are; no compiled module"}),
-               boost::test_tools::per_element());
+    BOOST_TEST(
+        report.skipped == (Texts{(folder / "empty.so") + ": an empty file", (folder / "object.so") + ": an object file",
+                                 (folder / "script.so") + ": text, as linker scripts are; no compiled module"}),
+        boost::test_tools::per_element());
     BOOST_TEST(report.findings.size() == 1);
     BOOST_TEST(report.pythons.size() == default_pythons().size());
     BOOST_TEST(report.binaries[0].modules[0].effects.size() == default_pythons().size());
@@ -177,7 +179,8 @@ BOOST_AUTO_TEST_CASE(manifests) {
     const AuditReport report = audit(folder.path());
     BOOST_REQUIRE(report.binaries.size() == 3);
     BOOST_TEST(report.binaries[0].modules[0].reason == "{beside}");
-    BOOST_TEST(report.binaries[0].sha256 == sha256_hex(std::vector<std::uint8_t>{0x7f, 'E', 'L', 'F', 'g', 'o', 'o', 'd'}));
+    BOOST_TEST(report.binaries[0].sha256 ==
+               sha256_hex(std::vector<std::uint8_t>{0x7f, 'E', 'L', 'F', 'g', 'o', 'o', 'd'}));
     BOOST_TEST(report.binaries[1].modules[0].reason == "");
     BOOST_TEST(report.binaries[1].sha256 == "");
     BOOST_TEST(report.binaries[2].modules[0].reason == "{behind}");
@@ -247,8 +250,7 @@ BOOST_AUTO_TEST_CASE(very_many_errors) {
     folder.write("x.zip", zip(members));
     const AuditReport report = audit(std::filesystem::path(folder / "x.zip"));
     BOOST_REQUIRE(report.errors.size() == 10'001);
-    BOOST_TEST(report.errors.back().message ==
-               "and 20 more that could not be read; audit less at once to see them");
+    BOOST_TEST(report.errors.back().message == "and 20 more that could not be read; audit less at once to see them");
 }
 
 BOOST_AUTO_TEST_CASE(image_in_memory) {
