@@ -43,7 +43,10 @@ InitRunner& runner() {
 class ImageAudit {
 public:
     ImageAudit(const Image& image, Bytes file, const BinaryContext& context, const AuditOptions& options)
-        : image_(image), file_(file), context_(context), options_(options),
+        : image_(image),
+          file_(file),
+          context_(context),
+          options_(options),
           tag_(read_file_tag(context.module_path.empty() ? context.path : context.module_path)),
           linked_(read_linked_abi(image)) {}
 
@@ -114,14 +117,15 @@ private:
     void audit_python(const std::map<std::string, Entries>& python) {
         const std::string full_name = module_name_of(context_.module_path);
         const std::string last(full_name.substr(full_name.rfind('.') + 1));
-        const std::string parent = full_name.size() > last.size() ? full_name.substr(0, full_name.size() - last.size()) : "";
+        const std::string parent =
+            full_name.size() > last.size() ? full_name.substr(0, full_name.size() - last.size()) : "";
         const auto is_primary = [&](const std::string& name) {
             return name == last || (python.size() == 1) || (name == tag_.stem && !python.contains(last));
         };
         // The primary one first: the ABI of the file is learned from it.
         std::vector<const std::pair<const std::string, Entries>*> order;
         for (const auto& entry : python) order.push_back(&entry);
-        std::ranges::stable_partition(order, [&](const auto* entry) { return is_primary(entry->first); });
+        std::stable_partition(order.begin(), order.end(), [&](const auto* entry) { return is_primary(entry->first); });
         if (order.size() > max_modules) {
             note_abi(fmt::format("it exports {} init functions; the first {} are looked at", order.size(), max_modules),
                      "the dynamic symbol table");
@@ -142,13 +146,15 @@ private:
             module.primary = primary;
             judge(module, seen, binary_.abi, options_.details);
             if (primary && name != last && !(tag_.stem == "__init__" && name == "__init__"))
-                module.evidence.push_back({"the name of the file is not that of the module, which is " + quoted(name, 200),
-                                           "the dynamic symbol table"});
+                module.evidence.push_back(
+                    {"the name of the file is not that of the module, which is " + quoted(name, 200),
+                     "the dynamic symbol table"});
             return module;
         };
         if (entries.init != nullptr) old_way = make(*entries.init);
         if (entries.exported != nullptr) new_way = make(*entries.exported);
-        if (binary_.abi == AbiFlavour::abi3t && new_way && !binary_.abi_version) binary_.abi_version = PythonVersion{3, 15};
+        if (binary_.abi == AbiFlavour::abi3t && new_way && !binary_.abi_version)
+            binary_.abi_version = PythonVersion{3, 15};
         const auto& pythons = options_.pythons;
         const std::span<const PythonVersion> asked = pythons.empty() ? default_pythons() : std::span(pythons);
         // Interpreters from 3.15 on prefer PyModExport. Which of both is "the" verdict: that of the version it is for.
@@ -160,9 +166,9 @@ private:
         module.effects = std::move(effects);
         if (old_way && new_way) {
             const ModuleAudit& other = newer_counts ? *old_way : *new_way;
-            module.evidence.push_back({fmt::format("{} says {}: {}", other.entry_point, verdict_name(other.verdict),
-                                                   other.reason),
-                                       other.entry_point});
+            module.evidence.push_back(
+                {fmt::format("{} says {}: {}", other.entry_point, verdict_name(other.verdict), other.reason),
+                 other.entry_point});
         }
         binary_.modules.push_back(std::move(module));
     }
@@ -235,10 +241,9 @@ private:
         // Slots that are not there in the file may be filled in later.
         if (!multi || found.size() != 1 || found.front().definition.slots.all.empty()) {
             seen.run.phase = Phase::unknown;
-            seen.run.failure = why + (!multi ? ""
-                                      : found.empty()
-                                          ? "; and the file has no complete module definition to look at"
-                                          : "; and its slots are filled in while it runs");
+            seen.run.failure = why + (!multi          ? ""
+                                      : found.empty() ? "; and the file has no complete module definition to look at"
+                                                      : "; and its slots are filled in while it runs");
             return;
         }
         seen.emulated = false;
@@ -248,7 +253,9 @@ private:
         seen.run.assumed.insert("that its init function leaves the slots as they are in the file");
     }
 
-    void note_abi(std::string what, std::string where) { binary_.abi_evidence.push_back({std::move(what), std::move(where)}); }
+    void note_abi(std::string what, std::string where) {
+        binary_.abi_evidence.push_back({std::move(what), std::move(where)});
+    }
 
     void learn_abi(const Seen& seen) {
         if (!tag_.tag.empty()) note_abi("its name says " + quoted(tag_.tag, 200), "the name of the file");
@@ -270,7 +277,8 @@ private:
         } else if (*free_threaded) {
             binary_.abi = said == AbiFlavour::abi3t ? AbiFlavour::abi3t : AbiFlavour::free_threaded;
         } else {
-            binary_.abi = said == AbiFlavour::abi3 || linked_.abi == AbiFlavour::abi3 ? AbiFlavour::abi3 : AbiFlavour::gil;
+            binary_.abi =
+                said == AbiFlavour::abi3 || linked_.abi == AbiFlavour::abi3 ? AbiFlavour::abi3 : AbiFlavour::gil;
         }
     }
 
@@ -311,7 +319,8 @@ private:
                 judge_interlock(module, *file, name, legacy);
                 binary_.modules.push_back(std::move(module));
             }
-        std::ranges::stable_partition(binary_.modules, &ModuleAudit::primary);
+        std::stable_partition(binary_.modules.begin(), binary_.modules.end(),
+                              [](const ModuleAudit& module) { return module.primary; });
     }
 
     void judge_interlock(ModuleAudit& module, const ModuleFile& file, const std::string& name, bool legacy) const {
@@ -353,8 +362,8 @@ private:
             return ignored("it is for another build of the file");
         }
         set_level(module, manifest.threading, "manifest", "its manifest says");
-        module.evidence.push_back({"declared by " + quoted(manifest.declared_by, 200) + ": " + escape(manifest.reason, 400),
-                                   "the manifest"});
+        module.evidence.push_back(
+            {"declared by " + quoted(manifest.declared_by, 200) + ": " + escape(manifest.reason, 400), "the manifest"});
     }
 
     const Image& image_;

@@ -12,20 +12,20 @@ namespace interlock::auditing {
 
 namespace {
 
-constexpr Cpu x86_64 = {.architecture = Architecture::x86_64,
-                        .emulator_arch = UC_ARCH_X86,
-                        .emulator_mode = UC_MODE_64,
-                        .emulator_model = UC_CPU_X86_NEHALEM,
-                        .pc = UC_X86_REG_RIP,
-                        .sp = UC_X86_REG_RSP,
-                        .result = UC_X86_REG_RAX,
-                        .thread = UC_X86_REG_FS_BASE,
-                        .arguments = {UC_X86_REG_RDI, UC_X86_REG_RSI, UC_X86_REG_RDX, UC_X86_REG_RCX, UC_X86_REG_R8,
-                                      UC_X86_REG_R9},
-                        .argument_registers = 6,
-                        .stack_arguments = 8,
-                        .leave = {0xc3},  // ret
-                        .leave_size = 1};
+constexpr Cpu x86_64 = {
+    .architecture = Architecture::x86_64,
+    .emulator_arch = UC_ARCH_X86,
+    .emulator_mode = UC_MODE_64,
+    .emulator_model = UC_CPU_X86_NEHALEM,
+    .pc = UC_X86_REG_RIP,
+    .sp = UC_X86_REG_RSP,
+    .result = UC_X86_REG_RAX,
+    .thread = UC_X86_REG_FS_BASE,
+    .arguments = {UC_X86_REG_RDI, UC_X86_REG_RSI, UC_X86_REG_RDX, UC_X86_REG_RCX, UC_X86_REG_R8, UC_X86_REG_R9},
+    .argument_registers = 6,
+    .stack_arguments = 8,
+    .leave = {0xc3},  // ret
+    .leave_size = 1};
 
 constexpr Cpu windows_x86_64 = {.architecture = Architecture::x86_64,
                                 .emulator_arch = UC_ARCH_X86,
@@ -100,22 +100,22 @@ constexpr Cpu riscv64 = {.architecture = Architecture::riscv64,
                          .leave = {0x67, 0x00, 0x03, 0x00},  // jr t1
                          .leave_size = 4};
 
-constexpr Cpu s390x = {.architecture = Architecture::s390x,
-                       .emulator_arch = UC_ARCH_S390X,
-                       .emulator_mode = UC_MODE_BIG_ENDIAN,
-                       .little = false,
-                       .pc = UC_S390X_REG_PC,
-                       .sp = UC_S390X_REG_R15,
-                       .link = UC_S390X_REG_R14,
-                       .jump = UC_S390X_REG_R1,
-                       .result = UC_S390X_REG_R2,
-                       .arguments = {UC_S390X_REG_R2, UC_S390X_REG_R3, UC_S390X_REG_R4, UC_S390X_REG_R5,
-                                     UC_S390X_REG_R6},
-                       .argument_registers = 5,
-                       .stack_arguments = 160,
-                       .frame = 160,
-                       .leave = {0x07, 0xf1},  // br %r1
-                       .leave_size = 2};
+constexpr Cpu s390x = {
+    .architecture = Architecture::s390x,
+    .emulator_arch = UC_ARCH_S390X,
+    .emulator_mode = UC_MODE_BIG_ENDIAN,
+    .little = false,
+    .pc = UC_S390X_REG_PC,
+    .sp = UC_S390X_REG_R15,
+    .link = UC_S390X_REG_R14,
+    .jump = UC_S390X_REG_R1,
+    .result = UC_S390X_REG_R2,
+    .arguments = {UC_S390X_REG_R2, UC_S390X_REG_R3, UC_S390X_REG_R4, UC_S390X_REG_R5, UC_S390X_REG_R6},
+    .argument_registers = 5,
+    .stack_arguments = 160,
+    .frame = 160,
+    .leave = {0x07, 0xf1},  // br %r1
+    .leave_size = 2};
 
 }  // namespace
 

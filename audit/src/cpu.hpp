@@ -24,8 +24,8 @@ struct Cpu {
     int thread = -1;  ///< thread pointer; -1: see Guest
     std::array<int, 8> arguments{};
     unsigned argument_registers = 0;
-    unsigned stack_arguments = 0;  ///< offset of the first one on the stack from sp at entry
-    unsigned frame = 0;            ///< bytes above sp that a caller leaves for the callee
+    unsigned stack_arguments = 0;         ///< offset of the first one on the stack from sp at entry
+    unsigned frame = 0;                   ///< bytes above sp that a caller leaves for the callee
     std::array<std::uint8_t, 8> leave{};  ///< code of a stand-in: jump through `jump`, or return
     unsigned leave_size = 0;
 

@@ -37,7 +37,8 @@ public:
     }
 
     /// Follows the chain from a module; null when its end is not there.
-    const ModuleAudit* end_of(const BinaryAudit& binary, const ModuleAudit& module, std::vector<std::string>& way) const {
+    const ModuleAudit* end_of(const BinaryAudit& binary, const ModuleAudit& module,
+                              std::vector<std::string>& way) const {
         std::set<const ModuleAudit*> seen;
         const BinaryAudit* from = &binary;
         const ModuleAudit* at = &module;
@@ -101,7 +102,8 @@ void resolve_delegations(AuditReport& report, std::span<const BinaryAudit> other
             module.marker = from.marker;
             module.marker_kind = "delegated";
             module.reason = fmt::format("its module is made by {}: {}", quoted(module.delegated_to, 200), from.reason);
-            for (const std::string& step : from.way) module.evidence.push_back({"delegates to " + escape(step, 600), module.entry_point});
+            for (const std::string& step : from.way)
+                module.evidence.push_back({"delegates to " + escape(step, 600), module.entry_point});
             const std::string file = binary.path.substr(binary.path.find_last_of("/!") + 1);
             module.effects = effects_of(binary, read_file_tag(file), module, nullptr, false, pythons);
         }

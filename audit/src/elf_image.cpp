@@ -54,7 +54,8 @@ public:
         read_symbols();
         if (!image_.exports.empty()) {  // else it is no module, and nothing will be run
             read_relocations();
-            std::ranges::stable_sort(image_.fixups, {}, &Fixup::address);
+            std::stable_sort(image_.fixups.begin(), image_.fixups.end(),
+                             [](const Fixup& a, const Fixup& b) { return a.address < b.address; });
         }
         return std::move(image_);
     }
@@ -74,8 +75,8 @@ private:
         image_.wide = view_.wide();
         image_.little = view_.little();
         image_.platform = "linux";
-        image_.description = std::string(view_.wide() ? "ELF64" : "ELF32") +
-                             (view_.little() ? " little-endian" : " big-endian");
+        image_.description =
+            std::string(view_.wide() ? "ELF64" : "ELF32") + (view_.little() ? " little-endian" : " big-endian");
         switch (view_.u16(16, "the file type")) {
             case ET_DYN:
                 break;
@@ -151,8 +152,7 @@ private:
                     view_.malformed(at, "a segment goes beyond the end of memory");
                 Segment segment{address, size, view_.part(offset, file_size, "a segment"), (flags & PF_W) != 0,
                                 (flags & PF_X) != 0};
-                if (!image_.segments.empty() &&
-                    address < image_.segments.back().address + image_.segments.back().size)
+                if (!image_.segments.empty() && address < image_.segments.back().address + image_.segments.back().size)
                     view_.malformed(at, "segments overlap, or are not in order");
                 if (segment.writable) image_.writable_globals += size;
                 image_.segments.push_back(segment);
@@ -414,8 +414,8 @@ private:
             ++image_.unknown_fixups;
             return;
         }
-        Fixup fixup{place, with_addend ? addend(at + 2 * word) : in_place(place), Fixup::no_import,
-                    Fixup::Kind::rebase, static_cast<std::uint8_t>(word)};
+        Fixup fixup{place, with_addend ? addend(at + 2 * word) : in_place(place), Fixup::no_import, Fixup::Kind::rebase,
+                    static_cast<std::uint8_t>(word)};
         if (kind == Relocation::symbol_without_addend) fixup.value = 0;
         Symbol symbol;
         if (index != 0) {
@@ -432,9 +432,9 @@ private:
                 break;
             case Relocation::symbol:
             case Relocation::symbol_without_addend:
-                fixup.kind = external                             ? Fixup::Kind::import
+                fixup.kind = external                         ? Fixup::Kind::import
                              : symbol.type() == STT_GNU_IFUNC ? Fixup::Kind::indirect
-                                                                  : Fixup::Kind::rebase;
+                                                              : Fixup::Kind::rebase;
                 // What is defined nowhere and asked for by number 0 is the address 0: not to be moved with the image.
                 if (index == 0) return;
                 fixup.value = target;

@@ -53,7 +53,9 @@ public:
     std::uint64_t address() const noexcept { return address_; }
     std::uint64_t size() const noexcept { return size_; }
     /// Zeros again; gives the memory back.
-    void clear(std::uint64_t used) noexcept { madvise(bytes_, std::min<std::uint64_t>(size_, (used + 4095) & ~4095ull), MADV_DONTNEED); }
+    void clear(std::uint64_t used) noexcept {
+        madvise(bytes_, std::min<std::uint64_t>(size_, (used + 4095) & ~4095ull), MADV_DONTNEED);
+    }
     void clear() noexcept { madvise(bytes_, size_, MADV_DONTNEED); }
 
 private:
@@ -100,9 +102,9 @@ struct Guest::Impl {
                  GuestMap::tables + GuestMap::tables_size - 1);
         if (cpu.emulator_arch == UC_ARCH_X86) {
             uc_hook hook = 0;
-            check(uc_hook_add(uc, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&on_cpuid), this, 1, 0,
-                              UC_X86_INS_CPUID),
-                  "add a hook");
+            check(
+                uc_hook_add(uc, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&on_cpuid), this, 1, 0, UC_X86_INS_CPUID),
+                "add a hook");
         }
         prepare_processor();
         next_base = cpu.wide ? first_base_64 : first_base;
@@ -208,7 +210,8 @@ struct Guest::Impl {
         for (const Segment& segment : image->segments) {
             const std::uint64_t from = std::max(first, segment.address);
             const std::uint64_t to = std::min(last, segment.address + segment.data.size());
-            if (from < to) std::memcpy(bytes + (from - first), segment.data.data() + (from - segment.address), to - from);
+            if (from < to)
+                std::memcpy(bytes + (from - first), segment.data.data() + (from - segment.address), to - from);
         }
         constexpr std::uint64_t widest = 16;
         auto fixup = std::ranges::lower_bound(image->fixups, first > widest ? first - widest : 0, {}, &Fixup::address);
@@ -298,9 +301,8 @@ struct Guest::Impl {
             impl.leave_resumption();
         } else {
             try {
-                const std::uint64_t number =
-                    table ? first_table + (address - GuestMap::tables) / GuestMap::table_size
-                          : (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
+                const std::uint64_t number = table ? first_table + (address - GuestMap::tables) / GuestMap::table_size
+                                                   : (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
                 (*impl.handler)(static_cast<std::uint32_t>(number));
             } catch (...) {
                 impl.thrown = std::current_exception();  // must not pass through the emulator
@@ -311,7 +313,8 @@ struct Guest::Impl {
         if (cpu.jump >= 0) impl.set(cpu.jump, impl.target);
     }
 
-    // The stand-in was entered as by a call; the call to `function` comes back to `resume`, and from there to the caller.
+    // The stand-in was entered as by a call; the call to `function` comes back to `resume`, and from there to the
+    // caller.
     void call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value) {
         const Cpu& cpu = guest.cpu_;
         resumptions.push_back({guest.return_address(), value});
@@ -631,8 +634,8 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
     fault_.clear();
     uc_hook instructions = 0;
     if (exact_)
-        Impl::check(uc_hook_add(impl.uc, &instructions, UC_HOOK_CODE,
-                                reinterpret_cast<void*>(&Impl::on_instruction), &impl, 1, 0),
+        Impl::check(uc_hook_add(impl.uc, &instructions, UC_HOOK_CODE, reinterpret_cast<void*>(&Impl::on_instruction),
+                                &impl, 1, 0),
                     "add a hook");
     const uc_err error = uc_emu_start(impl.uc, function, 0xffff'ffff'ffff'fff0, 0, 0);
     if (exact_) uc_hook_del(impl.uc, instructions);

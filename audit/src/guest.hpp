@@ -116,7 +116,8 @@ private:
     bool access(std::uint64_t address, void* data, std::uint64_t size, bool store);
     void apply(const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes);
     std::uint64_t value_of(const Fixup& fixup) const;
-    void store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t address, std::uint64_t value, unsigned size) const;
+    void store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t address, std::uint64_t value,
+               unsigned size) const;
 
     const Cpu& cpu_;
     std::unique_ptr<Impl> impl_;

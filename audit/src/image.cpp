@@ -81,8 +81,8 @@ Bytes Image::bytes_at(std::uint64_t address, std::uint64_t size) const noexcept 
 
 namespace {
 
-constexpr std::string_view entry_point_prefixes[] = {"PyInit_",        "PyInitU_",          "PyModExport_",
-                                                     "PyModExportU_",  "il_module_export_", "il_module_init_", "Wrapped_PyInit_"};
+constexpr std::string_view entry_point_prefixes[] = {
+    "PyInit_", "PyInitU_", "PyModExport_", "PyModExportU_", "il_module_export_", "il_module_init_", "Wrapped_PyInit_"};
 
 }  // namespace
 
@@ -95,9 +95,8 @@ bool is_entry_point(std::string_view name) noexcept {
 bool is_init_of_another(std::string_view name) noexcept { return name.starts_with("Wrapped_PyInit_"); }
 
 bool may_become_entry_point(std::string_view start) noexcept {
-    return std::any_of(std::begin(entry_point_prefixes), std::end(entry_point_prefixes), [&](std::string_view prefix) {
-        return start.starts_with(prefix) || prefix.starts_with(start);
-    });
+    return std::any_of(std::begin(entry_point_prefixes), std::end(entry_point_prefixes),
+                       [&](std::string_view prefix) { return start.starts_with(prefix) || prefix.starts_with(start); });
 }
 
 Result<std::vector<Image>> read_images(Bytes file, const std::string& name) {

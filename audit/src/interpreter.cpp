@@ -28,8 +28,14 @@ constexpr std::uint64_t type_flags_of(std::string_view type) noexcept {
         std::string_view name;
         unsigned bit;
     };
-    for (const Known known : {Known{"PyLong_Type", 24}, {"PyBool_Type", 24}, {"PyList_Type", 25}, {"PyTuple_Type", 26},
-                              {"PyBytes_Type", 27}, {"PyUnicode_Type", 28}, {"PyDict_Type", 29}, {"PyType_Type", 31}})
+    for (const Known known : {Known{"PyLong_Type", 24},
+                              {"PyBool_Type", 24},
+                              {"PyList_Type", 25},
+                              {"PyTuple_Type", 26},
+                              {"PyBytes_Type", 27},
+                              {"PyUnicode_Type", 28},
+                              {"PyDict_Type", 29},
+                              {"PyType_Type", 31}})
         if (known.name == type) return std::uint64_t{1} << known.bit;
     return 0;
 }
@@ -39,10 +45,10 @@ std::string_view type_made_by(std::string_view function) noexcept {
     struct Maker {
         std::string_view prefix, type;
     };
-    for (const Maker maker : {Maker{"PyUnicode_", "PyUnicode_Type"}, Maker{"PyLong_From", "PyLong_Type"},
-                              Maker{"PyTuple_", "PyTuple_Type"}, Maker{"PyList_New", "PyList_Type"},
-                              Maker{"PyDict_New", "PyDict_Type"}, Maker{"PyBytes_From", "PyBytes_Type"},
-                              Maker{"PyModule_GetDict", "PyDict_Type"}, Maker{"PyCapsule_New", "PyCapsule_Type"}})
+    for (const Maker maker :
+         {Maker{"PyUnicode_", "PyUnicode_Type"}, Maker{"PyLong_From", "PyLong_Type"}, Maker{"PyTuple_", "PyTuple_Type"},
+          Maker{"PyList_New", "PyList_Type"}, Maker{"PyDict_New", "PyDict_Type"}, Maker{"PyBytes_From", "PyBytes_Type"},
+          Maker{"PyModule_GetDict", "PyDict_Type"}, Maker{"PyCapsule_New", "PyCapsule_Type"}})
         if (function.starts_with(maker.prefix)) return maker.type;
     return {};
 }
@@ -50,12 +56,12 @@ std::string_view type_made_by(std::string_view function) noexcept {
 // What is data and not a function. The symbol tables of ELF do not say it of what is imported.
 bool is_data(std::string_view name) noexcept {
     static constexpr std::array exact = {
-        std::string_view("stdin"),    std::string_view("stdout"),    std::string_view("stderr"),
-        std::string_view("environ"),  std::string_view("__environ"), std::string_view("__stack_chk_guard"),
+        std::string_view("stdin"),      std::string_view("stdout"),     std::string_view("stderr"),
+        std::string_view("environ"),    std::string_view("__environ"),  std::string_view("__stack_chk_guard"),
         std::string_view("Py_Version"), std::string_view("__progname"), std::string_view("optarg"),
-        std::string_view("_PyRuntime"), std::string_view("__stdinp"), std::string_view("__stdoutp"),
-        std::string_view("__stderrp"), std::string_view("timezone"), std::string_view("daylight"),
-        std::string_view("tzname"),   std::string_view("_ctype_"),   std::string_view("__libc_single_threaded")};
+        std::string_view("_PyRuntime"), std::string_view("__stdinp"),   std::string_view("__stdoutp"),
+        std::string_view("__stderrp"),  std::string_view("timezone"),   std::string_view("daylight"),
+        std::string_view("tzname"),     std::string_view("_ctype_"),    std::string_view("__libc_single_threaded")};
     if (std::ranges::find(exact, name) != exact.end()) return true;
     const bool python = name.starts_with("Py") || name.starts_with("_Py");
     if (python && (name.ends_with("_Type") || name.ends_with("Struct") || name.ends_with("Flag") ||
@@ -63,8 +69,8 @@ bool is_data(std::string_view name) noexcept {
         return c_api_returns(name) == Returns::unknown;
     // Vtables, type information, names, guards and the standard streams of C++.
     if (name == "_ZNSs4_Rep20_S_empty_rep_storageE") return true;
-    for (const std::string_view prefix : {"_ZTV", "_ZTI", "_ZTS", "_ZGV", "_ZTT", "_ZSt4cout", "_ZSt4cerr",
-                                          "_ZSt3cin", "_ZSt4clog", "_ZSt7nothrow", "_ZNSt6locale", "__libcpp_"})
+    for (const std::string_view prefix : {"_ZTV", "_ZTI", "_ZTS", "_ZGV", "_ZTT", "_ZSt4cout", "_ZSt4cerr", "_ZSt3cin",
+                                          "_ZSt4clog", "_ZSt7nothrow", "_ZNSt6locale", "__libcpp_"})
         if (name.starts_with(prefix)) return name.starts_with("_ZNSt6locale") ? name.ends_with("idE") : true;
     return false;
 }
@@ -85,8 +91,8 @@ void tls_descriptor(Interpreter& interpreter) {
 
 Interpreter::Interpreter(Guest& guest, const Image& image, const InterpreterModel& model, bool keep_calls)
     : guest_(guest), image_(image), model_(model), keep_calls_(keep_calls) {
-    can_set_gil_ =
-        std::ranges::any_of(image.imports, [](const Import& entry) { return entry.name == "PyUnstable_Module_SetGIL"; });
+    can_set_gil_ = std::ranges::any_of(image.imports,
+                                       [](const Import& entry) { return entry.name == "PyUnstable_Module_SetGIL"; });
 }
 
 bool Interpreter::load() {
@@ -280,10 +286,10 @@ std::uint64_t Interpreter::tls_address(std::uint64_t offset) const noexcept {
 // NumPy's import_array() compares versions before anything else; the numbers satisfy both NumPy 1 and 2.
 void Interpreter::call_table_entry(const StandIn& stand_in) {
     const bool numpy = stand_in.origin.starts_with("numpy");
-    if (numpy && stand_in.entry == 0) return result(0x01000009);            // PyArray_GetNDArrayCVersion
+    if (numpy && stand_in.entry == 0) return result(0x01000009);               // PyArray_GetNDArrayCVersion
     if (numpy && stand_in.entry == 210) return result(image_.little ? 1 : 2);  // PyArray_GetEndianness
-    if (numpy && stand_in.entry == 211) return result(0x7f);                // PyArray_GetNDArrayCFeatureVersion
-    if (numpy && (stand_in.entry == 174 || stand_in.entry == 175)) {        // PyArray_DescrConverter(object, result)
+    if (numpy && stand_in.entry == 211) return result(0x7f);                   // PyArray_GetNDArrayCFeatureVersion
+    if (numpy && (stand_in.entry == 174 || stand_in.entry == 175)) {           // PyArray_DescrConverter(object, result)
         guest_.set_word(argument(1), new_object(stand_in.origin));
         return result(1);
     }
@@ -301,9 +307,8 @@ void Interpreter::keep_call(std::string_view name, std::span<const std::uint64_t
     call.function = escape(name, 200);
     for (const std::uint64_t value : arguments) {
         const auto text = guest_.text(value, 120);
-        const bool readable = text && text->size() > 1 && std::ranges::all_of(*text, [](unsigned char c) {
-                                  return c >= 0x20 && c < 0x7f;
-                              });
+        const bool readable = text && text->size() > 1 &&
+                              std::ranges::all_of(*text, [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
         call.arguments.push_back(readable ? quoted(*text, 120) : hex_text(value));
     }
     const auto from = guest_.to_file(guest_.return_address());

@@ -41,10 +41,10 @@ struct InitRecord {
         std::uint64_t called_from = 0;  ///< guest address
     };
     std::vector<SetGil> set_gil;
-    std::string foreign;          ///< module or library whose function was called
-    std::string aborted_in;       ///< "abort", "__cxa_throw"
-    std::string raised;           ///< "ImportError: text", the last one
-    bool asked_version = false;   ///< Py_GetVersion, Py_Version
+    std::string foreign;         ///< module or library whose function was called
+    std::string aborted_in;      ///< "abort", "__cxa_throw"
+    std::string raised;          ///< "ImportError: text", the last one
+    bool asked_version = false;  ///< Py_GetVersion, Py_Version
     std::set<std::string> assumed;
     std::vector<CallSeen> calls;  ///< with AuditOptions::details
     /// Boost.Python: the third argument of init_module, where it has one.
@@ -82,7 +82,8 @@ public:
     void result(std::uint64_t value) { guest_.set_result(value); }
     void result_object(const std::string& origin = {}) { result(new_object(origin)); }
     std::uint64_t new_object(const std::string& origin = {});
-    /// Memory of `size` bytes whose words are functions that return objects of this origin: a table as capsules have it.
+    /// Memory of `size` bytes whose words are functions that return objects of this origin: a table as capsules have
+    /// it.
     std::uint64_t new_function_table(const std::string& origin);
     std::uint64_t new_module_object(std::uint64_t definition);
     std::uint64_t new_type(std::uint64_t flags);
@@ -113,8 +114,8 @@ private:
     struct StandIn {
         std::string_view name{};  ///< of the import; empty for others
         void (*handler)(Interpreter&) = nullptr;
-        std::string origin{};         ///< of a table's function
-        std::uint32_t entry = 0;      ///< its index in the table
+        std::string origin{};     ///< of a table's function
+        std::uint32_t entry = 0;  ///< its index in the table
         bool entry_of_table = false;
     };
     std::uint64_t address_of_import(std::uint32_t import);

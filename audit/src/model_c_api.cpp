@@ -75,12 +75,12 @@ void derived(I& in) {
 // What C code sees of NumPy's universal functions: the numbers of their inputs and outputs, and the sum. Libraries that
 // add types to NumPy compare them with their own.
 constexpr std::string_view unary_functions[] = {
-    "absolute", "arccos",  "arccosh",  "arcsin",   "arcsinh",     "arctan",   "arctanh",    "bitwise_count", "cbrt",
-    "ceil",     "conj",    "conjugate", "cos",     "cosh",        "deg2rad",  "degrees",    "exp",           "exp2",
-    "expm1",    "fabs",    "floor",    "invert",   "isfinite",    "isinf",    "isnan",      "isnat",         "log",
-    "log10",    "log1p",   "log2",     "logical_not", "negative", "positive", "rad2deg",    "radians",       "reciprocal",
-    "rint",     "sign",    "signbit",  "sin",      "sinh",        "spacing",  "sqrt",       "square",        "tan",
-    "tanh",     "trunc"};
+    "absolute", "arccos",  "arccosh", "arcsin",     "arcsinh", "arctan", "arctanh",     "bitwise_count",
+    "cbrt",     "ceil",    "conj",    "conjugate",  "cos",     "cosh",   "deg2rad",     "degrees",
+    "exp",      "exp2",    "expm1",   "fabs",       "floor",   "invert", "isfinite",    "isinf",
+    "isnan",    "isnat",   "log",     "log10",      "log1p",   "log2",   "logical_not", "negative",
+    "positive", "rad2deg", "radians", "reciprocal", "rint",    "sign",   "signbit",     "sin",
+    "sinh",     "spacing", "sqrt",    "square",     "tan",     "tanh",   "trunc"};
 void fill_universal_function(I& in, std::uint64_t object, std::string_view name) {
     std::uint32_t inputs = 2, outputs = 1;
     if (std::ranges::find(unary_functions, name) != std::end(unary_functions)) inputs = 1;
@@ -118,9 +118,7 @@ void capsule_import(I& in) {
 
 // ---- values ----
 
-void unicode_from_text(I& in) {
-    in.result(in.new_text_object(in.guest().text(in.argument(0)).value_or("")));
-}
+void unicode_from_text(I& in) { in.result(in.new_text_object(in.guest().text(in.argument(0)).value_or(""))); }
 
 void unicode_from_text_and_size(I& in) {
     std::string text(std::min<std::uint64_t>(in.argument(1), 4096), '\0');
@@ -427,7 +425,8 @@ ModelFunction c_api_function(std::string_view name) noexcept {
     const auto found = std::ranges::lower_bound(table, name, {}, &Entry::name);
     if (found != table.end() && found->name == name) return found->function;
     // Later releases have one more argument, which says whether the module needs the GIL.
-    if (name.starts_with("_ZN5boost6python6detail11init_moduleER11PyModuleDefPFvvE")) return boost_python_init_module_gil;
+    if (name.starts_with("_ZN5boost6python6detail11init_moduleER11PyModuleDefPFvvE"))
+        return boost_python_init_module_gil;
     return nullptr;
 }
 

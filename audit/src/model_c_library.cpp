@@ -62,8 +62,10 @@ void fill_with(I& in, std::uint64_t to, std::uint8_t value, std::uint64_t size) 
     in.result(to);
 }
 void fill_memory(I& in) { fill_with(in, in.argument(0), static_cast<std::uint8_t>(in.argument(1)), in.argument(2)); }
-void clear_memory(I& in) { fill_with(in, in.argument(0), 0, in.argument(1)); }          // bzero
-void arm_fill_memory(I& in) { fill_with(in, in.argument(0), static_cast<std::uint8_t>(in.argument(2)), in.argument(1)); }
+void clear_memory(I& in) { fill_with(in, in.argument(0), 0, in.argument(1)); }  // bzero
+void arm_fill_memory(I& in) {
+    fill_with(in, in.argument(0), static_cast<std::uint8_t>(in.argument(2)), in.argument(1));
+}
 
 std::string bytes_of(I& in, std::uint64_t address, std::uint64_t size) {
     std::string bytes(std::min(size, largest_copy), '\0');
@@ -103,8 +105,7 @@ void find_text(I& in) {
     in.result(at == std::string::npos ? 0 : in.argument(0) + at);
 }
 void find_byte(I& in) {
-    const std::size_t at =
-        bytes_of(in, in.argument(0), in.argument(2)).find(static_cast<char>(in.argument(1)));
+    const std::size_t at = bytes_of(in, in.argument(0), in.argument(2)).find(static_cast<char>(in.argument(1)));
     in.result(at == std::string::npos ? 0 : in.argument(0) + at);
 }
 void copy_text(I& in) {
@@ -197,7 +198,8 @@ void system_info(I& in) {
 
 void error_number(I& in) { in.result(thread_specific(in, 1023)); }
 
-template <const char* const& Name> void abort_in(I& in) {
+template <const char* const& Name>
+void abort_in(I& in) {
     in.record().aborted_in = Name;
     in.end(Ending::aborted);
 }
@@ -282,7 +284,9 @@ std::string old_string(I& in, std::uint64_t self) {
     const std::uint64_t data = in.guest().word(self).value_or(0);
     return bytes_of(in, data, in.guest().word(data - 3 * in.word()).value_or(0));
 }
-void old_string_from_text(I& in) { in.guest().set_word(in.argument(0), new_old_string(in, text_of(in, in.argument(1)))); }
+void old_string_from_text(I& in) {
+    in.guest().set_word(in.argument(0), new_old_string(in, text_of(in, in.argument(1))));
+}
 void old_string_copy(I& in) { in.guest().set_word(in.argument(0), new_old_string(in, old_string(in, in.argument(1)))); }
 void old_string_append(I& in) {
     const std::uint64_t self = in.argument(0);

@@ -23,13 +23,25 @@ struct SlotName {
 };
 // Ids up to 13: 3.5 to 3.14, and alphas of 3.15; above: 3.15 (Include/slots_generated.h).
 constexpr SlotName slot_names[] = {
-    {1, "Py_mod_create"},       {2, "Py_mod_exec"},        {3, "Py_mod_multiple_interpreters"},
-    {4, "Py_mod_gil"},          {84, "Py_mod_create"},     {85, "Py_mod_exec"},
-    {86, "Py_mod_multiple_interpreters"},                  {87, "Py_mod_gil"},
-    {92, "Py_slot_subslots"},   {93, "Py_tp_slots"},       {94, "Py_mod_slots"},
-    {100, "Py_mod_name"},       {101, "Py_mod_doc"},       {102, "Py_mod_state_size"},
-    {103, "Py_mod_methods"},    {104, "Py_mod_state_traverse"},
-    {105, "Py_mod_state_clear"}, {106, "Py_mod_state_free"}, {109, "Py_mod_abi"},
+    {1, "Py_mod_create"},
+    {2, "Py_mod_exec"},
+    {3, "Py_mod_multiple_interpreters"},
+    {4, "Py_mod_gil"},
+    {84, "Py_mod_create"},
+    {85, "Py_mod_exec"},
+    {86, "Py_mod_multiple_interpreters"},
+    {87, "Py_mod_gil"},
+    {92, "Py_slot_subslots"},
+    {93, "Py_tp_slots"},
+    {94, "Py_mod_slots"},
+    {100, "Py_mod_name"},
+    {101, "Py_mod_doc"},
+    {102, "Py_mod_state_size"},
+    {103, "Py_mod_methods"},
+    {104, "Py_mod_state_traverse"},
+    {105, "Py_mod_state_clear"},
+    {106, "Py_mod_state_free"},
+    {109, "Py_mod_abi"},
     {110, "Py_mod_token"},
 };
 
@@ -94,7 +106,8 @@ private:
     }
 
     void read_abi(std::uint64_t at) {
-        const auto flags = memory_.number(at + 2, 2), build = memory_.number(at + 4, 4), abi = memory_.number(at + 8, 4);
+        const auto flags = memory_.number(at + 2, 2), build = memory_.number(at + 4, 4),
+                   abi = memory_.number(at + 8, 4);
         if (flags && build && abi)
             slots_.abi = AbiInfo{static_cast<unsigned>(*flags), static_cast<std::uint32_t>(*build),
                                  static_cast<std::uint32_t>(*abi)};
@@ -121,8 +134,8 @@ std::optional<Definition> try_layout(Memory& memory, std::uint64_t address, bool
     Definition definition;
     definition.free_threaded = free_threaded;
     definition.name = std::move(*name);
-    definition.state_size = memory.wide() ? static_cast<std::int64_t>(*size)
-                                          : static_cast<std::int64_t>(static_cast<std::int32_t>(*size));
+    definition.state_size =
+        memory.wide() ? static_cast<std::int64_t>(*size) : static_cast<std::int64_t>(static_cast<std::int32_t>(*size));
     definition.has_slots = *slots_at != 0;
     SlotReader(memory, definition.slots).read_classic(*slots_at, 0);
     return definition;

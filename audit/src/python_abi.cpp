@@ -165,12 +165,14 @@ LinkedAbi read_linked_abi(const Image& image) {
     if (linked.strong) return linked;
     // What these functions do is part of the macros for reference counts of interpreters without a GIL.
     for (const Import& import : image.imports)
-        for (const std::string_view only : {"_Py_MergeZeroLocalRefcount", "_Py_DecRefShared", "PyUnstable_Module_SetGIL"})
+        for (const std::string_view only :
+             {"_Py_MergeZeroLocalRefcount", "_Py_DecRefShared", "PyUnstable_Module_SetGIL"})
             if (import.name == only) {
                 linked.abi = AbiFlavour::free_threaded;
                 linked.strong = true;
-                linked.evidence.push_back({fmt::format("it imports {}, which only free-threaded interpreters have", only),
-                                           "the dynamic symbol table"});
+                linked.evidence.push_back(
+                    {fmt::format("it imports {}, which only free-threaded interpreters have", only),
+                     "the dynamic symbol table"});
                 return linked;
             }
     const auto imports = [&](std::string_view name) {

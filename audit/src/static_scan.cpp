@@ -36,7 +36,9 @@ public:
         return std::string(bytes.begin(), zero);
     }
     bool is_unknown(std::uint64_t value) override { return value == external; }
-    bool is_address(std::uint64_t value) override { return value == external || (value > 0xfff && image_.has_memory(value, 1)); }
+    bool is_address(std::uint64_t value) override {
+        return value == external || (value > 0xfff && image_.has_memory(value, 1));
+    }
     bool wide() const override { return image_.wide; }
 
 private:

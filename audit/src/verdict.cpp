@@ -1,5 +1,5 @@
-// verdict.cpp: verdicts. The rules are those by which CPython decides: a slot of the definition for multi-phase modules,
-// the last PyUnstable_Module_SetGIL before PyInit_ returns for the others.
+// verdict.cpp: verdicts. The rules are those by which CPython decides: a slot of the definition for multi-phase
+// modules, the last PyUnstable_Module_SetGIL before PyInit_ returns for the others.
 //
 // SPDX-License-Identifier: MIT
 #include "verdict.hpp"
@@ -17,7 +17,7 @@ namespace {
 
 class Judge {
 public:
-    Judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi) : module_(module), seen_(seen), run_(seen.run), abi_(abi) {}
+    Judge(ModuleAudit& module, const Seen& seen) : module_(module), run_(seen.run) {}
 
     void decide() {
         module_.assumed.assign(run_.assumed.begin(), run_.assumed.end());
@@ -43,10 +43,6 @@ public:
     }
 
 private:
-    bool may_be_marked() const {
-        return abi_ == AbiFlavour::free_threaded || abi_ == AbiFlavour::abi3t || abi_ == AbiFlavour::unknown;
-    }
-
     void saw(std::string what, std::string where) { module_.evidence.push_back({std::move(what), std::move(where)}); }
 
     void undetermined(std::string why) {
@@ -84,15 +80,18 @@ private:
         }
         const SlotSeen& slot = slots.gil.front();
         saw(fmt::format("{}: slot {} (Py_mod_gil) = {}", what, slot.id, slot.value), module_.entry_point);
-        if (!slot.known) return undetermined("the value of its Py_mod_gil slot comes from a function that is not known");
+        if (!slot.known)
+            return undetermined("the value of its Py_mod_gil slot comes from a function that is not known");
         if (slot.value > 1) {
             module_.marker_kind = fmt::format("slot value {}", slot.value);
-            return undetermined(fmt::format("its Py_mod_gil slot has the value {}, which is neither 0 nor 1: Python 3.13 "
-                                            "and 3.14 take it for \"not used\", 3.15 for \"used\"",
-                                            slot.value));
+            return undetermined(
+                fmt::format("its Py_mod_gil slot has the value {}, which is neither 0 nor 1: Python 3.13 "
+                            "and 3.14 take it for \"not used\", 3.15 for \"used\"",
+                            slot.value));
         }
         marked(slot.value == 1, "slot",
-               slot.value == 1 ? "its Py_mod_gil slot says Py_MOD_GIL_NOT_USED" : "its Py_mod_gil slot says Py_MOD_GIL_USED");
+               slot.value == 1 ? "its Py_mod_gil slot says Py_MOD_GIL_NOT_USED"
+                               : "its Py_mod_gil slot says Py_MOD_GIL_USED");
     }
 
     Confidence without_incomplete() const {
@@ -109,7 +108,8 @@ private:
     void by_calls() {
         if (run_.set_gil.empty()) {
             if (!run_.complete)
-                return undetermined("whether it calls PyUnstable_Module_SetGIL is not known, as " + run_.incomplete_because);
+                return undetermined("whether it calls PyUnstable_Module_SetGIL is not known, as " +
+                                    run_.incomplete_because);
             saw("it creates its module with PyModule_Create and does not call PyUnstable_Module_SetGIL",
                 module_.entry_point);
             return unmarked("it is a single-phase module that does not call PyUnstable_Module_SetGIL");
@@ -117,7 +117,8 @@ private:
         const auto& last = run_.set_gil.back();
         for (const auto& call : run_.set_gil)
             saw(fmt::format("it calls PyUnstable_Module_SetGIL(module, {})", call.value), hex_text(call.called_from));
-        if (!run_.complete) saw("the end of the function was not reached: " + run_.incomplete_because, module_.entry_point);
+        if (!run_.complete)
+            saw("the end of the function was not reached: " + run_.incomplete_because, module_.entry_point);
         if (last.value > 1 && (last.value & 0xffffffff) > 1)
             return undetermined(fmt::format("it calls PyUnstable_Module_SetGIL with {}", hex_text(last.value)));
         marked(last.value != 0, "SetGIL",
@@ -128,7 +129,8 @@ private:
     void foreign() {
         module_.delegated_to = run_.foreign;
         saw("its module is made by a function of " + quoted(run_.foreign, 200), module_.entry_point);
-        if (run_.argument) saw(fmt::format("it passes mod_gil_not_used = {}", *run_.argument ? "true" : "false"), module_.entry_point);
+        if (run_.argument)
+            saw(fmt::format("it passes mod_gil_not_used = {}", *run_.argument ? "true" : "false"), module_.entry_point);
         module_.verdict = Verdict::delegated;
         module_.reason = "its module is made by " + quoted(run_.foreign, 200) + ", which decides";
         if (run_.argument && !*run_.argument) {
@@ -140,16 +142,14 @@ private:
     }
 
     ModuleAudit& module_;
-    const Seen& seen_;
     const InitResult& run_;
-    AbiFlavour abi_;
 };
 
 }  // namespace
 
 void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) {
     module.entry_point = seen.entry_point;
-    Judge(module, seen, abi).decide();
+    Judge(module, seen).decide();
     if (!seen.emulated) {
         module.evidence.push_back({"no emulator: this is what the data of the file say", module.entry_point});
         if (module.confidence == Confidence::certain) module.confidence = Confidence::probable;
@@ -158,9 +158,9 @@ void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) 
     const bool with_gil = abi == AbiFlavour::gil || abi == AbiFlavour::abi3;
     if (with_gil && module.verdict != Verdict::undetermined) {
         module.verdict = Verdict::not_applicable;
-        module.reason = std::string("it is compiled for interpreters with a GIL, where a marker has no effect") +
-                        (module.marker ? *module.marker ? "; it is marked as not using it" : "; it is marked as using it"
-                                       : "");
+        module.reason =
+            std::string("it is compiled for interpreters with a GIL, where a marker has no effect") +
+            (module.marker ? *module.marker ? "; it is marked as not using it" : "; it is marked as using it" : "");
     } else if (with_gil) {
         module.verdict = Verdict::not_applicable;
         module.confidence = Confidence::certain;
@@ -207,12 +207,15 @@ Loads loads_in(const BinaryAudit& binary, const FileTag& tag, const ModuleAudit&
     }
     const bool stable = binary.abi == AbiFlavour::abi3;
     const std::string made_for = stable ? "the stable ABI of interpreters with a GIL" : "interpreters with a GIL";
-    if (binary.platform == "windows") return {false, false, "it is linked against the library of an interpreter with a GIL"};
+    if (binary.platform == "windows")
+        return {false, false, "it is linked against the library of an interpreter with a GIL"};
     const bool found = tag.tag.empty() || (tag.abi == AbiFlavour::abi3 && python < first_with_abi3t) ||
                        (tag.abi == AbiFlavour::free_threaded && tag.version == python);
-    if (!found) return {false, false, "it is compiled for " + made_for + ", and " + name + " does not look for such a file"};
+    if (!found)
+        return {false, false, "it is compiled for " + made_for + ", and " + name + " does not look for such a file"};
     if (python < first_with_abi3t || module.phase == "single-phase")
-        return {false, true, "it is compiled for " + made_for + ": " + name + " loads it, and its objects have another layout"};
+        return {false, true,
+                "it is compiled for " + made_for + ": " + name + " loads it, and its objects have another layout"};
     return {false, false, "it is compiled for " + made_for + ", which " + name + " refuses"};
 }
 

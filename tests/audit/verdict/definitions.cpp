@@ -150,7 +150,8 @@ BOOST_AUTO_TEST_CASE(both_numbers_of_the_marker) {
         FakeMemory memory(true, true);
         put_definition(memory, true, array);
         put_slots(memory, array, {{id, 0}});
-        BOOST_TEST(gil_values(read_definition(memory, def, true)->slots) == Values{0}, boost::test_tools::per_element());
+        BOOST_TEST(gil_values(read_definition(memory, def, true)->slots) == Values{0},
+                   boost::test_tools::per_element());
     }
 }
 

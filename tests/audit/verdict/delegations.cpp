@@ -44,8 +44,8 @@ Verdict resolved(AuditReport report, std::vector<BinaryAudit> others = {}) {
 BOOST_AUTO_TEST_CASE(a_chain_ends_at_who_decides) {
     BOOST_TEST((resolved(report_of({binary("a", Verdict::delegated, "b"), binary("b", Verdict::delegated, "c"),
                                     binary("c", Verdict::unmarked)})) == Verdict::unmarked));
-    BOOST_TEST((resolved(report_of({binary("a", Verdict::delegated, "b")}), {binary("b", Verdict::free)}) ==
-                Verdict::free));
+    BOOST_TEST(
+        (resolved(report_of({binary("a", Verdict::delegated, "b")}), {binary("b", Verdict::free)}) == Verdict::free));
 }
 
 BOOST_AUTO_TEST_CASE(circles_and_missing_targets_stay_delegated) {
@@ -75,9 +75,8 @@ BOOST_AUTO_TEST_CASE(effects_and_confidence_follow) {
 BOOST_AUTO_TEST_CASE(packages_are_as_bad_as_their_worst) {
     AuditReport report = report_of({binary("a", Verdict::free), binary("b", Verdict::unmarked)});
     for (BinaryAudit& each : report.binaries)
-        each.modules[0].effects = {{{3, 13}, each.modules[0].verdict == Verdict::free ? Effect::keeps_gil_off
-                                                                                      : Effect::turns_gil_on,
-                                    "why"}};
+        each.modules[0].effects = {
+            {{3, 13}, each.modules[0].verdict == Verdict::free ? Effect::keeps_gil_off : Effect::turns_gil_on, "why"}};
     summarize_packages(report);
     const PackageAudit& package = report.packages[0];
     BOOST_TEST((package.worst == Verdict::unmarked));

@@ -21,10 +21,8 @@ namespace {
 std::vector<BinaryAudit> audited(const test::Fixture& fixture) {
     AuditOptions options;
     options.budget.instructions = 3'000'000;
-    const BinaryContext context{.path = fixture.name,
-                                .module_path = fixture.path.filename().string(),
-                                .disk_path = {},
-                                .manifest = {}};
+    const BinaryContext context{
+        .path = fixture.name, .module_path = fixture.path.filename().string(), .disk_path = {}, .manifest = {}};
     auto result = audit_binary(fixture.bytes, context, options);
     return std::move(result).value();
 }
@@ -57,12 +55,15 @@ void compare(const Json& expected, const ModuleAudit& module) {
     if (expected.contains("confidence"))
         BOOST_TEST(is_one_of(expected["confidence"], confidence_name(module.confidence)),
                    confidence_name(module.confidence));
-    if (expected.contains("marker_kind")) BOOST_TEST(is_one_of(expected["marker_kind"], module.marker_kind), module.marker_kind);
-    if (expected.contains("delegated_to")) BOOST_TEST(module.delegated_to == expected["delegated_to"].get<std::string>());
+    if (expected.contains("marker_kind"))
+        BOOST_TEST(is_one_of(expected["marker_kind"], module.marker_kind), module.marker_kind);
+    if (expected.contains("delegated_to"))
+        BOOST_TEST(module.delegated_to == expected["delegated_to"].get<std::string>());
     if (expected.contains("primary")) BOOST_TEST(module.primary == expected["primary"].get<bool>());
     if (expected.contains("effects"))
         for (const auto& [python, effect] : expected["effects"].items()) {
-            const auto found = std::ranges::find(module.effects, python, [](const EffectOn& on) { return on.python.text(); });
+            const auto found =
+                std::ranges::find(module.effects, python, [](const EffectOn& on) { return on.python.text(); });
             BOOST_REQUIRE((found != module.effects.end()));
             BOOST_TEST(effect_name(found->effect) == effect.get<std::string>(), python);
         }
@@ -98,8 +99,7 @@ BOOST_AUTO_TEST_CASE(verdicts) {
             }
         }
     }
-    for (const Json& entry : all["files"])
-        BOOST_TEST(used.contains(&entry), "no fixture is like " << entry["pattern"]);
+    for (const Json& entry : all["files"]) BOOST_TEST(used.contains(&entry), "no fixture is like " << entry["pattern"]);
 }
 
 // The emulators of a thread are used again and again: what was run before must not matter.
