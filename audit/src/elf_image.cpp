@@ -19,7 +19,7 @@ namespace {
 
 // A RELR table can ask for 504 relocations with 8 bytes, so its size is no bound.
 constexpr std::uint64_t max_segments = 256, max_memory = 4ull << 30, max_fixups = 4'000'000;
-constexpr std::uint32_t dt_relrsz = 35, dt_relr = 36, dt_relrent = 37;  // <elf.h> of older C libraries lacks them
+constexpr std::uint32_t dt_relrsz = 35, dt_relr = 36;  // <elf.h> of older C libraries lacks them
 
 struct Table {
     std::uint64_t address = 0, size = 0, entry_size = 0;
