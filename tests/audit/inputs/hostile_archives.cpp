@@ -163,9 +163,9 @@ BOOST_AUTO_TEST_CASE(flipped_bytes) {
     tar(folder / "x.tar", {{"a.so", library("a")}, {std::string(150, 'n') + ".so", library("long name")}});
     for (const char* name : {"x.tar.gz", "x.deb", "x.zip", "y.zip", "x.tar"}) {
         std::string bytes = content_of(folder / name);
-        for (std::size_t i = 0; i < bytes.size(); i += bytes.size() > 2000 ? 17 : 1) {
+        for (std::size_t i = 0; i < bytes.size(); i += bytes.size() > 2000 ? 31 : 2) {
             const char before = bytes[i];
-            for (const int change : {0x01, 0x80, 0xff}) {
+            for (const int change : {0x01, 0xff}) {
                 bytes[i] = static_cast<char>(before ^ change);
                 folder.write("f/" + std::string(name), bytes);
                 const Walk walk({folder / ("f/" + std::string(name))});
