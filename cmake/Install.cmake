@@ -1,9 +1,10 @@
-# What `cmake --install` puts where, in four components:
+# What `cmake --install` puts where, in five components:
 #   runtime   the shared library
+#   audit     the shared library of the audit, which needs more of other libraries, and Unicorn is GPL-2.0
 #   devel     headers, static libraries, CMake package, pkg-config files, JSON Schemas
 #   tools     the interlock command
 #   doc       documentation
-# The schemas and the command are installed where they are made, in manifests/ and cli/.
+# The schemas, the audit and the command are installed where they are made, in manifests/, audit/ and cli/.
 #
 # SPDX-License-Identifier: MIT
 
@@ -37,7 +38,11 @@ file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_I
 string(REGEX REPLACE "/$" "" pc_prefix "\${pcfiledir}/${pc_to_prefix}")
 cmake_path(APPEND pc_libdir "\${prefix}" ${CMAKE_INSTALL_LIBDIR})
 cmake_path(APPEND pc_includedir "\${prefix}" ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(file interlock.pc interlock-module.pc)
+set(pc_files interlock.pc interlock-module.pc)
+if(TARGET interlock_audit_shared)
+    list(APPEND pc_files interlock-audit.pc)
+endif()
+foreach(file ${pc_files})
     configure_file(cmake/${file}.in ${PROJECT_BINARY_DIR}/${file} @ONLY)
     install(FILES ${PROJECT_BINARY_DIR}/${file} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT devel)
 endforeach()

@@ -7,11 +7,13 @@
 
 usage() {
     cat <<END
-usage: $program [--summary] [--json FILE]
+usage: $program [--summary | --audit] [--json FILE]
 
 Builds the bench preset (Release) and runs every benchmark in build/bench/bin. Nothing else should run meanwhile.
 
-  --summary     only the rows that have a target
+  --summary     only the rows that have a target, without the audit
+  --audit       only the audit: on the wheels of scripts/corpus.sh, beside abi3audit and the interpreter of
+                scripts/freethreaded-python.sh; without them it is left out
   --json FILE   each row also as a line of JSON, appended to FILE
 
 exit status: 0 also when a target is not met, 1 a benchmark failed, 2 wrong use
@@ -19,6 +21,7 @@ END
 }
 
 summary=false
+audit_only=false
 arguments=()
 while (($# > 0)); do
     case $1 in
@@ -27,6 +30,7 @@ while (($# > 0)); do
             exit 0
             ;;
         --summary) summary=true ;;
+        --audit) audit_only=true ;;
         --json)
             [[ -n ${2-} ]] || usage_error "--json needs a file"
             arguments=(--json "$2")
@@ -39,12 +43,17 @@ done
 
 scripts/setup.sh build test
 cmake --preset bench --log-level=WARNING >/dev/null
-cmake --build --preset bench --parallel "$(default_jobs)" --target benchmarks >&2
+cmake --build --preset bench --parallel "$(default_jobs)" --target benchmarks interlock_cli >&2
 
 for benchmark in attach call import switch locked; do
+    if $audit_only; then continue; fi
     if $summary; then
         build/bench/bin/bench_$benchmark ${arguments+"${arguments[@]}"} 2>/dev/null | grep -E '(<=|>=) ' || true
     else
         build/bench/bin/bench_$benchmark ${arguments+"${arguments[@]}"}
     fi
 done
+if ! $summary; then
+    # 77: there are no wheels or no interpreter here, which it has said.
+    python3 -B bench/audit_bench.py ${arguments+"${arguments[@]}"} build/bench/bin/interlock || (($? == 77))
+fi

@@ -15,8 +15,9 @@ usage: $program [--check] [--record NAME]... BINARY
 Brings README.md and docs/*.md up to date with BINARY (the interlock command of a build).
 
   --check         writes nothing; fails when a file is not up to date
-  --record NAME   runs what the transcript NAME shows and puts its output in: demo, fallback, bench
-                  (BINARY must be in build/release/bin for demo and fallback)
+  --record NAME   runs what the transcript NAME shows and puts its output in: demo, fallback, audit, oracle, bench,
+                  auditbench (BINARY must be in build/release/bin; the audit's need scripts/corpus.sh, the last two of
+                  its and oracle also scripts/freethreaded-python.sh)
 END
 }
 
@@ -50,7 +51,18 @@ transcript() {
             printf '$ interlock import legacy_tok\n'
             INTERLOCK_PATH=$build/modules "$binary" import legacy_tok 2>&1
             ;;
+        audit)
+            # The audit's exit status says that there are findings, and is not shown.
+            printf '$ interlock audit markupsafe-3.0.3-*.whl contourpy-1.3.3-*.whl greenlet-3.2.2-*.whl\n'
+            local command
+            command=$(realpath "$binary")
+            (cd "$(scripts/corpus.sh --print-dir)" && {
+                "$command" audit {markupsafe-3.0.3,contourpy-1.3.3,greenlet-3.2.2}-*manylinux*x86_64.whl || (($? == 1))
+            })
+            ;;
+        oracle) python3 -B tests/audit/oracle/oracle.py "$binary" ;;
         bench) scripts/bench.sh --summary ;;
+        auditbench) scripts/bench.sh --audit ;;
         *) usage_error "unknown transcript '$1'" ;;
     esac | sed "s|$PWD/||g"
 }

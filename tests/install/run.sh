@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs a build into a new prefix, moves it, and uses it from there: what is in the package, a program with the
-# shared and with the static library, modules with and without CMake, pkg-config, and the tree as a subdirectory.
+# shared and with the static library, the audit from C++ and C, modules with and without CMake, pkg-config, and the tree as a subdirectory.
 #
 # usage: run.sh SOURCE_DIR BUILD_DIR WORK_DIR CC CXX
 #
@@ -25,7 +25,7 @@ rm -rf "$work"
 mkdir -p "$work"
 
 echo "-- components"
-for component in runtime devel tools doc; do
+for component in runtime audit devel tools doc; do
     cmake --install "$build_dir" --prefix "$work/by-component/$component" --component "$component" >"$work/log" ||
         { cat "$work/log"; fail "component $component cannot be installed"; }
 done
@@ -34,6 +34,9 @@ version=$(sed -n 's/^#define INTERLOCK_VERSION "\(.*\)"$/\1/p' "$source_dir/abi/
 expected_runtime=$(printf '%s\n' libinterlock.so.0 "libinterlock.so.$version")
 [[ $(sed -n 's!^runtime/.*/!!p' "$work/contents") == "$expected_runtime" ]] ||
     fail "component runtime is not exactly the shared library: $(grep ^runtime/ "$work/contents")"
+expected_audit=$(printf '%s\n' libinterlock-audit.so.0 "libinterlock-audit.so.$version")
+[[ $(sed -n 's!^audit/.*/!!p' "$work/contents") == "$expected_audit" ]] ||
+    fail "component audit is not exactly its shared library: $(grep ^audit/ "$work/contents")"
 [[ $(grep -c '^tools/bin/' "$work/contents") == 1 ]] || fail "component tools is not exactly one command"
 (cd "$source_dir" && find {abi,runtime,manifests,loader,audit}/include -type f -printf '%f\n' | sort) >"$work/headers.tree"
 sed -n 's!^devel/include/interlock/!!p' "$work/contents" >"$work/headers.installed"
@@ -59,6 +62,12 @@ echo "-- symbols"
 nm --dynamic --defined-only --format=just-symbols "$libdir/libinterlock.so" | c++filt | sort >"$work/symbols"
 grep -vE '^((vtable|typeinfo|typeinfo name|VTT) for )?interlock::|^INTERLOCK_' "$work/symbols" |
     grep . && fail "libinterlock.so exports symbols that are not interlock's"
+nm --dynamic --defined-only --format=just-symbols "$libdir/libinterlock-audit.so" | c++filt | sort >"$work/symbols.audit"
+grep -vE '^((vtable|typeinfo|typeinfo name|VTT) for )?interlock::|^INTERLOCK_|^interlock_(audit_|free)' \
+    "$work/symbols.audit" | grep . && fail "libinterlock-audit.so exports symbols that are not interlock's"
+for symbol in interlock_audit_json 'interlock::audit(' 'interlock::Policy'; do
+    grep -qF "$symbol" "$work/symbols.audit" || fail "libinterlock-audit.so does not export $symbol"
+done
 grep -qF 'interlock::Runtime::Runtime(' "$work/symbols" || fail "libinterlock.so does not export Runtime"
 
 echo "-- the command"
@@ -81,6 +90,15 @@ expect_sum "$work/consumer/host" "$work/consumer"
 expect_sum "$work/consumer/host_static" "$work/consumer"
 alone ldd "$work/consumer/host_static" | grep libinterlock && fail "host_static uses the shared library"
 
+# expect_audit PROGRAM: the adder is a module of interlock, marked free.
+expect_audit() {
+    local output
+    output=$(alone "$1" "$work/consumer/adder.so") || fail "$1: exit status $?"
+    [[ $output == "adder: free" ]] || fail "$1 printed: $output"
+}
+expect_audit "$work/consumer/audit_cpp"
+expect_audit "$work/consumer/audit_both"
+
 echo "-- without CMake"
 mkdir "$work/plain"
 read -ra module_flags <<<"$(alone pkg-config --cflags interlock-module)"
@@ -90,6 +108,11 @@ read -ra host_flags <<<"$(alone pkg-config --cflags --libs interlock)"
 alone "$cxx" -std=c++2b "$consumer/host.cpp" "${host_flags[@]}" -o "$work/plain/host" ||
     fail "the program cannot be built with pkg-config"
 library_path=$libdir expect_sum "$work/plain/host" "$work/plain"
+read -ra audit_flags <<<"$(alone pkg-config --cflags --libs interlock-audit)"
+alone "$cc" -std=c11 "$consumer/audit.c" "${audit_flags[@]}" -o "$work/plain/audit_c" ||
+    fail "the program in C cannot be built with pkg-config"
+library_path=$libdir alone "$work/plain/audit_c" "$work/consumer/adder.so" | grep -qF '"verdict": "free"' ||
+    fail "the program in C does not get the verdict"
 [[ $(alone pkg-config --modversion interlock) == "$version" ]] || fail "interlock.pc states another version"
 
 echo "-- what must not be found"
