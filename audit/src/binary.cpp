@@ -332,12 +332,40 @@ private:
             set_level(module, *named->threading, "note", "its marker says");
             module.evidence.push_back({"marker note: threading " + quoted(named->threading_text, 100),
                                        fmt::format("offset {:#x}", named->offset)});
+        } else if (legacy) {
+            run_legacy(module);
         } else {
             module.verdict = Verdict::unmarked;
-            module.reason = legacy ? "it has no marker; what it says while its init function runs is known only then"
-                                   : "it has no marker that this version knows";
+            module.reason = "it has no marker that this version knows";
         }
         if (!context_.manifest.empty() && named == file.markers.end()) apply_manifest(module, file);
+    }
+
+    // It has no marker: what it is, its init function says.
+    void run_legacy(ModuleAudit& module) const {
+        const Export* entry = image_.find_export(module.entry_point);
+        LegacyResult seen{.failure =
+                              fmt::format("there is no emulation of {}", architecture_name(image_.architecture))};
+        if (!has_emulator()) seen.failure = "this build has no emulator";
+        if (entry != nullptr && InitRunner::can_run(image_) && image_.wide)
+            seen = runner().run_legacy(image_, *entry,
+                                       {.budget = options_.budget.instructions, .details = options_.details});
+        module.calls = std::move(seen.calls);
+        module.instructions = seen.instructions;
+        module.assumed.assign(seen.assumed.begin(), seen.assumed.end());
+        if (!module.assumed.empty()) module.confidence = Confidence::probable;
+        if (!seen.failure.empty()) {
+            module.verdict = Verdict::undetermined;
+            module.reason = "it has no marker, and what its init function says is not known: " + seen.failure;
+        } else if (!seen.stated) {
+            module.verdict = Verdict::unmarked;
+            module.reason = "it has no marker, and its init function says nothing";
+        } else {
+            const auto where = fmt::format("{}, called from {:#x}", module.entry_point, seen.called_from);
+            module.evidence.push_back({fmt::format("il_set_threading with level {}", seen.level), where});
+            set_level(module, static_cast<ThreadingLevel>(seen.level), "init", "its init function says");
+            module.reason += "; the runtime is locked until it has said so";
+        }
     }
 
     static void set_level(ModuleAudit& module, ThreadingLevel level, const char* kind, const char* who) {

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 #include <interlock/escape.hpp>
+#include <interlock/module.h>
 
 #include "guest.hpp"
 #include "hex_text.hpp"
@@ -94,6 +95,38 @@ struct InitRunner::Impl {
             result.definition->slots.gil.empty() && result.definition->slots.exec != 0)
             run_exec(result, guest, interpreter);
         result.assumed.insert(record.assumed.begin(), record.assumed.end());
+        result.calls = std::move(record.calls);
+        result.instructions = guest.executed();
+        return result;
+    }
+
+    LegacyResult run_legacy(const Image& image, const Export& entry, const RunOptions& options, bool unknown_is_zero) {
+        LegacyResult result;
+        Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
+        guest.count_instructions(options.details);
+        Interpreter interpreter(guest, image, {.unknown_is_zero = unknown_is_zero}, options.details);
+        if (!interpreter.load()) {
+            result.failure = "the image does not fit into the emulator";
+            return result;
+        }
+        const std::uint64_t host = interpreter.new_interlock_host();
+        const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
+        const Stop stop = guest.run(guest.to_guest(entry.address), std::array{host}, options.budget, handler);
+        InitRecord& record = interpreter.record();
+        InitResult end;
+        explain_end(end, stop, guest, record, options);
+        const std::uint64_t module = stop == Stop::returned ? guest.result() : 0;
+        if (!end.incomplete_because.empty())
+            result.failure = end.incomplete_because;
+        else if (!interpreter.is_module(module))
+            result.failure = record.raised.empty() ? "it returns no module" : "it raises " + escape(record.raised, 300);
+        for (const InitRecord::SetGil& call : record.set_gil) {
+            if (call.module != module || call.value > IL_THREADING_FREE) continue;  // as the loader does
+            result.stated = true;
+            result.level = call.value;
+            result.called_from = guest.to_file(call.called_from).value_or(0);
+        }
+        result.assumed = record.assumed;
         result.calls = std::move(record.calls);
         result.instructions = guest.executed();
         return result;
@@ -227,6 +260,17 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
     return result;
 }
 
+LegacyResult InitRunner::run_legacy(const Image& image, const Export& entry, const RunOptions& options) {
+    LegacyResult result = impl_->run_legacy(image, entry, options, true);
+    if (result.assumed.empty() || !result.failure.empty()) return result;
+    // As for Python's: the verdict must not depend on what is not known.
+    const LegacyResult other = impl_->run_legacy(image, entry, options, false);
+    if (other.failure.empty() && (other.stated != result.stated || other.level != result.level))
+        result.failure =
+            "what it says depends on " + escape(*result.assumed.begin(), 200) + ", of which nothing is known";
+    return result;
+}
+
 }  // namespace interlock::auditing
 
 #else
@@ -241,6 +285,9 @@ InitResult InitRunner::run(const Image&, const Export&, const RunOptions&) {
     InitResult result;
     result.failure = "this build has no emulator";
     return result;
+}
+LegacyResult InitRunner::run_legacy(const Image&, const Export&, const RunOptions&) {
+    return {.failure = "this build has no emulator"};
 }
 
 }  // namespace interlock::auditing

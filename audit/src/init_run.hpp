@@ -18,9 +18,9 @@
 namespace interlock::auditing {
 
 struct RunOptions {
-    bool free_threaded = true;  ///< of the interpreter that is modelled
+    bool free_threaded = true;        ///< of the interpreter that is modelled
     std::optional<unsigned> minor{};  ///< of its version; nullopt: tries several, when the module asks
-    std::uint64_t budget = 0;       ///< instructions
+    std::uint64_t budget = 0;         ///< instructions
     bool details = false;
 };
 
@@ -40,10 +40,21 @@ struct InitResult {
     std::string foreign;               ///< whose function makes the module
     std::optional<bool> argument;      ///< Boost.Python's mod_gil_not_used
     std::string failure;               ///< why nothing is known; empty if something is
-    bool complete = true;  ///< false: the run ended early, and what was seen before may not be all
+    bool complete = true;              ///< false: the run ended early, and what was seen before may not be all
     std::string incomplete_because;
-    std::set<std::string> assumed;
-    std::vector<CallSeen> calls;
+    std::set<std::string> assumed{};
+    std::vector<CallSeen> calls{};
+    std::uint64_t instructions = 0;
+};
+
+/// What an init function of interlock's legacy kind says.
+struct LegacyResult {
+    bool stated = false;            ///< it called il_set_threading
+    std::uint64_t level = 0;        ///< the last one that it stated
+    std::uint64_t called_from = 0;  ///< file address
+    std::string failure;            ///< why nothing is known; empty if something is
+    std::set<std::string> assumed{};
+    std::vector<CallSeen> calls{};
     std::uint64_t instructions = 0;
 };
 
@@ -59,6 +70,8 @@ public:
     static bool can_run(const Image& image) noexcept;
     /// Runs an entry point: PyInit..., PyModExport....
     InitResult run(const Image& image, const Export& entry, const RunOptions& options);
+    /// Runs an entry point il_module_init_..., of an image for a processor with 64 bits.
+    LegacyResult run_legacy(const Image& image, const Export& entry, const RunOptions& options);
 
 private:
     struct Impl;

@@ -10,7 +10,9 @@
 #include <array>
 #include <charconv>
 
+#include <interlock/module.h>
 #include <interlock/escape.hpp>
+#include <interlock/version.hpp>
 
 #include "hex_text.hpp"
 
@@ -266,6 +268,18 @@ std::uint64_t Interpreter::thread_state() {
         guest_.set_word(thread_state_ + 2 * std::uint64_t{word()}, interpreter_state());  // prev, next, interp
     }
     return thread_state_;
+}
+
+std::uint64_t Interpreter::new_interlock_host() {
+    const std::uint64_t host = guest_.new_object(sizeof(il_host)), version = guest_.new_text(INTERLOCK_VERSION);
+    guest_.set_word(host + offsetof(il_host, size), sizeof(il_host));
+    guest_.set_number(host + offsetof(il_host, abi_version), IL_ABI_VERSION, sizeof(il_host::abi_version));
+    guest_.set_word(host + offsetof(il_host, version), version);
+    for (std::size_t offset = offsetof(il_host, raise); offset < sizeof(il_host); offset += sizeof(void*)) {
+        const InterlockService service = interlock_service(offset);
+        guest_.set_word(host + offset, add_stand_in({.name = service.name, .handler = service.function}));
+    }
+    return host;
 }
 
 std::uint64_t Interpreter::new_module() {

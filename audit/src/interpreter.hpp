@@ -40,11 +40,11 @@ struct InitRecord {
         std::uint64_t module = 0, value = 0;
         std::uint64_t called_from = 0;  ///< guest address
     };
-    std::vector<SetGil> set_gil;
-    std::string foreign;         ///< module or library whose function was called
-    std::string aborted_in;      ///< "abort", "__cxa_throw"
-    std::string raised;          ///< "ImportError: text", the last one
-    bool asked_version = false;  ///< Py_GetVersion, Py_Version
+    std::vector<SetGil> set_gil;  ///< also il_set_threading, in modules of interlock; the value is its level then
+    std::string foreign;          ///< module or library whose function was called
+    std::string aborted_in;       ///< "abort", "__cxa_throw"
+    std::string raised;           ///< "ImportError: text", the last one
+    bool asked_version = false;   ///< Py_GetVersion, Py_Version
     std::set<std::string> assumed;
     std::vector<CallSeen> calls;  ///< with AuditOptions::details
     /// Boost.Python: the third argument of init_module, where it has one.
@@ -96,6 +96,8 @@ public:
     std::uint64_t new_text_object(const std::string& text);
     std::uint64_t interpreter_state();
     std::uint64_t thread_state();
+    /// interlock's services (il_host), for an init function of its legacy kind. For processors with 64 bits.
+    std::uint64_t new_interlock_host();
     void end(Ending ending) {
         record_.ending = ending;
         guest_.stop();
@@ -144,6 +146,12 @@ private:
 using ModelFunction = void (*)(Interpreter&);
 ModelFunction c_api_function(std::string_view name) noexcept;
 ModelFunction c_library_function(std::string_view name) noexcept;
+/// A service of interlock, by where it lies in il_host. (model_interlock.cpp)
+struct InterlockService {
+    std::string_view name;
+    ModelFunction function = nullptr;
+};
+InterlockService interlock_service(std::size_t offset) noexcept;
 /// What an unmodelled function of the C API returns, from CPython's headers.
 enum class Returns : std::uint8_t { unknown, none, number, object, text, memory };
 Returns c_api_returns(std::string_view name) noexcept;

@@ -92,8 +92,58 @@ void fill_universal_function(I& in, std::uint64_t object, std::string_view name)
     in.guest().set_number(field + 8, inputs + outputs, 4);
 }
 
+// Classes of the standard library that init functions fetch and check to be types. A class of another name may be one
+// as well; then the module raises an error here, and is not judged.
+bool is_class(std::string_view module, std::string_view name) noexcept {
+    struct Known {
+        std::string_view module, name;
+    };
+    static constexpr std::array known = {Known{"abc", "ABCMeta"},
+                                         Known{"array", "array"},
+                                         Known{"collections", "ChainMap"},
+                                         Known{"collections", "Counter"},
+                                         Known{"collections", "OrderedDict"},
+                                         Known{"collections", "defaultdict"},
+                                         Known{"collections", "deque"},
+                                         Known{"datetime", "date"},
+                                         Known{"datetime", "datetime"},
+                                         Known{"datetime", "time"},
+                                         Known{"datetime", "timedelta"},
+                                         Known{"datetime", "timezone"},
+                                         Known{"datetime", "tzinfo"},
+                                         Known{"decimal", "Decimal"},
+                                         Known{"enum", "Enum"},
+                                         Known{"enum", "EnumMeta"},
+                                         Known{"enum", "EnumType"},
+                                         Known{"enum", "Flag"},
+                                         Known{"enum", "IntEnum"},
+                                         Known{"enum", "IntFlag"},
+                                         Known{"enum", "StrEnum"},
+                                         Known{"fractions", "Fraction"},
+                                         Known{"functools", "partial"},
+                                         Known{"io", "IOBase"},
+                                         Known{"pathlib", "Path"},
+                                         Known{"pathlib", "PurePath"},
+                                         Known{"types", "FunctionType"},
+                                         Known{"types", "GenericAlias"},
+                                         Known{"types", "MethodType"},
+                                         Known{"types", "ModuleType"},
+                                         Known{"types", "SimpleNamespace"},
+                                         Known{"types", "UnionType"},
+                                         Known{"typing", "Generic"},
+                                         Known{"typing", "TypeVar"},
+                                         Known{"uuid", "UUID"},
+                                         Known{"weakref", "ReferenceType"}};
+    return std::ranges::any_of(known, [&](const Known& one) { return one.module == module && one.name == name; });
+}
+
 // C APIs of modules are kept in capsules, and by custom under such names; who asks checks the type.
 void attribute(I& in, const std::string& name) {
+    if (const std::string* module = in.origin(in.argument(0)); module != nullptr && is_class(*module, name)) {
+        const std::uint64_t type = in.new_type(0);
+        in.give_type(type, "PyType_Type");
+        return in.result(type);
+    }
     derived(in);
     if (name.find("API") != std::string::npos || name.find("capi") != std::string::npos)
         in.make_capsule(in.guest().result());
