@@ -22,6 +22,7 @@
 #include "binary.hpp"
 #include "inputs.hpp"
 #include "inputs_queue.hpp"
+#include "judge.hpp"
 
 namespace interlock {
 namespace auditing {
@@ -89,9 +90,11 @@ public:
         : options_(options),
           hashes_(needs_hashes(options)),
           memory_(options.budget.memory),
+          judges_(options),
           inputs_(options.budget, memory_, *this),
           queue_(options.threads, [this](Candidate candidate) { judge(std::move(candidate)); }) {
         memory_.set_help([this] { return queue_.help(); });
+        judges_.prepare();
     }
 
     void run(std::span<const std::string> inputs) {
@@ -221,16 +224,15 @@ private:
         context.disk_path = candidate.disk_path;
         context.manifest = std::move(candidate.manifest);
         if (!candidate.disk_path.empty()) {
-            auto content =
-                Content::of_disk_file(candidate.disk_path, candidate.memory.bytes(), options_.budget.binary_size);
+            auto content = Content::of_disk_file(candidate.disk_path, options_.budget.binary_size);
             if (!content)
                 return error(candidate.sequence, {candidate.path, content.error().code, content.error().message});
             candidate.content = std::move(*content);
         }
-        const Bytes bytes = candidate.content.bytes();
-        const Head head = bytes.first(std::min(bytes.size(), head_size));
+        const std::string beginning = candidate.content.head(head_size);
+        const Head head(reinterpret_cast<const std::uint8_t*>(beginning.data()), beginning.size());
         if (!candidate.named && !candidate.in_wheel && !looks_like_binary(head)) {
-            if (bytes.empty()) return skip(candidate, "an empty file");
+            if (head.empty()) return skip(candidate, "an empty file");
             if (looks_like_text(head)) return skip(candidate, "text, as linker scripts are; no compiled module");
         }
         if (!candidate.disk_path.empty()) {
@@ -241,7 +243,7 @@ private:
                 error(candidate.sequence,
                       {manifest_path(candidate.path).native(), manifest.error().code, manifest.error().message});
         }
-        auto binaries = audit_binary(bytes, context, options_);
+        auto binaries = judges_.judge(candidate.content.file(), candidate.content.size(), context);
         if (!binaries) {
             if (binaries.error().code == Errc::unsupported && !candidate.named)
                 return skip(candidate, binaries.error().message);
@@ -255,7 +257,7 @@ private:
                 if (binary.sha256.empty()) binary.sha256 = hash;
         }
         const std::lock_guard lock(mutex_);
-        judged_.push_back({candidate.sequence, bytes.size(), candidate.package, std::move(*binaries)});
+        judged_.push_back({candidate.sequence, candidate.content.size(), candidate.package, std::move(*binaries)});
     }
 
     void skip(const Candidate& candidate, std::string_view why) {
@@ -272,6 +274,7 @@ private:
     std::mutex progress_mutex_;
     AuditProgress progress_;
     MemoryBudget memory_;
+    Judges judges_;
     Inputs inputs_;
     WorkQueue<Candidate> queue_;  // last: its end waits for those who use the rest
 };
@@ -343,7 +346,9 @@ Result<std::vector<BinaryAudit>> audit_image(std::span<const std::uint8_t> image
     context.module_path =
         below_import_root(member == path.npos ? std::string_view(path) : std::string_view(path).substr(member + 1));
     try {
-        auto binaries = audit_binary(image, context, options);
+        const Content content = Content::of_bytes(image);
+        Judge judge(options);
+        auto binaries = judge.judge(content.file(), content.size(), context);
         if (!binaries) return binaries;
         AuditReport report;
         report.pythons = options.pythons;

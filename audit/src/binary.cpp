@@ -203,6 +203,10 @@ private:
             seen.run.phase = Phase::single;
             return seen;
         }
+        if (!context_.not_run_because.empty()) {
+            seen.run.failure = context_.not_run_because;
+            return seen;
+        }
         if (InitRunner::can_run(image_)) {
             RunOptions run{.budget = options_.budget.instructions, .details = options_.details};
             const bool known = linked_.strong || tag_.abi != AbiFlavour::unknown;
@@ -347,7 +351,9 @@ private:
         LegacyResult seen{.failure =
                               fmt::format("there is no emulation of {}", architecture_name(image_.architecture))};
         if (!has_emulator()) seen.failure = "this build has no emulator";
-        if (entry != nullptr && InitRunner::can_run(image_) && image_.wide)
+        if (!context_.not_run_because.empty())
+            seen.failure = context_.not_run_because;
+        else if (entry != nullptr && InitRunner::can_run(image_) && image_.wide)
             seen = runner().run_legacy(image_, *entry,
                                        {.budget = options_.budget.instructions, .details = options_.details});
         module.calls = std::move(seen.calls);

@@ -71,7 +71,7 @@ void Inputs::walk_file(const std::string& path, std::string_view wanted) {
     package.name = file_name(path);
     package.path = path;
     package.kind = "file";
-    hand_over_file(path, module_path_on_disk(path), add_package(package), file->size, true);
+    hand_over_file(path, module_path_on_disk(path), add_package(package), true);
 }
 
 std::size_t Inputs::add_package(const PackageAudit& package) {
@@ -86,15 +86,14 @@ std::uint64_t Inputs::hand_over(Candidate candidate) {
     return sequence;
 }
 
-void Inputs::hand_over_file(const std::string& path, std::string module_path, std::size_t package, std::uint64_t size,
-                            bool named) {
+void Inputs::hand_over_file(const std::string& path, std::string module_path, std::size_t package, bool named) {
     Candidate candidate;
     candidate.path = path;
     candidate.module_path = std::move(module_path);
     candidate.disk_path = path;
     candidate.package = package;
     candidate.named = named;
-    candidate.memory = memory_.reserve(std::min(size, in_memory_limit));
+    candidate.memory = memory_.reserve(0);
     hand_over(std::move(candidate));
 }
 

@@ -30,8 +30,8 @@ struct Candidate {
     std::size_t package = 0;          ///< index into Inputs::packages()
     bool named = false;               ///< by the user: to be a binary is not up to it
     bool in_wheel = false;
-    Content content;              ///< of a member; a file on disk is still to be read, with what `memory` allows
-    MemoryBudget::Ticket memory;  ///< for that
+    Content content;              ///< of a member; a file on disk is opened when it is judged
+    MemoryBudget::Ticket memory;  ///< of such a file: millions of them shall not wait at once
 };
 
 /// Takes what the walk finds. Called by the thread that walks.
@@ -72,9 +72,8 @@ public:
     bool first_visit(const std::filesystem::path& canonical) { return seen_.insert(canonical.native()).second; }
     /// Fills `sequence` and returns it.
     std::uint64_t hand_over(Candidate candidate);
-    /// A library on disk, of `size` bytes.
-    void hand_over_file(const std::string& path, std::string module_path, std::size_t package, std::uint64_t size,
-                        bool named);
+    /// A library on disk.
+    void hand_over_file(const std::string& path, std::string module_path, std::size_t package, bool named);
     void discard(std::uint64_t sequence) { sink_.discard(sequence); }
     void report(const std::string& path, Error error);
     void report_skipped(const std::string& path, std::string_view why);

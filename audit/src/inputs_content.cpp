@@ -32,9 +32,24 @@ Error too_large(const std::string& name, std::uint64_t limit) {
 }
 
 Failure temporary_failed(const std::string& what, int number) {
-    return Failure({Errc::io_error, "cannot " + what + " a temporary file for a large member of an archive: " +
+    return Failure({Errc::io_error, "cannot " + what + " a temporary file for a member of an archive: " +
                                         reason(number) + "; TMPDIR chooses another folder"});
 }
+
+/// Bytes that lie in memory.
+class MemoryStream : public ByteStream {
+public:
+    explicit MemoryStream(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+    std::size_t read(std::span<std::uint8_t> buffer) override {
+        const std::size_t part = std::min(buffer.size(), bytes_.size());
+        std::ranges::copy(bytes_.first(part), buffer.begin());
+        bytes_ = bytes_.subspan(part);
+        return part;
+    }
+
+private:
+    std::span<const std::uint8_t> bytes_;
+};
 
 }  // namespace
 
@@ -108,6 +123,11 @@ Result<OpenedFile> open_regular(const std::filesystem::path& path) {
     return file;
 }
 
+Descriptor open_memory() {
+    Descriptor memory(::memfd_create("interlock", MFD_CLOEXEC));
+    return memory ? std::move(memory) : open_temporary();
+}
+
 Descriptor open_temporary() {
     const char* folder = std::getenv("TMPDIR");
     std::string name = folder != nullptr && *folder != '\0' ? folder : "/tmp";
@@ -121,32 +141,36 @@ Descriptor open_temporary() {
     return file;
 }
 
-std::uint64_t spill(ByteStream& stream, int descriptor, std::uint64_t written, std::uint64_t limit,
-                    const std::string& name) {
-    const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(256 * 1024);
-    for (;;) {
-        const std::size_t got = stream.read({buffer.get(), 256 * 1024});
-        if (got == 0) return written;
-        if (written + got > limit) throw Failure(too_large(name, limit));
+namespace {
+
+/// Writes at most `most` bytes of the stream at `offset`; returns how many there were.
+std::uint64_t store(ByteStream& stream, int descriptor, std::uint64_t offset, std::uint64_t most) {
+    constexpr std::uint64_t piece = 256 * 1024;
+    const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(piece);
+    std::uint64_t stored = 0;
+    while (stored < most) {
+        const std::size_t got = stream.read({buffer.get(), std::min(piece, most - stored)});
+        if (got == 0) break;
         for (std::size_t done = 0; done < got;) {
             const ssize_t put =
-                ::pwrite(descriptor, buffer.get() + done, got - done, static_cast<off_t>(written + done));
+                ::pwrite(descriptor, buffer.get() + done, got - done, static_cast<off_t>(offset + stored + done));
             if (put < 0 && errno == EINTR) continue;
             if (put <= 0) throw temporary_failed("write to", put < 0 ? errno : ENOSPC);
             done += static_cast<std::size_t>(put);
         }
-        written += got;
+        stored += got;
     }
+    return stored;
 }
 
-Mapping Mapping::anonymous(std::uint64_t size) {
-    Mapping mapping;
-    if (size == 0) return mapping;
-    void* place = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (place == MAP_FAILED) throw std::bad_alloc();
-    mapping.data_ = static_cast<std::uint8_t*>(place);
-    mapping.size_ = size;
-    return mapping;
+}  // namespace
+
+std::uint64_t spill(ByteStream& stream, int descriptor, std::uint64_t written, std::uint64_t limit,
+                    const std::string& name) {
+    const std::uint64_t most = limit - written;
+    written += store(stream, descriptor, written, most + (most < UINT64_MAX ? 1 : 0));
+    if (written > limit) throw Failure(too_large(name, limit));
+    return written;
 }
 
 Mapping Mapping::of_file(int descriptor, std::uint64_t size) {
@@ -163,25 +187,13 @@ Mapping::~Mapping() {
     if (data_ != nullptr) ::munmap(data_, size_);
 }
 
-Result<Content> Content::of_disk_file(const std::filesystem::path& path, std::uint64_t reserved,
-                                      std::uint64_t size_limit) {
+Result<Content> Content::of_disk_file(const std::filesystem::path& path, std::uint64_t size_limit) {
     auto file = open_regular(path);
     if (!file) return std::move(file).error();
     if (file->size > size_limit) return too_large(path.native(), size_limit);
     Content content;
-    if (file->size > std::min(reserved, in_memory_limit)) {
-        content.mapping_ = Mapping::of_file(file->descriptor.get(), file->size);
-        content.size_ = file->size;
-        content.file_ = std::move(file->descriptor);
-        return content;
-    }
-    content.mapping_ = Mapping::anonymous(file->size);
-    FileStream stream(file->descriptor.get(), 0, file->size, path.native());
-    try {
-        content.size_ = stream.fill(content.mapping_.bytes());
-    } catch (const Failure& failure) {
-        return failure.error();
-    }
+    content.size_ = file->size;
+    content.file_ = std::move(file->descriptor);
     return content;
 }
 
@@ -193,43 +205,42 @@ Content Content::of_stream(ByteStream& stream, std::optional<std::uint64_t> size
     const std::uint64_t expected = std::min(size.value_or(in_memory_limit - 1), size_limit) + 1;
     content.ticket_ = memory.reserve(std::min(expected, in_memory_limit));
     if (expected <= in_memory_limit) {
-        content.mapping_ = Mapping::anonymous(expected);
-        content.size_ = stream.fill(content.mapping_.bytes());
+        Descriptor memory_file = open_memory();
+        content.size_ = store(stream, memory_file.get(), 0, expected);
+        content.file_ = std::move(memory_file);
         if (content.size_ < expected) return content;
     }
     // Larger than it may be in memory, or than it claimed to be.
-    content.file_ = open_temporary();
-    const int file = content.file_.get();
+    Descriptor large = open_temporary();
     std::uint64_t written = 0;
-    if (content.size_ > 0) {
-        class Filled : public ByteStream {
-        public:
-            explicit Filled(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-            std::size_t read(std::span<std::uint8_t> buffer) override {
-                const std::size_t part = std::min(buffer.size(), bytes_.size());
-                std::copy_n(bytes_.begin(), part, buffer.begin());
-                bytes_ = bytes_.subspan(part);
-                return part;
-            }
-
-        private:
-            std::span<const std::uint8_t> bytes_;
-        } filled(content.bytes());
-        written = spill(filled, file, 0, size_limit, name);
-        content.mapping_ = Mapping();
+    if (content.file_) {
+        FileStream begun(content.file_.get(), 0, content.size_, name);
+        written = spill(begun, large.get(), 0, size_limit, name);
     }
-    written = spill(stream, file, written, size_limit, name);
-    content.mapping_ = Mapping::of_file(file, written);
-    content.size_ = written;
+    content.size_ = spill(stream, large.get(), written, size_limit, name);
+    content.file_ = std::move(large);
     return content;
 }
 
+Content Content::of_bytes(std::span<const std::uint8_t> bytes) {
+    MemoryStream stream(bytes);
+    Content content;
+    content.file_ = open_memory();
+    content.size_ = store(stream, content.file_.get(), 0, bytes.size());
+    return content;
+}
+
+std::string Content::head(std::size_t count) const {
+    std::string bytes(std::min<std::uint64_t>(count, size_), '\0');
+    FileStream stream(file_.get(), 0, bytes.size(), "a file");
+    bytes.resize(stream.fill({reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}));
+    return bytes;
+}
+
 std::string Content::sha256() const {
-    if (file_) {
-        const auto text = sha256_file("/proc/self/fd/" + std::to_string(file_.get()));
-        if (text) return *text;
-    }
-    return sha256_hex(bytes());
+    auto text = sha256_file("/proc/self/fd/" + std::to_string(file_.get()));
+    if (!text) throw Failure(text.error());
+    return *text;
 }
 
 }  // namespace interlock::auditing

@@ -1,8 +1,8 @@
 // inputs_content.hpp: the bytes of one file while it is audited, and the account of the memory that all of them take.
 //
-// A file of up to 64 MiB is read into memory: a file that is truncated under a mapping kills the process, and compilers
-// and installers do rewrite files in place. A larger one on disk is mapped all the same, since memory is bounded; so is
-// a larger member of an archive, from a temporary file without a name, which nobody else can change.
+// Who judges a file maps it, in a process of its own (judge.hpp): a file that is truncated under a mapping kills the
+// process, and compilers and installers do rewrite files in place. So here is a descriptor: of the file on disk, or, for
+// a member of an archive, of memory, or of a temporary file when it is larger than 64 MiB; both have no name.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -99,6 +99,8 @@ struct OpenedFile {
 };
 /// A regular file for reading; never waits for a FIFO or device. Errors: not_found, unreadable.
 Result<OpenedFile> open_regular(const std::filesystem::path& path);
+/// A file in memory, or, where the system has none, open_temporary(). Throws Failure with io_error.
+Descriptor open_memory();
 /// A temporary file without a name, in $TMPDIR or /tmp. Throws Failure with io_error.
 Descriptor open_temporary();
 /// Writes the rest of `stream` behind the `written` bytes of the file; returns the size of the file. Throws what the
@@ -106,12 +108,12 @@ Descriptor open_temporary();
 std::uint64_t spill(ByteStream& stream, int descriptor, std::uint64_t written, std::uint64_t limit,
                     const std::string& name);
 
-/// Memory of the system: anonymous, or of a file. Not through malloc, which does not always give it back.
+/// A file in memory.
 class Mapping {
 public:
     Mapping() = default;
-    static Mapping anonymous(std::uint64_t size);                ///< throws std::bad_alloc
-    static Mapping of_file(int descriptor, std::uint64_t size);  ///< private, for reading; throws std::bad_alloc
+    /// Private, for reading. Throws std::bad_alloc.
+    static Mapping of_file(int descriptor, std::uint64_t size);
     Mapping(Mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
     Mapping& operator=(Mapping&& other) noexcept {
         std::swap(data_, other.data_);
@@ -119,7 +121,7 @@ public:
         return *this;
     }
     ~Mapping();
-    std::span<std::uint8_t> bytes() const noexcept { return {data_, data_ == nullptr ? 0 : size_}; }
+    std::span<const std::uint8_t> bytes() const noexcept { return {data_, data_ == nullptr ? 0 : size_}; }
 
 private:
     std::uint8_t* data_ = nullptr;
@@ -130,21 +132,26 @@ private:
 class Content {
 public:
     Content() = default;
-    /// A file on disk. `reserved` bytes of memory may be used. Errors: not_found, unreadable, unsupported (too large).
-    static Result<Content> of_disk_file(const std::filesystem::path& path, std::uint64_t reserved,
-                                        std::uint64_t size_limit);
-    /// The rest of a stream that is expected to have `size` bytes; `ticket` becomes its share of the memory. Throws.
+    /// A file on disk. Errors: not_found, unreadable, unsupported (too large).
+    static Result<Content> of_disk_file(const std::filesystem::path& path, std::uint64_t size_limit);
+    /// The rest of a stream that is expected to have `size` bytes; its share of the memory is kept until the end of the
+    /// content. Throws.
     static Content of_stream(ByteStream& stream, std::optional<std::uint64_t> size, std::uint64_t size_limit,
                              const std::string& name, MemoryBudget& memory);
+    /// Bytes in memory. Throws Failure with io_error.
+    static Content of_bytes(std::span<const std::uint8_t> bytes);
 
-    std::span<const std::uint8_t> bytes() const noexcept { return mapping_.bytes().first(size_); }
-    /// Of bytes(); a mapped file is hashed without its pages being counted to this process.
+    /// Whole from the beginning; its position is of no meaning.
+    const Descriptor& file() const noexcept { return file_; }
+    std::uint64_t size() const noexcept { return size_; }
+    /// At most the first `count` bytes. Throws Failure with unreadable.
+    std::string head(std::size_t count) const;
+    /// Throws Failure with unreadable.
     std::string sha256() const;
 
 private:
-    Mapping mapping_;
-    std::size_t size_ = 0;
-    Descriptor file_;  ///< of what is mapped
+    Descriptor file_;
+    std::uint64_t size_ = 0;
     MemoryBudget::Ticket ticket_;
 };
 

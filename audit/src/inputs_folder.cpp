@@ -223,7 +223,7 @@ private:
         }
         const std::string below_site = folder.below_site.empty() ? file.name : folder.below_site + '/' + file.name;
         inputs_.hand_over_file(path, folder.site ? below_site : module_path_on_disk(path),
-                               inputs_.add_package(package_of(folder, below_site)), file.size, false);
+                               inputs_.add_package(package_of(folder, below_site)), false);
     }
 
     PackageAudit package_of(const Folder& folder, const std::string& below_site) const {

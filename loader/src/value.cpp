@@ -24,6 +24,9 @@ Error malformed(const std::string& what) {
     return {Errc::call_failed, "the module returned a malformed value: " + what};
 }
 
+/// Whether memory of that size can be there at all. The library adds it to pointers before it looks at it.
+bool exists(std::size_t size) noexcept { return size <= PTRDIFF_MAX; }
+
 bool known_item(il_item item) noexcept {
     switch (item) {
         case IL_ITEM_U8:
@@ -87,6 +90,7 @@ Result<Value> copy_map(const il_map& map, int depth) {
     for (std::size_t i = 0; i < map.count; ++i) {
         const il_string& key = map.entries[i].key;
         if (key.size != 0 && key.data == nullptr) return malformed("a key without text");
+        if (!exists(key.size)) return malformed("something larger than memory");
         Result<Value> item = copy(map.entries[i].value, depth + 1);
         if (!item) return item;
         copied.emplace_back(key.size == 0 ? std::string() : std::string(key.data, key.size), std::move(*item));
@@ -104,10 +108,12 @@ Result<Value> copy(const il_value& value, int depth) {
         case IL_STRING:
             if (value.as.string.size == 0) return Value(std::string());
             if (value.as.string.data == nullptr) return malformed("a string without text");
+            if (!exists(value.as.string.size)) return malformed("something larger than memory");
             return Value(std::string(value.as.string.data, value.as.string.size));
         case IL_BYTES: {
             if (value.as.bytes.size == 0) return Value(Bytes{});
             if (value.as.bytes.data == nullptr) return malformed("bytes without memory");
+            if (!exists(value.as.bytes.size)) return malformed("something larger than memory");
             const auto* first = static_cast<const std::uint8_t*>(value.as.bytes.data);
             return Value(Bytes{{first, first + value.as.bytes.size}});
         }

@@ -230,6 +230,7 @@ struct AuditReport {
 /// Limits that keep a hostile file from being a burden. None is reached by any known wheel.
 struct AuditBudget {
     std::uint64_t instructions = 20'000'000;    ///< emulated, for each init function
+    std::chrono::seconds processor_time{30};    ///< for each file; where the process that judges it is ended
     std::uint64_t binary_size = 2ull << 30;     ///< bytes of one binary
     std::uint64_t archive_size = 16ull << 30;   ///< bytes that one archive may unpack to
     std::uint64_t archive_ratio = 1000;         ///< unpacked to packed, once 64 MiB are unpacked
@@ -257,12 +258,13 @@ struct AuditOptions {
 
 /// Audits files, folders, virtual environments, wheels and other archives. A part that cannot be read is in `errors`
 /// and in nobody's way. "FILE!MEMBER" names a member of an archive. Never throws for what files contain.
-/// [any-thread]; uses oneTBB.
+/// [any-thread]; uses oneTBB. Files are judged in processes of their own, which are forked for it and gone at the end.
+/// Throws Failure with io_error when there can be none.
 IL_API AuditReport audit(std::span<const std::string> inputs, const AuditOptions& options = {});
 IL_API AuditReport audit(const std::filesystem::path& input, const AuditOptions& options = {});
 
 /// One binary image in memory. `path` is what its file would be called: tag and module name are taken from it.
-/// Errors: malformed_file, unsupported. A fat Mach-O file gives one for each slice.
+/// Errors: malformed_file, unsupported. A fat Mach-O file gives one for each slice. Forks as audit() does.
 IL_API Result<std::vector<BinaryAudit>> audit_image(std::span<const std::uint8_t> image, const std::string& path,
                                                     const AuditOptions& options = {});
 

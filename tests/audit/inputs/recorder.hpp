@@ -29,16 +29,14 @@ struct Walk : auditing::InputSink {
 
     void binary(auditing::Candidate candidate) override {
         if (!candidate.disk_path.empty()) {
-            auto content =
-                auditing::Content::of_disk_file(candidate.disk_path, candidate.memory.bytes(), budget.binary_size);
+            auto content = auditing::Content::of_disk_file(candidate.disk_path, budget.binary_size);
             if (!content)
                 return error(candidate.sequence, {candidate.path, content.error().code, content.error().message});
             candidate.content = std::move(*content);
         }
-        const auto bytes = candidate.content.bytes();
         const PackageAudit& package = walk.packages().at(candidate.package);
         found.push_back({candidate.sequence, candidate.path, candidate.module_path, candidate.manifest,
-                         std::string(bytes.begin(), bytes.end()),
+                         candidate.content.head(candidate.content.size()),
                          package.kind + " " + package.name + " " + package.version, candidate.named,
                          candidate.in_wheel});
     }

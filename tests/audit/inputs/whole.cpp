@@ -5,8 +5,12 @@
 #include <boost/test/unit_test.hpp>
 
 #include <oneapi/tbb/global_control.h>
+#include <sys/wait.h>
 
 #include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <map>
 #include <new>
 
 #include <interlock/digest.hpp>
@@ -23,6 +27,15 @@ std::vector<std::string> names_of_others;
 
 Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options) {
     const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+    if (text.find("always dies") != text.npos) std::abort();
+    if (text.find("dies when run") != text.npos && context.not_run_because.empty()) ::raise(SIGSEGV);
+    if (text.find("spins") != text.npos && context.not_run_because.empty())
+        for (volatile bool forever = true; forever;) {
+        }
+    if (text.find("is cut short") != text.npos) {
+        std::filesystem::resize_file(context.disk_path, 0);
+        if (file[file.size() - 1] == 'y') return {Errc::internal, "nobody ever reads this"};
+    }
     if (text.find("throws") != text.npos) throw std::runtime_error("a \x1b bug");
     if (text.find("no memory") != text.npos) throw std::bad_alloc();
     if (text.find("something else") != text.npos) throw 1;
@@ -40,7 +53,7 @@ Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& c
         binary.size = file.size();
         ModuleAudit module;
         module.name = context.module_path;
-        module.reason = context.manifest;
+        module.reason = context.manifest + context.not_run_because;
         module.verdict = text.find("delegates") == text.npos ? Verdict::free : Verdict::delegated;
         for (const PythonVersion python : options.pythons) module.effects.push_back({python, Effect::unknown, ""});
         binary.modules.push_back(module);
@@ -112,6 +125,56 @@ BOOST_AUTO_TEST_CASE(one_bad_file_stops_nobody) {
     BOOST_TEST(report.findings.size() == 1);
     BOOST_TEST(report.pythons.size() == default_pythons().size());
     BOOST_TEST(report.binaries[0].modules[0].effects.size() == default_pythons().size());
+}
+
+BOOST_AUTO_TEST_CASE(what_kills_the_judge_concerns_nobody_else) {
+    const Folder folder;
+    folder.write("a.so", library("good"));
+    folder.write("b.so", library("dies when run"));
+    folder.write("c.so", library("always dies"));
+    folder.write("d.so", library("is cut short" + std::string(100'000, 'x')));
+    folder.write("e.so", library("spins"));
+    folder.write("f.zip", zip({{"f.so", library("dies when run")}, {"g.so", library("good")}}));
+    AuditOptions options;
+    options.budget.processor_time = std::chrono::seconds(1);
+    for (const unsigned threads : {1u, 2u}) {
+        folder.write("d.so", library("is cut short" + std::string(100'000, 'x')));
+        options.threads = threads;
+        const AuditReport report = audit(folder.path(), options);
+        std::map<std::string, std::string> reasons;
+        for (const BinaryAudit& binary : report.binaries)
+            reasons[std::filesystem::path(binary.path).filename()] = binary.modules[0].reason;
+        const std::string run = "the process in which it was run ";
+        const std::map<std::string, std::string> expected = {{"a.so", ""},
+                                                             {"b.so", run + "was killed by signal 11 (Segmentation fault)"},
+                                                             {"e.so", run + "used a processor for more than 1 s"},
+                                                             {"f.zip!f.so", run + "was killed by signal 11 (Segmentation fault)"},
+                                                             {"f.zip!g.so", ""}};
+        for (const auto& [name, reason] : expected) BOOST_TEST(reasons[name] == reason, name << ": " << reasons[name]);
+        BOOST_TEST(reasons.size() == expected.size());
+        Texts errors;
+        for (const InputError& error : report.errors) errors.push_back(error.message);
+        const auto killed = [&](const char* name, const char* how) {
+            return "cannot audit '" + (folder / name) + "': the process that read it was killed by signal " + how +
+                   "; was the file changed meanwhile?";
+        };
+        BOOST_TEST(errors == (Texts{killed("c.so", "6 (Aborted)"), killed("d.so", "7 (Bus error)")}),
+                   boost::test_tools::per_element());
+        // Nothing is left behind.
+        BOOST_TEST(::waitpid(-1, nullptr, WNOHANG) == -1);
+        BOOST_TEST(errno == ECHILD);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_program_may_ignore_its_children) {
+    const Folder folder;
+    folder.write("a.so", library("good"));
+    folder.write("b.so", library("dies when run"));
+    const auto before = ::signal(SIGCHLD, SIG_IGN);
+    const AuditReport report = audit(folder.path());
+    ::signal(SIGCHLD, before);
+    BOOST_REQUIRE(report.binaries.size() == 2);
+    BOOST_TEST(report.binaries[1].modules[0].reason == "the process in which it was run is gone");
 }
 
 BOOST_AUTO_TEST_CASE(what_the_user_names_has_to_be_a_binary) {

@@ -1,0 +1,64 @@
+// judge.hpp: processes that judge binaries. What a hostile file can break (readers, the emulator, a mapping of a file
+// that is cut short) is done in there: the process may die of it, and the audit goes on. docs/decisions/0011 says why.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/types.h>
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <interlock/audit.hpp>
+
+#include "binary.hpp"
+#include "inputs_content.hpp"
+
+namespace interlock::auditing {
+
+/// One process. Not for several threads at once. Forks, when it is made and after each death of the process.
+class Judge {
+public:
+    /// `options` outlives it. Throws Failure with io_error when there can be no process.
+    explicit Judge(const AuditOptions& options);
+    /// Ends the process.
+    ~Judge();
+    Judge(Judge&& other) noexcept;
+    Judge& operator=(Judge&&) = delete;
+
+    /// As audit_binary(), of the first `size` bytes of `file`, which is mapped by the process. An init function that
+    /// kills it is not run a second time, and its module is undetermined. Errors: also unreadable, when the process
+    /// dies all the same; unreadable and internal for exceptions of audit_binary(). Throws as the constructor.
+    Result<std::vector<BinaryAudit>> judge(const Descriptor& file, std::uint64_t size, BinaryContext context);
+
+private:
+    void start();
+    /// How the process ended, as the end of a sentence: "was killed by signal 11 (Segmentation fault)".
+    std::string end();
+    enum class Answer : std::uint8_t { whole, none, not_asked };
+    Answer ask(const Descriptor& file, std::uint64_t size, const BinaryContext& context, std::string& answer);
+
+    const AuditOptions* options_;
+    Descriptor socket_;
+    pid_t process_ = -1;
+    bool too_slow_ = false;
+};
+
+/// Judges for the threads of one audit. All functions may be called from any thread.
+class Judges {
+public:
+    explicit Judges(const AuditOptions& options) : options_(options) {}
+    /// Makes one beforehand: forking is safest while no other thread runs.
+    void prepare();
+    Result<std::vector<BinaryAudit>> judge(const Descriptor& file, std::uint64_t size, BinaryContext context);
+
+private:
+    Judge take();
+
+    const AuditOptions& options_;
+    std::mutex mutex_;
+    std::vector<Judge> idle_;
+};
+
+}  // namespace interlock::auditing
