@@ -109,7 +109,7 @@ void Output::write_json(const Json& json) { write_line(to_text(json, 2)); }
 
 void Output::flush() {
     const std::string text = std::exchange(buffer_, std::string());
-    if (text.empty()) return;
+    if (text.empty() || unread_) return;
     int error = 0;
     {
         const std::lock_guard lock(mutex_);
@@ -118,9 +118,10 @@ void Output::flush() {
         error = write_all(STDOUT_FILENO, text);
         if (over_progress) static_cast<void>(write_all(STDERR_FILENO, progress_));
     }
-    if (error == EPIPE || error == EBADF) throw OutputClosed();
-    if (error != 0)
-        throw CommandError(exit_unreadable, std::string("cannot write to standard output: ") + std::strerror(error));
+    unread_ = error == EPIPE;
+    if (error != 0 && !unread_)
+        throw CommandError(exit_unreadable, std::string("cannot write to standard output: ") +
+                                                (error == EBADF ? "it is closed" : std::strerror(error)));
 }
 
 void Output::note(std::string_view text) {
