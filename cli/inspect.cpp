@@ -174,6 +174,7 @@ void print_evidence(const AuditReport& report, const std::string& path, bool jso
 }
 
 int run_inspect(const InspectArguments& arguments, Context& context, const std::vector<std::string>& paths) {
+    refuse_loader_options(context.options);
     const std::string& path = paths[0];
     const bool json = context.options.json || arguments.format == "json";
     AuditOptions options = audit_options(arguments, context);

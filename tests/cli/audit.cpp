@@ -77,6 +77,13 @@ BOOST_AUTO_TEST_CASE(a_wrong_command_line_ends_before_anything_is_read) {
         {{"--output", "sarif=", "x"}, "--output"},
         {{"-", "-"}, "'-' is given twice"},
         {{"-0", "x"}, "give '-' as well"},
+        {{"-o", "-", "x"}, "--output writes a file; --format chooses what is printed"},
+        {{"-o", "json=-", "x"}, "--output writes a file; --format chooses what is printed"},
+        {{"--write-baseline", "-", "x"}, "--write-baseline writes a file"},
+        {{"-o", "r.json", "-o", "sarif=./r.json", "x"}, "'r.json' is given for two outputs"},
+        {{"-o", "r.json", "--write-baseline", "r.json", "x"}, "'r.json' is given for two outputs"},
+        {{"--override", "m=free", "x"}, "--override is about what the loader does"},
+        {{"--report", "r.json", "x"}, "--report is about what the loader does"},
     };
     for (const Row& row : rows) {
         Words words = row.words;
@@ -123,14 +130,93 @@ BOOST_AUTO_TEST_CASE(several_formats_at_once) {
     CHECK_STATUS(finished, 1);
     CHECK_CONTAINS(finished.out, "1 module in 1 package");
     BOOST_TEST(Json::parse(content_of(folder / "out")).at("version") == "2.1.0");
-    BOOST_TEST(Json::parse(content_of(folder / "r.json")).at("version") == 1);
+    BOOST_TEST(Json::parse(content_of(folder / "r.json")).at("schema_version") == 1);
     CHECK_CONTAINS(content_of(folder / "r.md"), "### Free-threading audit");
     std::size_t files = 0;
     for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) ++files;
     BOOST_TEST(files == 3u);
-    const Finished failed = call({"audit", "-o", folder / "none/r.json", extension("multi_free")});
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_written_is_found_out_before_the_work) {
+    const Folder folder;
+    std::filesystem::create_symlink("loop.json", folder / "loop.json");
+    std::filesystem::create_directory(folder / "folder.json");
+    for (const std::string& file : {folder / "none/r.json", folder / "loop.json", folder / "folder.json",
+                                    folder / std::string(300, 'x') + ".json"}) {
+        for (const char* option : {"-o", "--write-baseline"}) {
+            const Finished failed = call({"audit", "-o", folder / "good.sarif", option, file, extension("multi_used")});
+            CHECK_STATUS(failed, 3);
+            CHECK_CONTAINS(failed.err, "interlock: error: cannot write '" + file + "': ");
+            BOOST_TEST(failed.out == "");
+            BOOST_TEST(!std::filesystem::exists(folder / "good.sarif"));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_fails_in_the_end_leaves_the_others) {
+    const Folder folder;
+    const Finished failed =
+        call({"audit", "-o", "json=/dev/full", "-o", folder / "good.sarif", extension("multi_used")});
     CHECK_STATUS(failed, 3);
-    CHECK_CONTAINS(failed.err, "cannot write ");
+    CHECK_CONTAINS(failed.err, "cannot write '/dev/full': No space left on device");
+    CHECK_CONTAINS(failed.out, "1 module in 1 package");
+    BOOST_TEST(Json::parse(content_of(folder / "good.sarif")).at("version") == "2.1.0");
+}
+
+BOOST_AUTO_TEST_CASE(only_the_file_itself_is_replaced) {
+    const Folder folder;
+    const std::string file = folder.write("r.json", "old"), neighbour = folder.write("r.json.new", "precious");
+    const std::string shared = folder.write("shared.json", "old");
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    std::filesystem::create_directory(folder / "links");
+    std::filesystem::create_symlink("../r.json", folder / "links/r.json");
+    std::filesystem::create_symlink("../later.csv", folder / "links/later.csv");
+    std::filesystem::create_hard_link(shared, folder / "twin.json");
+    CHECK_STATUS(call({"audit", "-o", folder / "links/r.json", "-o", folder / "links/later.csv", "-o", shared,
+                       extension("multi_free")}),
+                 0);
+    BOOST_TEST(std::filesystem::is_symlink(folder / "links/r.json"));
+    BOOST_TEST(std::filesystem::is_symlink(folder / "links/later.csv"));
+    BOOST_TEST(contains(content_of(file), "multi_free"));
+    BOOST_TEST(contains(content_of(folder / "later.csv"), "multi_free"));
+    BOOST_TEST(content_of(folder / "twin.json") == content_of(shared));
+    BOOST_TEST(content_of(neighbour) == "precious");
+    using std::filesystem::perms;
+    BOOST_TEST((std::filesystem::status(file).permissions() == (perms::owner_read | perms::owner_write)));
+    std::size_t entries = 0;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) ++entries;
+    BOOST_TEST(entries == 6u);  // nothing temporary is left
+    // What is no file is written to.
+    CHECK_STATUS(call({"audit", "-o", "json=/dev/null", extension("multi_free")}), 0);
+    CHECK_CONTAINS(call({"audit", "-o", "csv=/dev/stdout", extension("multi_free")}).out, "type,package,");
+}
+
+BOOST_AUTO_TEST_CASE(the_status_does_not_depend_on_who_reads) {
+    Command audit = command({"audit", "-v", extension("multi_used")});
+    audit.out = Stream::broken_pipe;
+    const Finished unread = run_process(audit);
+    CHECK_STATUS(unread, 1);
+    BOOST_TEST(unread.err == "");
+    for (const Stream out : {Stream::closed, Stream::full}) {
+        audit.out = out;
+        const Finished lost = run_process(audit);
+        CHECK_STATUS(lost, 3);
+        CHECK_CONTAINS(lost.err, "cannot write to standard output: ");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(nothing_to_audit) {
+    const Folder folder;
+    std::filesystem::create_directory(folder / "dist");
+    const Finished empty = call({"audit", folder / "dist"});
+    CHECK_STATUS(empty, 0);
+    CHECK_CONTAINS(empty.err, "warning: nothing to audit in '" + (folder / "dist") + "': there is no compiled module");
+    BOOST_TEST(empty.out == "no compiled modules in 0 files; 0 errors, 0 warnings, 0 notes\n");
+    CHECK_STATUS(call({"audit", "--strict", folder / "dist"}), 1);
+    const Finished list = call_in({"audit", "--strict", "-"}, "\n");
+    CHECK_STATUS(list, 1);
+    CHECK_CONTAINS(list.err, "error: nothing to audit: there is no name on standard input (--strict)");
+    BOOST_TEST(call({"audit", "--strict", extension("multi_free")}).err == "");
 }
 
 BOOST_AUTO_TEST_CASE(sarif_has_paths_from_the_working_folder) {
