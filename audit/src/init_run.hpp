@@ -18,9 +18,9 @@
 namespace interlock::auditing {
 
 struct RunOptions {
-    bool free_threaded = true;  ///< of the interpreter that is modelled
+    bool free_threaded = true;        ///< of the interpreter that is modelled
     std::optional<unsigned> minor{};  ///< of its version; nullopt: tries several, when the module asks
-    std::uint64_t budget = 0;       ///< instructions
+    std::uint64_t budget = 0;         ///< instructions
     bool details = false;
 };
 
@@ -40,8 +40,9 @@ struct InitResult {
     std::string foreign;               ///< whose function makes the module
     std::optional<bool> argument;      ///< Boost.Python's mod_gil_not_used
     std::string failure;               ///< why nothing is known; empty if something is
-    bool complete = true;  ///< false: the run ended early, and what was seen before may not be all
+    bool complete = true;              ///< false: the run ended early, and what was seen before may not be all
     std::string incomplete_because;
+    bool not_needed = false;  ///< was not run: the file imports nothing with which it could set a marker
     std::set<std::string> assumed;
     std::vector<CallSeen> calls;
     std::uint64_t instructions = 0;
