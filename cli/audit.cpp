@@ -182,7 +182,8 @@ AuditReport audit_with_progress(AuditPlan& plan, const std::vector<std::string>&
     ProgressBar bar(context.output);
     plan.options.on_progress = [&](const AuditProgress& progress) {
         // The end is not known while archives are still being opened.
-        bar.update({progress.done, 0, progress.found, escape(progress.current, 60)});
+        bar.update({progress.done, progress.bytes, progress.all_found ? std::optional(progress.found) : std::nullopt,
+                    "binaries", escape(progress.current, 4096)});
     };
     return audit(inputs, plan.options);
 }

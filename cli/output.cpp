@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include <interlock/display_width.hpp>
+
 #include "exit_codes.hpp"
 
 namespace interlock::cli {
@@ -62,12 +64,6 @@ std::string in_style(Style style, std::string_view text) {
             break;
     }
     return std::string(code).append(text) + "\033[0m";
-}
-
-/// Characters, not bytes: what follows the first byte of a UTF-8 sequence takes no place.
-std::size_t width(std::string_view text) {
-    return static_cast<std::size_t>(
-        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 }  // namespace
@@ -161,12 +157,13 @@ std::vector<std::string> Table::lines() const {
     std::vector<std::size_t> widths;
     for (const auto& row : rows_) {
         widths.resize(std::max(widths.size(), row.size()));
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
     }
     std::vector<std::string> lines;
     for (const auto& row : rows_) {
         std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i) line += row[i] + std::string(widths[i] - width(row[i]) + 2, ' ');
+        for (std::size_t i = 0; i < row.size(); ++i)
+            line += row[i] + std::string(widths[i] - display_width(row[i]) + 2, ' ');
         line.erase(line.find_last_not_of(' ') + 1);
         lines.push_back(std::move(line));
     }

@@ -205,6 +205,24 @@ BOOST_AUTO_TEST_CASE(the_status_does_not_depend_on_who_reads) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(progress_shows_the_end_of_the_path_and_never_wraps) {
+    const Folder folder;
+    for (const unsigned short columns : std::initializer_list<unsigned short>{80, 50, 20}) {
+        Command audit = command({"audit", copy_extension(folder, "multi_free", std::string(60, 'x'))});
+        audit.err = Stream::terminal;
+        audit.columns = columns;
+        const Finished finished = run_process(audit);
+        CHECK_STATUS(finished, 0);
+        // The number of all is not known at the start, so there is no bar.
+        const std::size_t begin = finished.err.find("\r\033[K0 binaries");
+        BOOST_REQUIRE(begin != std::string::npos);
+        const std::string line = finished.err.substr(begin + 4, finished.err.find('\r', begin + 1) - begin - 4);
+        BOOST_TEST(line.size() < columns);
+        BOOST_TEST(contains(line, std::string(ending).substr(ending.size() - 10)) == (columns > 20));
+        BOOST_TEST(finished.err.ends_with("\r\033[K"));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(nothing_to_audit) {
     const Folder folder;
     std::filesystem::create_directory(folder / "dist");
@@ -304,6 +322,49 @@ BOOST_AUTO_TEST_CASE(all_evidence_of_one_extension) {
     BOOST_TEST(json.at("pythons") == Json::array({"3.14t"}));
     BOOST_TEST(json.at("binaries")[0].at("modules")[0].at("slots").size() >= 1u);
     BOOST_TEST(json.at("findings")[0].at("rule") == "IL002");
+    const Json& module = json.at("binaries")[0].at("modules")[0];
+    const auto in_file = [&](const std::string& value) {
+        const std::uint64_t address = std::stoull(value, nullptr, 16);
+        return address != 0 && address < json.at("binaries")[0].at("size").get<std::uint64_t>() * 4;
+    };
+    // Addresses are those in the file, and of arguments there are as many as the function has.
+    BOOST_TEST(in_file(module.at("slots")[1].at("value")));
+    const Json& call_of_init = module.at("calls")[0];
+    BOOST_TEST(call_of_init.at("function") == "PyModuleDef_Init");
+    BOOST_REQUIRE(call_of_init.at("arguments").size() == 1u);
+    BOOST_TEST(in_file(call_of_init.at("arguments")[0]));
+}
+
+BOOST_AUTO_TEST_CASE(why_nothing_was_run) {
+    const Finished finished = call({"inspect", extension("single_unmarked")});
+    CHECK_CONTAINS(finished.out, "evidence     the file imports neither PyUnstable_Module_SetGIL nor PyModuleDef_Init");
+    BOOST_TEST(!contains(finished.out, "\n    instructions "));
+}
+
+BOOST_AUTO_TEST_CASE(a_module_of_interlock_is_judged_as_well) {
+    const Finished needy = call({"inspect", module_folder() + "/needy.so"});
+    CHECK_CONTAINS(needy.out, "\n  verdict      global_lock: its marker says global_lock\n  confidence   certain\n");
+    CHECK_CONTAINS(needy.out, "\n  import       the runtime falls back to locked mode\n");
+    CHECK_CONTAINS(needy.out, "\n  rule         IL002 gil-used error: ");
+    CHECK_CONTAINS(call({"inspect", module_folder() + "/probe.so"}).out,
+                   "\n  import       the runtime stays parallel\n");
+    const Json json = Json::parse(call({"inspect", "--json", module_folder() + "/needy.so"}).out);
+    BOOST_TEST(json.at("markers").size() == 1u);
+    BOOST_TEST(json.at("binaries")[0].at("modules")[0].at("verdict") == "global_lock");
+    BOOST_TEST(json.at("findings")[0].at("rule") == "IL002");
+}
+
+BOOST_AUTO_TEST_CASE(an_archive_without_modules) {
+    using namespace std::string_literals;
+    const auto zeros = [](std::size_t number) { return std::string(number, '\0'); };
+    const Folder folder;
+    // One empty member, p.py.
+    const std::string file = folder.write(
+        "x-1-py3-none-any.whl", "PK\3\4" + zeros(22) + "\4" + zeros(3) + "p.py" + "PK\1\2" + zeros(24) + "\4" +
+                                    zeros(17) + "p.py" + "PK\5\6" + zeros(4) + "\1\0\1\0\x32\0\0\0\x22"s + zeros(5));
+    const Finished finished = call({"inspect", file});
+    CHECK_STATUS(finished, 3);
+    CHECK_CONTAINS(finished.err, "there is no compiled module in '" + file + "'");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -316,6 +377,7 @@ BOOST_AUTO_TEST_CASE(a_rule_by_id_or_name) {
     for (const char* part : {"IL001 (audit rule)\n", "\nWhy:\n", "\nWhat to do:\n", "  ### Cython\n", "  ### PyO3\n",
                              "PYBIND11_MODULE(name, m, py::mod_gil_not_used())"})
         CHECK_CONTAINS(by_id.out, part);
+    for (const std::string& line : lines_of(call({"explain", "IL005"}).out)) BOOST_TEST(line.size() <= 100u, line);
     BOOST_TEST(call({"explain", "unmarked"}).out == by_id.out);
     BOOST_TEST(call({"explain", "il001"}).out == by_id.out);
     const Json json = Json::parse(call({"explain", "--json", "gil-used"}).out).at("codes")[0];
