@@ -215,6 +215,15 @@ BOOST_AUTO_TEST_CASE(a_marker_without_effect_is_shown) {
                         "  not_applicable (marked free, probable)  "));
 }
 
+BOOST_AUTO_TEST_CASE(columns_are_as_wide_as_a_terminal_shows_them) {
+    BinaryAudit wide = binary_with(module_with(Verdict::free, "\u6a21\u5757"), "a.so");
+    wide.abi = AbiFlavour::interlock;
+    for (EffectOn& on : wide.modules[0].effects) on.python = {2, 7};  // not one of the report's
+    const std::string text = format_audit(judged(wheel_with({wide})), AuditFormat::table);
+    BOOST_TEST(contains(text, "\n  MODULE  VERDICT"));
+    BOOST_TEST(contains(text, "\n  \u6a21\u5757    free     -          -"), text);
+}
+
 BOOST_AUTO_TEST_CASE(libraries_alone_are_worth_no_line) {
     const AuditReport report = judged(wheel_with({binary_with(module_with(Verdict::not_a_module, "libz"))}));
     BOOST_TEST(format_audit(report, AuditFormat::table) ==
@@ -267,6 +276,28 @@ BOOST_AUTO_TEST_CASE(ndjson_has_a_type_on_each_line) {
     const std::vector<std::string> expected = {"package", "module", "module",  "finding", "finding",
                                                "finding", "error",  "skipped", "summary"};
     BOOST_TEST(types == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(ndjson_says_of_each_module_what_it_belongs_to) {
+    const auto lines = lines_of(format_audit(sample(), AuditFormat::ndjson));
+    const json package = json::parse(lines.at(0)), module = json::parse(lines.at(1)), last = json::parse(lines.back());
+    BOOST_TEST(package.at("worst") == "unmarked");
+    BOOST_TEST(package.at("mixed") == true);
+    BOOST_TEST(module.at("package") == package.at("name"));
+    BOOST_TEST(module.at("package_version") == package.at("version"));
+    BOOST_TEST(module.at("package_path") == package.at("path"));
+    BOOST_TEST(last.at("schema_version") == 1);
+}
+
+BOOST_AUTO_TEST_CASE(csv_has_the_package_in_every_row_about_one) {
+    const std::string out = format_audit(sample(), AuditFormat::csv);
+    std::string_view rest = out;
+    take_record(rest);
+    while (!rest.empty()) {
+        const std::vector<std::string> fields = take_record(rest);
+        BOOST_TEST(fields.at(1) == "Pkg", fields.at(0));
+        BOOST_TEST(fields.at(2) == "1.0", fields.at(0));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(csv_can_be_read_and_opened) {
