@@ -255,10 +255,11 @@ Verb inspect_verb() {
     verb.summary = "Print all that one file says of itself: markers, entry points, and how the audit judged it";
     verb.arguments = "FILE[!MEMBER]";
     verb.details =
-        "Of a module of interlock: markers, entry points, build-id, hash, manifest, the verdict, the rules that fired,\n"
-        "and what an import does to the runtime. Of a Python extension module of any platform: the ABI and how it was\n"
-        "recognised, how the module's definition was found, each slot, each call of the C API that mattered, the rules\n"
-        "that fired, and what an import does to each interpreter. Nothing of the file is loaded or run.";
+        "Of a module of interlock: markers, entry points, build-id, hash, manifest, the verdict, the rules that\n"
+        "fired, and what an import does to the runtime. Of a Python extension module of any platform: the ABI and\n"
+        "how it was recognised, how the module's definition was found, each slot, each call of the C API that\n"
+        "mattered, the rules that fired, and what an import does to each interpreter. Nothing of the file is loaded\n"
+        "or run.";
     verb.at_least = 1;
     verb.at_most = 1;
     verb.options = {
