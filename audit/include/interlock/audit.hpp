@@ -68,7 +68,7 @@ struct SlotSeen {
     std::string name;        ///< "Py_mod_gil"; "slot 200" for one that is not known
     std::uint64_t value = 0;
     unsigned depth = 0;      ///< of nesting: 0 is the outermost array
-    bool pointer = false;    ///< the value is an address in the file, of code or data
+    bool pointer = false;    ///< the value is an address: in the file, or of an emulated object
     bool known = true;       ///< false when the value comes from something that was not modelled
 };
 
