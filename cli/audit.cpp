@@ -1,14 +1,14 @@
 // audit.cpp: `interlock audit`: what importing compiled modules does to the GIL, for people and for CI.
 //
 // SPDX-License-Identifier: MIT
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <memory>
-#include <set>
 #include <system_error>
 
 #include <interlock/audit_filter.hpp>
@@ -18,6 +18,7 @@
 
 #include "exit_codes.hpp"
 #include "options.hpp"
+#include "output_file.hpp"
 #include "progress.hpp"
 #include "verbs.hpp"
 
@@ -34,19 +35,29 @@ struct AuditArguments {
     bool strict = false, null_separated = false;
 };
 
-struct OutputFile {
+struct ReportFile {
     AuditFormat format;
-    std::string path;
+    OutputFile file;
 };
 
+OutputFile output_file(std::string_view option, const std::string& path) {
+    // As a name it would be a file that is hard to get rid of.
+    if (path == "-") throw UsageError(fmt::format("{} writes a file; --format chooses what is printed", option));
+    OutputFile file(path);
+    if (file.is_stdout())
+        throw UsageError(fmt::format("{} {}: standard output is redirected to this file", option, quoted(path)));
+    return file;
+}
+
 /// "sarif=report.sarif", or a name whose ending says the format.
-OutputFile parse_output(const std::string& text) {
+ReportFile parse_output(const std::string& text) {
     const std::size_t equals = text.find('=');
     if (equals != text.npos) {
         const auto format = audit_format_from_name(std::string_view(text).substr(0, equals));
-        if (format && equals + 1 < text.size()) return {*format, text.substr(equals + 1)};
+        if (format && equals + 1 < text.size()) return {*format, output_file("--output", text.substr(equals + 1))};
     }
-    if (const auto format = audit_format_for_file(text)) return {*format, text};
+    if (const auto format = audit_format_for_file(text)) return {*format, output_file("--output", text)};
+    if (text == "-") static_cast<void>(output_file("--output", text));
     throw UsageError(
         fmt::format("--output takes FORMAT=FILE (table, json, ndjson, sarif, markdown, csv), or a file "
                     "whose ending says the format, not {}",
@@ -64,7 +75,8 @@ struct AuditPlan {
     AuditOptions options;
     std::optional<Policy> policy;
     std::optional<Baseline> baseline;
-    std::vector<OutputFile> outputs;
+    std::vector<ReportFile> outputs;
+    std::optional<OutputFile> new_baseline;
     std::vector<FailFilter> fail_on;
     std::vector<IgnoreFilter> ignore;
     AuditFormat format = AuditFormat::table;
@@ -82,9 +94,21 @@ std::optional<Baseline> load_baseline(Context& context, const std::optional<std:
     return std::move(file->baseline);
 }
 
+/// Of two reports in one file only the second would be left.
+void check_for_clashes(const AuditPlan& plan) {
+    for (auto one = plan.outputs.begin(); one != plan.outputs.end(); ++one) {
+        const bool clash = std::any_of(std::next(one), plan.outputs.end(),
+                                       [&](const ReportFile& other) { return one->file.same_as(other.file); });
+        if (clash || (plan.new_baseline && one->file.same_as(*plan.new_baseline)))
+            throw UsageError(fmt::format("{} is given for two outputs", quoted(one->file.path(), 4096)));
+    }
+}
+
 AuditPlan make_plan(const AuditArguments& arguments, Context& context) {
     AuditPlan plan;
     for (const std::string& text : arguments.outputs) plan.outputs.push_back(parse_output(text));
+    if (arguments.write_baseline) plan.new_baseline = output_file("--write-baseline", *arguments.write_baseline);
+    check_for_clashes(plan);
     for (const std::string& text : arguments.fail_on) plan.fail_on.push_back(checked("--fail-on", parse_fail_on(text)));
     if (plan.fail_on.empty()) plan.fail_on.push_back({Level::error, nullptr});
     if (arguments.strict) plan.fail_on.push_back({std::nullopt, find_rule("undetermined")});
@@ -152,41 +176,14 @@ std::vector<std::string> inputs_from(const std::vector<std::string>& arguments, 
     return inputs;
 }
 
-/// In place of what is there: a reader sees the old file or the new one.
-void write_file(const std::string& path, std::string_view text) {
-    const std::string fresh = path + ".new";
-    const auto fail = [&](int error) {
-        throw CommandError(exit_unreadable, fmt::format("cannot write {}: {}", quoted(path), std::strerror(error)));
-    };
-    // A pipe or a device is written to, not replaced.
-    std::error_code unknown;
-    const auto type = std::filesystem::status(path, unknown).type();
-    const bool replace = type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found;
-    const std::string& target = replace ? fresh : path;
-    const int fd = ::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) fail(errno);
-    int error = 0;
-    while (!text.empty() && error == 0) {
-        const ssize_t written = ::write(fd, text.data(), text.size());
-        if (written >= 0)
-            text.remove_prefix(static_cast<std::size_t>(written));
-        else if (errno != EINTR)
-            error = errno;
-    }
-    if (::close(fd) != 0 && error == 0) error = errno;
-    if (error == 0 && replace && ::rename(fresh.c_str(), path.c_str()) != 0) error = errno;
-    if (error == 0) return;
-    if (replace) ::unlink(fresh.c_str());
-    fail(error);
-}
-
 AuditReport audit_with_progress(AuditPlan& plan, const std::vector<std::string>& inputs, Context& context) {
     if (context.options.quiet || context.options.no_progress || !progress_possible())
         return audit(inputs, plan.options);
     ProgressBar bar(context.output);
     plan.options.on_progress = [&](const AuditProgress& progress) {
         // The end is not known while archives are still being opened.
-        bar.update({progress.done, 0, progress.found, escape(progress.current, 60)});
+        bar.update({progress.done, progress.bytes, progress.all_found ? std::optional(progress.found) : std::nullopt,
+                    "binaries", escape(progress.current, 4096)});
     };
     return audit(inputs, plan.options);
 }
@@ -205,7 +202,47 @@ void say_what_is_stale(const Baseline& baseline, const std::vector<const Baselin
             fmt::format("{}: note: {} more are stale; --write-baseline writes it anew\n", file, stale.size() - most));
 }
 
+/// The files first: who reads stdout may do so because they are there. False when one could not be written; the others
+/// are.
+bool write_files(const AuditPlan& plan, const AuditReport& report, const AuditOutputOptions& options,
+                 Context& context) {
+    bool written = true;
+    const auto write = [&](const OutputFile& file, const std::string& text) {
+        const std::string problem = file.write(text);
+        if (problem.empty()) return;
+        written = false;
+        context.output.error(problem);
+    };
+    for (const ReportFile& output : plan.outputs) write(output.file, format_audit(report, output.format, options));
+    if (plan.new_baseline) write(*plan.new_baseline, baseline_text(report));
+    return written;
+}
+
+bool has_modules(const AuditReport& report) {
+    return std::any_of(report.binaries.begin(), report.binaries.end(), [](const BinaryAudit& binary) {
+        return std::any_of(binary.modules.begin(), binary.modules.end(),
+                           [](const ModuleAudit& module) { return module.verdict != Verdict::not_a_module; });
+    });
+}
+
+/// A list or a folder that turned out to be empty is mostly a mistake: the build that should have filled it failed.
+std::string nothing_to_audit(const AuditReport& report, const std::vector<std::string>& inputs) {
+    if (inputs.empty()) return "nothing to audit: there is no name on standard input";
+    return fmt::format("nothing to audit in {}{}: there is no compiled module in {} file{}", quoted(inputs[0], 4096),
+                       inputs.size() == 1 ? "" : fmt::format(" and {} more", inputs.size() - 1),
+                       report.statistics.files, report.statistics.files == 1 ? "" : "s");
+}
+
+int exit_status(const AuditArguments& arguments, const AuditPlan& plan, const AuditReport& report, bool nothing) {
+    if (!report.errors.empty()) return exit_unreadable;
+    if (nothing && arguments.strict) return exit_findings;
+    // What is written to the baseline is known from now on.
+    if (plan.new_baseline) return exit_ok;
+    return count_failures(report, plan.fail_on) != 0 ? exit_findings : exit_ok;
+}
+
 int run_audit(const AuditArguments& arguments, Context& context, const std::vector<std::string>& paths) {
+    refuse_loader_options(context.options);
     AuditPlan plan = make_plan(arguments, context);
     if (plan.policy) plan.options.policy = &*plan.policy;
     const std::vector<std::string> inputs = inputs_from(paths, arguments.null_separated);
@@ -215,14 +252,14 @@ int run_audit(const AuditArguments& arguments, Context& context, const std::vect
             context.output.warning(fmt::format("--ignore {} fits none of the findings", quoted(filter.text)));
     }
     if (plan.baseline) say_what_is_stale(*plan.baseline, apply_baseline(report, *plan.baseline), context);
+    const bool nothing = report.errors.empty() && !has_modules(report);
+    const int status = exit_status(arguments, plan, report, nothing);
 
     AuditOutputOptions output;
     std::error_code nowhere;
     output.base = std::filesystem::current_path(nowhere);
     output.verbose = context.options.verbose != 0;
-    for (const OutputFile& file : plan.outputs) write_file(file.path, format_audit(report, file.format, output));
-    if (arguments.write_baseline) write_file(*arguments.write_baseline, baseline_text(report));
-
+    const bool written = write_files(plan, report, output, context);
     output.color = choose_color(context.options.color, STDOUT_FILENO).on;
     output.summary = !context.options.quiet;
     context.output.write(format_audit(report, plan.format, output));
@@ -230,10 +267,11 @@ int run_audit(const AuditArguments& arguments, Context& context, const std::vect
     if (plan.format != AuditFormat::table) {
         for (const InputError& error : report.errors) context.output.error(error.message);
     }
-    if (!report.errors.empty()) return exit_unreadable;
-    // What has just been written to the baseline is known from now on.
-    if (arguments.write_baseline) return exit_ok;
-    return count_failures(report, plan.fail_on) != 0 ? exit_findings : exit_ok;
+    if (nothing && arguments.strict)
+        context.output.error(nothing_to_audit(report, inputs) + " (--strict)");
+    else if (nothing)
+        context.output.warning(nothing_to_audit(report, inputs));
+    return written ? status : exit_unreadable;
 }
 
 }  // namespace
@@ -261,7 +299,8 @@ Verb audit_verb() {
         option_list("--fail-on", "RULE|LEVEL", arguments->fail_on,
                     "Which findings make the exit status 1: error, warning, note, never, or a rule (default: error); "
                     "repeatable"),
-        flag("--strict", arguments->strict, "Fail also when a module could not be judged (rule IL005)"),
+        flag("--strict", arguments->strict,
+             "Fail also when a module could not be judged (rule IL005), or when there is nothing to audit"),
         option_list("--ignore", "GLOB|RULE[:GLOB]", arguments->ignore,
                     "Findings that do not count, by path, file name or module; repeatable"),
         option("--baseline", "FILE", arguments->baseline, "Findings in this file do not count"),

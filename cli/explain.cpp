@@ -52,15 +52,29 @@ std::string wrapped(std::string_view text) {
     return out + line + '\n';
 }
 
-/// The texts of rules are paragraphs and Markdown with code, whose lines stay as they are.
-std::string indented(std::string_view text) {
-    std::string out;
+/// The texts of rules are Markdown: paragraphs are wrapped, headings and code stay as they are.
+std::string markdown(std::string_view text) {
+    std::string out, paragraph;
+    const auto end_paragraph = [&] {
+        if (!paragraph.empty()) out += wrapped(paragraph);
+        paragraph.clear();
+    };
+    bool fence = false;
     while (!text.empty()) {
         const std::size_t end = std::min(text.find('\n'), text.size());
-        if (end != 0) out.append("  ").append(text.substr(0, end));
-        out += '\n';
+        const std::string_view line = text.substr(0, end);
         text.remove_prefix(std::min(end + 1, text.size()));
+        const bool marker = line.starts_with("```");
+        if (fence || marker || line.empty() || line.starts_with('#') || line.starts_with("    ")) {
+            end_paragraph();
+            if (!line.empty()) out.append("  ").append(line);
+            out += '\n';
+            fence = fence != marker;
+        } else {
+            paragraph.append(paragraph.empty() ? "" : " ").append(line);
+        }
     }
+    end_paragraph();
     return out;
 }
 
@@ -78,7 +92,7 @@ std::string rule_in_words(const Output& output, const Explanation& entry) {
     const Rule& rule = *find_rule(entry.code);
     return output.styled(Style::bold, rule.id) + fmt::format(" ({})\n", entry.kind) +
            wrapped(fmt::format("{} ({}, {})", rule.summary, rule.name, level_text(rule.level))) + "Why:\n" +
-           paragraphs(rule.help) + "What to do:\n" + indented(rule.fix);
+           paragraphs(rule.help) + "What to do:\n" + markdown(rule.fix);
 }
 
 std::string in_words(const Output& output, const Explanation& entry) {

@@ -81,6 +81,43 @@ std::string joined(const std::vector<std::string>& names) {
     return text;
 }
 
+std::string_view effect_in_words(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::free:
+            return "the runtime stays parallel";
+        case Verdict::unmarked:
+        case Verdict::global_lock:
+            return "the runtime falls back to locked mode";
+        default:
+            return "not known";
+    }
+}
+
+/// What the audit says of a module of interlock.
+std::string judgement(const AuditReport& report) {
+    std::string text;
+    const auto line = [&](std::string_view label, std::string_view value) {
+        text += fmt::format("  {:<12} {}\n", label, value);
+    };
+    for (const BinaryAudit& binary : report.binaries) {
+        for (const ModuleAudit& module : binary.modules) {
+            line("verdict",
+                 fmt::format("{}{}", verdict_name(module.verdict), module.reason.empty() ? "" : ": " + module.reason));
+            line("confidence", confidence_name(module.confidence));
+            line("import", effect_in_words(module.verdict));
+            for (const Evidence& evidence : module.evidence)
+                line("evidence", evidence.what + (evidence.where.empty() ? "" : " (" + evidence.where + ")"));
+        }
+    }
+    for (const Finding& finding : report.findings) {
+        line("rule", fmt::format("{} {} {}: {}", finding.rule->id, finding.rule->name, level_text(finding.level),
+                                 finding.message));
+        if (const std::string& next = finding.accepted.empty() ? finding.fix : finding.accepted; !next.empty())
+            line("", (finding.accepted.empty() ? "" : "accepted: ") + next);
+    }
+    return text;
+}
+
 std::string in_words(const Output& output, const std::string& path, const Inspection& inspection) {
     const ModuleFile& file = inspection.file;
     std::string text = output.styled(Style::bold, escape(path, 4096)) + "\n";
@@ -157,23 +194,22 @@ void need_one_file(const AuditReport& report, const std::string& path) {
                                  quoted(path, 4096), members.size(), list));
 }
 
+/// Adds what the report's own JSON has about this file.
+Json with_evidence(Json json, const AuditReport& report) {
+    const Json whole = Json::parse(format_audit(report, AuditFormat::json));
+    for (const char* part : {"pythons", "binaries", "findings"}) json[part] = whole.at(part);
+    return json;
+}
+
 void print_evidence(const AuditReport& report, const std::string& path, bool json, Context& context) {
-    if (json) {
-        // The report's own JSON has all of it; here only the parts that are about this file.
-        const Json whole = Json::parse(format_audit(report, AuditFormat::json));
-        context.output.write_json(Json{{"schema_version", 1},
-                                       {"file", path},
-                                       {"pythons", whole.at("pythons")},
-                                       {"binaries", whole.at("binaries")},
-                                       {"findings", whole.at("findings")}});
-        return;
-    }
+    if (json) return context.output.write_json(with_evidence(Json{{"schema_version", 1}, {"file", path}}, report));
     AuditOutputOptions output;
     output.color = choose_color(context.options.color, STDOUT_FILENO).on;
     for (const BinaryAudit& binary : report.binaries) context.output.write(format_evidence(report, binary, output));
 }
 
 int run_inspect(const InspectArguments& arguments, Context& context, const std::vector<std::string>& paths) {
+    refuse_loader_options(context.options);
     const std::string& path = paths[0];
     const bool json = context.options.json || arguments.format == "json";
     AuditOptions options = audit_options(arguments, context);
@@ -181,24 +217,32 @@ int run_inspect(const InspectArguments& arguments, Context& context, const std::
     const bool of_interlock =
         file.ok() && (!file->markers.empty() || !file->exports.empty() || !file->legacy_inits.empty());
     std::error_code unknown;
-    if (!of_interlock && !std::filesystem::is_directory(path, unknown)) {
+    AuditReport report;
+    if (!std::filesystem::is_directory(path, unknown)) {
         const std::optional<Policy> policy = load_policy(context);
         if (policy) options.policy = &*policy;
-        const AuditReport report = audit(std::span(&path, 1), options);
-        need_one_file(report, path);
-        // What is neither a module nor a file that only the audit can read is described by the loader's reader.
-        if (has_module(report) || (!file && !report.binaries.empty())) {
-            print_evidence(report, path, json, context);
-            return exit_ok;
+        report = audit(std::span(&path, 1), options);
+        if (!of_interlock) {
+            need_one_file(report, path);
+            // What is neither a module nor a file that only the audit can read is described by the loader's reader.
+            if (has_module(report) || (!file && !report.binaries.empty())) {
+                print_evidence(report, path, json, context);
+                return exit_ok;
+            }
         }
         if (!file && !report.errors.empty()) throw CommandError(exit_unreadable, report.errors.front().message);
+        // An archive, as a file that is none would be an error or a binary.
+        if (!file && report.binaries.empty())
+            throw CommandError(exit_unreadable,
+                               fmt::format("there is no compiled module in {}: {} files were looked at",
+                                           quoted(path, 4096), report.statistics.files));
     }
     if (!file) throw CommandError(exit_unreadable, file.error().message);
     const Inspection inspection = inspect(path, std::move(*file));
     if (json)
-        context.output.write_json(to_json(path, inspection));
+        context.output.write_json(with_evidence(to_json(path, inspection), report));
     else
-        context.output.write(in_words(context.output, path, inspection));
+        context.output.write(in_words(context.output, path, inspection) + judgement(report));
     return exit_ok;
 }
 
@@ -211,11 +255,11 @@ Verb inspect_verb() {
     verb.summary = "Print all that one file says of itself: markers, entry points, and how the audit judged it";
     verb.arguments = "FILE[!MEMBER]";
     verb.details =
-        "Of a module of interlock: markers, entry points, build-id, hash, manifest. Of a Python extension module of\n"
-        "any platform: the ABI and how it was recognised, how the module's definition was found, each slot, each call\n"
-        "of the C API that mattered, the rules that fired, and what an import does to each interpreter. Nothing of "
-        "the\n"
-        "file is loaded or run.";
+        "Of a module of interlock: markers, entry points, build-id, hash, manifest, the verdict, the rules that\n"
+        "fired, and what an import does to the runtime. Of a Python extension module of any platform: the ABI and\n"
+        "how it was recognised, how the module's definition was found, each slot, each call of the C API that\n"
+        "mattered, the rules that fired, and what an import does to each interpreter. Nothing of the file is loaded\n"
+        "or run.";
     verb.at_least = 1;
     verb.at_most = 1;
     verb.options = {

@@ -50,10 +50,10 @@ int run(int argc, char** argv, const CommandLine& command_line, const GlobalOpti
 int run_and_explain(int argc, char** argv) {
     GlobalOptions options;
     Output output;
-    const CommandLine command_line(global_options(options),
-                                   {run_verb(), import_verb(), plan_verb(), config_verb(), policy_check_verb(),
-                                    manifest_create_verb(), manifest_check_verb(), audit_verb(), inspect_verb(),
-                                    explain_verb()});
+    const CommandLine command_line(
+        global_options(options),
+        {run_verb(), import_verb(), plan_verb(), config_verb(), policy_check_verb(), manifest_create_verb(),
+         manifest_check_verb(), audit_verb(), inspect_verb(), explain_verb()});
     try {
         return run(argc, argv, command_line, options, output);
     } catch (const UsageError& error) {
@@ -68,8 +68,6 @@ int run_and_explain(int argc, char** argv) {
         else
             output.error(error.what());
         return error.code();
-    } catch (const OutputClosed&) {
-        return exit_ok;
     } catch (const interlock::Failure& failure) {
         output.error(fmt::format("{} [{}]", failure.what(), errc_name(failure.error().code)));
         return exit_internal;
@@ -82,7 +80,7 @@ int run_and_explain(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    // A reader that has gone away is noticed when writing; the report is then written all the same.
+    // A reader that has gone away is noticed when writing; files are then written all the same.
     std::signal(SIGPIPE, SIG_IGN);
     occupy_standard_descriptors();
     return run_and_explain(argc, argv);

@@ -160,6 +160,17 @@ Settings resolve_settings(const GlobalOptions& options) {
     return settings;
 }
 
+void refuse_loader_options(const GlobalOptions& options) {
+    const char* given = !options.x.empty()           ? "-X"
+                        : !options.overrides.empty() ? "--override"
+                        : options.switch_deadline    ? "--switch-deadline"
+                        : options.report.has_value() ? "--report"
+                                                     : nullptr;
+    if (given == nullptr) return;
+    throw UsageError(
+        fmt::format("{} is about what the loader does, and nothing is imported here; leave it out", given));
+}
+
 void show_warning(const Context& context, const Warning& warning) {
     if (context.options.warnings == "json") {
         context.output.note(warning.to_json() + "\n");
@@ -193,9 +204,8 @@ std::optional<Policy> load_policy(const Context& context) {
             show_warning(context, as_warning(diagnostic));
     }
     if (!usable)
-        throw CommandError(exit_bad_policy,
-                           fmt::format("the policy {} is not used, as it is wrong; nothing was imported",
-                                       quoted(settings.policy->value.string())));
+        throw CommandError(exit_bad_policy, fmt::format("the policy {} is wrong, so nothing was done",
+                                                        quoted(settings.policy->value.string())));
     return std::move(file->policy);
 }
 

@@ -57,6 +57,9 @@ struct Context {
     Output& output;
 };
 
+/// For verbs that import nothing: throws UsageError when an option was given that is about importing.
+void refuse_loader_options(const GlobalOptions& options);
+
 /// To stderr, as text or as JSON. [any-thread]
 void show_warning(const Context& context, const Warning& warning);
 

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include <interlock/display_width.hpp>
+
 #include "exit_codes.hpp"
 
 namespace interlock::cli {
@@ -64,12 +66,6 @@ std::string in_style(Style style, std::string_view text) {
     return std::string(code).append(text) + "\033[0m";
 }
 
-/// Characters, not bytes: what follows the first byte of a UTF-8 sequence takes no place.
-std::size_t width(std::string_view text) {
-    return static_cast<std::size_t>(
-        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-}
-
 }  // namespace
 
 std::string to_text(const Json& json, int indent) {
@@ -109,7 +105,7 @@ void Output::write_json(const Json& json) { write_line(to_text(json, 2)); }
 
 void Output::flush() {
     const std::string text = std::exchange(buffer_, std::string());
-    if (text.empty()) return;
+    if (text.empty() || unread_) return;
     int error = 0;
     {
         const std::lock_guard lock(mutex_);
@@ -118,9 +114,10 @@ void Output::flush() {
         error = write_all(STDOUT_FILENO, text);
         if (over_progress) static_cast<void>(write_all(STDERR_FILENO, progress_));
     }
-    if (error == EPIPE || error == EBADF) throw OutputClosed();
-    if (error != 0)
-        throw CommandError(exit_unreadable, std::string("cannot write to standard output: ") + std::strerror(error));
+    unread_ = error == EPIPE;
+    if (error != 0 && !unread_)
+        throw CommandError(exit_unreadable, std::string("cannot write to standard output: ") +
+                                                (error == EBADF ? "it is closed" : std::strerror(error)));
 }
 
 void Output::note(std::string_view text) {
@@ -160,12 +157,13 @@ std::vector<std::string> Table::lines() const {
     std::vector<std::size_t> widths;
     for (const auto& row : rows_) {
         widths.resize(std::max(widths.size(), row.size()));
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
     }
     std::vector<std::string> lines;
     for (const auto& row : rows_) {
         std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i) line += row[i] + std::string(widths[i] - width(row[i]) + 2, ' ');
+        for (std::size_t i = 0; i < row.size(); ++i)
+            line += row[i] + std::string(widths[i] - display_width(row[i]) + 2, ' ');
         line.erase(line.find_last_not_of(' ') + 1);
         lines.push_back(std::move(line));
     }

@@ -20,9 +20,6 @@ std::string to_text(const Json& json, int indent = -1);
 /// A JSON string, with its quotes.
 std::string json_string(std::string_view text);
 
-/// Thrown when stdout has no reader any more: main() ends quietly.
-struct OutputClosed {};
-
 enum class Style { plain, bold, dim, red, green, yellow };
 
 struct ColorChoice {
@@ -42,13 +39,16 @@ public:
 
     void use_color(bool on_stdout, bool on_stderr) noexcept;
 
-    /// To stdout, buffered. One thread at a time. Throws OutputClosed, and CommandError(exit_unreadable) when it cannot
-    /// be written.
+    /// To stdout, buffered. One thread at a time. Throws CommandError(exit_unreadable) when it cannot be written. A
+    /// reader that has gone away (`| head`) is no error: what it does not want is dropped, and the exit status says
+    /// what it would have said.
     void write(std::string_view text);
     void write_line(std::string_view text);
     /// One document, indented.
     void write_json(const Json& json);
     void flush();
+    /// Whether the reader has gone away; for verbs with a lot of work that only it would see.
+    bool unread() const noexcept { return unread_; }
 
     /// To stderr at once, above the progress line.
     void note(std::string_view text);
@@ -66,6 +66,7 @@ private:
     std::mutex mutex_;  // of the terminal
     std::string progress_;
     std::string buffer_;
+    bool unread_ = false;
     bool color_out_ = false, color_err_ = false;
 };
 

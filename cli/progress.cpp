@@ -7,9 +7,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <string_view>
+
+#include <interlock/display_width.hpp>
 
 namespace interlock::cli {
 
@@ -21,18 +24,26 @@ std::size_t terminal_width() {
     return known ? size.ws_col : 80;
 }
 
-std::string line_for(const Progress& progress, double seconds) {
-    std::string line;
-    if (progress.total && *progress.total != 0) {
-        constexpr std::size_t width = 24;
-        const std::size_t full = progress.done * width / *progress.total;
-        line = fmt::format("[{:#<{}}{:.<{}}] {}/{}", "", full, "", width - full, progress.done, *progress.total);
-    } else {
-        line = fmt::format("{} inputs", progress.done);
-    }
+/// For a terminal of `width` columns; never longer.
+std::string progress_line(const Progress& progress, double seconds, std::size_t width) {
+    const bool known = progress.total && *progress.total != 0;
     const auto bytes = static_cast<double>(progress.bytes);
-    line += fmt::format("  {}  {}/s  {}", in_bytes(bytes), in_bytes(seconds > 0 ? bytes / seconds : 0), progress.mode);
-    return line.substr(0, terminal_width() - 1);
+    const std::string count = known ? fmt::format("{}/{}", progress.done, *progress.total)
+                                    : fmt::format("{} {}", progress.done, progress.unit);
+    const std::string speed = fmt::format("  {}  {}/s", in_bytes(bytes), in_bytes(seconds > 0 ? bytes / seconds : 0));
+    std::string line;
+    constexpr std::size_t bar = 24;
+    if (known && bar + 3 + count.size() + speed.size() <= width) {
+        const std::size_t full = std::min(progress.done, *progress.total) * bar / *progress.total;
+        line = fmt::format("[{:#<{}}{:.<{}}] ", "", full, "", bar - full);
+    }
+    // Numbers before words, where not all has room.
+    for (const std::string_view part : {std::string_view(count), std::string_view(speed)}) {
+        if (line.size() + part.size() > width) return line;
+        line += part;
+    }
+    const std::string last = line.size() + 2 < width ? end_that_fits(progress.last, width - line.size() - 2) : "";
+    return last.empty() ? line : line + "  " + last;
 }
 
 }  // namespace
@@ -57,7 +68,9 @@ void ProgressBar::update(const Progress& progress) {
     const Clock::time_point now = Clock::now();
     if (now < next_) return;
     next_ = now + std::chrono::milliseconds(100);
-    output_.show_progress(line_for(progress, std::chrono::duration<double>(now - begin_).count()));
+    // The last column stays free: some terminals wrap when it is used.
+    output_.show_progress(
+        progress_line(progress, std::chrono::duration<double>(now - begin_).count(), terminal_width() - 1));
 }
 
 }  // namespace interlock::cli

@@ -1,4 +1,4 @@
-// progress.hpp: the progress bar of `interlock run`: one line on the terminal at stderr, erased at the end.
+// progress.hpp: the progress bar: one line on the terminal at stderr, erased at the end.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -7,16 +7,18 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "output.hpp"
 
 namespace interlock::cli {
 
-/// What the bar shows.
+/// What the line shows.
 struct Progress {
     std::uint64_t done = 0, bytes = 0;
-    std::optional<std::uint64_t> total;
-    std::string mode;
+    std::optional<std::uint64_t> total;  ///< only with it there is a bar
+    std::string_view unit;               ///< of `done`, where there is no total: "inputs"
+    std::string last;                    ///< mode, or the file at hand; its beginning is cut off where room is short
 };
 
 /// Whether a bar makes sense: stderr is a terminal that can move its cursor.

@@ -171,7 +171,7 @@ public:
         constexpr std::size_t results_per_thread = 64;
         InOrder<Done> results(
             !options_.unordered, results_per_thread * runtime.threads(),
-            [this](Done done) { consume(std::move(done)); }, [this] { context_.output.flush(); });
+            [this](Done done) { consume(std::move(done)); }, [this] { flush(); });
         bool events_ok = false;
         {
             EventThread events(session_, context_.output, tally, events_);
@@ -184,7 +184,7 @@ public:
         // Of a part of the inputs the value would look as if it were that of all.
         if (options_.reduce && !reduce_error_ && stop_.received() == 0) context_.output.write_line(reduced_.to_json());
         context_.output.flush();
-        report(tally);
+        if (!context_.output.unread()) report(tally);
         session_.finish();
         if (stop_.received() != 0) return 128 + stop_.received();
         if (tally.count(InputEnd::unreadable) != 0) return exit_unreadable;
@@ -208,6 +208,12 @@ private:
         } catch (...) {
             results.stop(std::current_exception());
         }
+    }
+
+    // The same threads as consume().
+    void flush() {
+        context_.output.flush();
+        if (context_.output.unread()) inputs_.close();  // nobody wants the other results
     }
 
     // One thread at a time, detached.

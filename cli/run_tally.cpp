@@ -21,7 +21,7 @@ void Tally::add(std::uint64_t bytes, InputEnd end) {
         phase.bytes += bytes;
         bytes_ += bytes;
         ++counts_[static_cast<std::size_t>(end)];
-        if (bar_ != nullptr) bar_->update({done_locked(), bytes_, total_, mode_name(mode)});
+        if (bar_ != nullptr) bar_->update({done_locked(), bytes_, total_, "inputs", mode_name(mode)});
     }
     changed_.notify_all();
 }

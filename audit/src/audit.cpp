@@ -99,6 +99,10 @@ public:
 
     void run(std::span<const std::string> inputs) {
         for (const std::string& input : inputs) inputs_.walk(input);
+        {
+            const std::lock_guard lock(progress_mutex_);
+            progress_.all_found = true;
+        }
         queue_.finish();
     }
 
@@ -173,7 +177,7 @@ private:
 
     // InputSink, on the thread that walks.
     void binary(Candidate candidate) override {
-        progress(1, 0, candidate.path);
+        progress(1, 0, 0, candidate.path);
         queue_.push(std::move(candidate));
     }
     void error(std::uint64_t sequence, InputError error) override {
@@ -189,11 +193,12 @@ private:
         discarded_.insert(sequence);
     }
 
-    void progress(unsigned found, unsigned done, const std::string& current) {
+    void progress(unsigned found, unsigned done, std::uint64_t bytes, const std::string& current) {
         if (!options_.on_progress) return;
         const std::lock_guard lock(progress_mutex_);
         progress_.found += found;
         progress_.done += done;
+        progress_.bytes += bytes;
         progress_.current = current;
         options_.on_progress(progress_);
     }
@@ -214,7 +219,7 @@ private:
         } catch (...) {
             failed(Errc::internal, "cannot audit " + quoted(candidate.path, 4096) + ": unknown exception");
         }
-        progress(0, 1, candidate.path);
+        progress(0, 1, candidate.content.bytes().size(), candidate.path);
     }
 
     void judge_file(Candidate& candidate) {

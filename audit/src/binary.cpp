@@ -201,6 +201,7 @@ private:
         }
         if (!can_be_marked(entry)) {
             seen.run.phase = Phase::single;
+            seen.run.not_needed = true;
             return seen;
         }
         if (!context_.not_run_because.empty()) {

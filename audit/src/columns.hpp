@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <interlock/display_width.hpp>
+
 namespace interlock::auditing {
 
 enum class Paint { plain, bold, dim, red, green, yellow };
@@ -18,7 +20,7 @@ inline std::string painted(bool color, Paint paint, std::string_view text) {
     return std::string(codes[static_cast<std::size_t>(paint)]).append(text) + "\033[0m";
 }
 
-/// Rows of cells, as wide as needed. A cell's width is that of its characters, not of its bytes and colours.
+/// Rows of cells, as wide as needed. A cell's width is what a terminal shows of it, not its bytes and colours.
 class Columns {
 public:
     struct Cell {
@@ -31,7 +33,7 @@ public:
         std::vector<std::size_t> widths;
         for (const auto& row : rows_) {
             widths.resize(std::max(widths.size(), row.size()));
-            for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i].text));
+            for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i].text));
         }
         std::string out;
         for (const auto& row : rows_) {
@@ -40,7 +42,7 @@ public:
             out.append(indent, ' ');
             for (std::size_t i = 0; i < last; ++i) {
                 out += painted(color, row[i].paint, row[i].text);
-                if (i + 1 < last) out.append(widths[i] - width(row[i].text) + 2, ' ');
+                if (i + 1 < last) out.append(widths[i] - display_width(row[i].text) + 2, ' ');
             }
             out += '\n';
         }
@@ -48,10 +50,6 @@ public:
     }
 
 private:
-    static std::size_t width(std::string_view text) {
-        return static_cast<std::size_t>(std::count_if(
-            text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-    }
     std::vector<std::vector<Cell>> rows_;
 };
 

@@ -94,6 +94,7 @@ struct InitRunner::Impl {
         if (result.phase == Phase::multi && interpreter.can_set_gil() && result.definition &&
             result.definition->slots.gil.empty() && result.definition->slots.exec != 0)
             run_exec(result, guest, interpreter);
+        if (options.details) show_file_addresses(result, guest);
         result.assumed.insert(record.assumed.begin(), record.assumed.end());
         result.calls = std::move(record.calls);
         result.instructions = guest.executed();
@@ -214,6 +215,15 @@ struct InitRunner::Impl {
             result.failure = "it returns NULL";
         else
             result.failure = "it makes no module in a way that is known";
+    }
+
+    // For people: where a value is in the file, and not where the emulator has put it.
+    static void show_file_addresses(InitResult& result, Guest& guest) {
+        Slots* slots = result.slots ? &*result.slots : result.definition ? &result.definition->slots : nullptr;
+        if (slots == nullptr) return;
+        for (SlotSeen& slot : slots->all) {
+            if (slot.pointer) slot.value = guest.to_file(slot.value).value_or(slot.value);
+        }
     }
 
     // Only to be able to say that a marker is set where it has no effect.

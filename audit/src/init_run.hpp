@@ -42,6 +42,7 @@ struct InitResult {
     std::string failure;               ///< why nothing is known; empty if something is
     bool complete = true;              ///< false: the run ended early, and what was seen before may not be all
     std::string incomplete_because;
+    bool not_needed = false;  ///< was not run: the file imports nothing with which it could set a marker
     std::set<std::string> assumed{};
     std::vector<CallSeen> calls{};
     std::uint64_t instructions = 0;

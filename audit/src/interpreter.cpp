@@ -315,16 +315,22 @@ void Interpreter::call_table_entry(const StandIn& stand_in) {
     result(object);
 }
 
-void Interpreter::keep_call(std::string_view name, std::span<const std::uint64_t> arguments) {
+/// Addresses are those in the file, which is where somebody can look.
+std::string Interpreter::value_text(std::uint64_t value) { return hex_text(guest_.to_file(value).value_or(value)); }
+
+void Interpreter::keep_call(std::string_view name) {
     if (record_.calls.size() >= max_calls) return;
     CallSeen call;
     call.function = escape(name, 200);
-    for (const std::uint64_t value : arguments) {
+    const Parameters parameters = c_api_parameters(name);
+    for (unsigned i = 0; i < parameters.count; ++i) {
+        const std::uint64_t value = argument(i);
         const auto text = guest_.text(value, 120);
         const bool readable = text && text->size() > 1 &&
                               std::ranges::all_of(*text, [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
-        call.arguments.push_back(readable ? quoted(*text, 120) : hex_text(value));
+        call.arguments.push_back(readable ? quoted(*text, 120) : value_text(value));
     }
+    if (parameters.more) call.arguments.emplace_back("...");
     const auto from = guest_.to_file(guest_.return_address());
     if (from) call.where = hex_text(*from);
     record_.calls.push_back(std::move(call));
@@ -337,11 +343,11 @@ void Interpreter::handle(std::uint32_t number) {
     }
     const StandIn stand_in = stand_ins_[number];
     const auto keep_result = [&] {
-        if (keep_calls_ && !record_.calls.empty() && record_.calls.back().result.empty() && !stand_in.name.empty())
-            record_.calls.back().result = hex_text(guest_.result());
+        if (keep_calls_ && !record_.calls.empty() && record_.calls.back().result.empty() && !stand_in.name.empty() &&
+            c_api_returns(stand_in.name) != Returns::none)
+            record_.calls.back().result = value_text(guest_.result());
     };
-    if (keep_calls_ && !stand_in.name.empty())
-        keep_call(stand_in.name, std::array{argument(0), argument(1), argument(2)});
+    if (keep_calls_ && !stand_in.name.empty()) keep_call(stand_in.name);
     if (stand_in.handler != nullptr) {
         stand_in.handler(*this);
     } else if (stand_in.entry_of_table) {

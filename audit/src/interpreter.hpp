@@ -125,7 +125,8 @@ private:
     std::uint64_t add_stand_in(StandIn stand_in);
     void fill_head(std::uint64_t object, std::uint64_t type);
     void call_table_entry(const StandIn& stand_in);
-    void keep_call(std::string_view name, std::span<const std::uint64_t> arguments);
+    void keep_call(std::string_view name);
+    std::string value_text(std::uint64_t value);
 
     Guest& guest_;
     const Image& image_;
@@ -155,5 +156,11 @@ InterlockService interlock_service(std::size_t offset) noexcept;
 /// What an unmodelled function of the C API returns, from CPython's headers.
 enum class Returns : std::uint8_t { unknown, none, number, object, text, memory };
 Returns c_api_returns(std::string_view name) noexcept;
+/// The arguments of a function of the C API that Interpreter::argument() can get.
+struct Parameters {
+    unsigned count = 0;
+    bool more = true;  ///< there may be others
+};
+Parameters c_api_parameters(std::string_view name) noexcept;
 
 }  // namespace interlock::auditing

@@ -461,13 +461,22 @@ constexpr std::array table = {
 
 static_assert(std::ranges::is_sorted(table, {}, &Entry::name));
 
-struct Result {
+constexpr unsigned not_known = ~0u;  // or not in the registers for integers
+
+struct Prototype {
     std::string_view name;
     Returns returns;
+    unsigned count = not_known;
+    bool more = false;
 };
-constexpr Result results[] = {
+constexpr Prototype prototypes[] = {
 #include "c_api_results.inc"
 };
+
+const Prototype* prototype_of(std::string_view name) noexcept {
+    const auto found = std::ranges::lower_bound(prototypes, name, {}, &Prototype::name);
+    return found != std::end(prototypes) && found->name == name ? found : nullptr;
+}
 
 }  // namespace
 
@@ -481,8 +490,14 @@ ModelFunction c_api_function(std::string_view name) noexcept {
 }
 
 Returns c_api_returns(std::string_view name) noexcept {
-    const auto found = std::ranges::lower_bound(results, name, {}, &Result::name);
-    return found != std::end(results) && found->name == name ? found->returns : Returns::unknown;
+    const Prototype* prototype = prototype_of(name);
+    return prototype != nullptr ? prototype->returns : Returns::unknown;
+}
+
+Parameters c_api_parameters(std::string_view name) noexcept {
+    const Prototype* prototype = prototype_of(name);
+    if (prototype == nullptr || prototype->count == not_known) return {};
+    return {prototype->count, prototype->more};
 }
 
 }  // namespace interlock::auditing

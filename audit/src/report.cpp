@@ -7,6 +7,10 @@
 #include <set>
 #include <tuple>
 
+#include <interlock/escape.hpp>
+
+#include "printable.hpp"
+
 namespace interlock {
 
 using namespace auditing;
@@ -89,6 +93,37 @@ Tally tally(const AuditReport& report) noexcept {
 
 std::string counted(std::size_t number, std::string_view what) {
     return std::to_string(number) + ' ' + std::string(what) + (number == 1 ? "" : "s");
+}
+
+std::string counted_modules(const AuditReport& report, const Tally& count) {
+    if (count.all_modules() == 0)
+        return "no compiled modules in " + counted(static_cast<std::size_t>(report.statistics.files), "file");
+    const auto packages = std::count_if(report.packages.begin(), report.packages.end(), [](const auto& package) {
+        return std::any_of(package.modules.begin() + 1, package.modules.end(), [](auto number) { return number != 0; });
+    });
+    std::string text =
+        counted(count.all_modules(), "module") + " in " + counted(static_cast<std::size_t>(packages), "package");
+    const char* separator = ": ";
+    for (const Verdict verdict : {Verdict::free, Verdict::unmarked, Verdict::global_lock, Verdict::undetermined,
+                                  Verdict::delegated, Verdict::not_applicable}) {
+        if (count.count(verdict) == 0) continue;
+        text += separator + std::to_string(count.count(verdict)) + ' ' + std::string(verdict_name(verdict));
+        separator = ", ";
+    }
+    return text;
+}
+
+std::string verdict_text(const ModuleAudit& module) {
+    std::string text(verdict_name(module.verdict));
+    if (module.verdict == Verdict::not_applicable && module.marker)
+        text.append(" (marked ").append(verdict_name(*module.marker ? Verdict::free : Verdict::global_lock)) += ')';
+    return text;
+}
+
+bool names_place(std::string_view message, std::string_view path) {
+    constexpr std::size_t no_limit = 1u << 20;
+    return path.empty() || message.starts_with(printable(path) + ':') ||
+           message.find(quoted(path, no_limit)) != message.npos;
 }
 
 std::string_view in_words(Verdict verdict) noexcept {

@@ -35,10 +35,17 @@ Tally tally(const AuditReport& report) noexcept;
 
 /// "3 modules", "1 module".
 std::string counted(std::size_t number, std::string_view what);
+/// "2 modules in 1 package: 1 free, 1 unmarked"; packages without modules do not count.
+std::string counted_modules(const AuditReport& report, const Tally& count);
+/// The verdict, and the marker of a file for which it has no effect: "not_applicable (marked free)".
+std::string verdict_text(const ModuleAudit& module);
+/// Whether the message says already where it is: "policy.json:4:1: ...", "cannot read 'x.whl': ...".
+bool names_place(std::string_view message, std::string_view path);
 /// What there is to say about a module without a finding: "GIL stays off", ...
 std::string_view in_words(Verdict verdict) noexcept;
 
 // The parts of the JSON report, which the other JSON formats use as well.
+Json to_json(const PackageAudit& package);
 Json to_json(const BinaryAudit& binary);
 Json to_json(const ModuleAudit& module);
 Json to_json(const Finding& finding);

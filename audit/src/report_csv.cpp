@@ -3,6 +3,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <initializer_list>
+#include <map>
 
 #include "printable.hpp"
 #include "report.hpp"
@@ -76,9 +77,19 @@ std::string csv_report(const AuditReport& report, const AuditOutputOptions&) {
         first.insert(first.end(), last);
         add_row(text, first);
     };
-    for (const Finding& finding : report.findings)
-        add({"finding", "", "", finding.path, "", finding.module}, 4 + effects,
+    std::map<std::string_view, const PackageAudit*> packages;
+    for (const PackageAudit& package : report.packages) packages.emplace(package.path, &package);
+    for (const BinaryAudit& binary : report.binaries) {
+        if (binary.package < report.packages.size()) packages[binary.path] = &report.packages[binary.package];
+    }
+    for (const Finding& finding : report.findings) {
+        const auto package = packages.find(finding.path);
+        const bool known = package != packages.end();
+        add({"finding", known ? package->second->name : "", known ? package->second->version : "", finding.path, "",
+             finding.module},
+            4 + effects,
             {std::string(finding.rule->id), std::string(level_text(finding.level)), finding.message, finding.accepted});
+    }
     for (const InputError& error : report.errors)
         add({"error", "", "", error.path, "", ""}, 4 + effects, {"", "", error.message, ""});
     return text;

@@ -48,6 +48,8 @@ Json counts(const std::array<std::size_t, verdict_count>& modules) {
     return json;
 }
 
+}  // namespace
+
 Json to_json(const PackageAudit& package) {
     return Json{{"name", package.name},
                 {"version", package.version},
@@ -59,8 +61,6 @@ Json to_json(const PackageAudit& package) {
                 {"modules", counts(package.modules)},
                 {"effects", to_json(package.effects)}};
 }
-
-}  // namespace
 
 Json to_json(const ModuleAudit& module) {
     Json json{{"name", module.name},
@@ -159,7 +159,8 @@ std::string to_text(const Json& json, int indent) {
 }
 
 std::string json_report(const AuditReport& report, const AuditOutputOptions& options) {
-    Json json{{"$schema", "urn:interlock:schema:audit-report:1"}, {"version", 1}, {"interlock", INTERLOCK_VERSION}};
+    Json json{
+        {"$schema", "urn:interlock:schema:audit-report:1"}, {"schema_version", 1}, {"interlock", INTERLOCK_VERSION}};
     Json pythons = Json::array();
     for (const PythonVersion& python : report.pythons) pythons.push_back(python.text());
     json["pythons"] = std::move(pythons);

@@ -18,6 +18,15 @@ constexpr std::size_t budget = 64'000;
 constexpr std::size_t most_rows = 50;
 constexpr std::size_t longest_value = 200;
 
+/// The end stays: it is the file name, which tells paths apart.
+std::string shortened_path(std::string_view value) {
+    std::string text = printable(value);
+    if (text.size() <= longest_value) return text;
+    std::size_t begin = text.size() - longest_value;
+    while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xc0) == 0x80) ++begin;
+    return "..." + text.substr(begin);
+}
+
 std::string shortened(std::string_view value, std::size_t limit) {
     std::string text = printable(value);
     if (text.size() <= limit) return text;
@@ -29,7 +38,7 @@ std::string shortened(std::string_view value, std::size_t limit) {
 /// A code span that stands in a table as well: neither a '|' nor a '`' is in it.
 std::string code(std::string_view value) {
     std::string out = "`";
-    for (const char c : shortened(value, longest_value)) {
+    for (const char c : shortened_path(value)) {
         if (c == '`' || c == '|')
             out += c == '`' ? "\\x60" : "\\x7c";
         else
@@ -106,9 +115,9 @@ std::string module_table(const AuditReport& report, const FindingIndex& findings
             if (rules.empty() || ++count > most_rows) continue;
             rows += fmt::format("| {} | {} | {} {} |", code(module.name),
                                 code(binary.slice ? binary.path + " (" + binary.architecture + ')' : binary.path),
-                                verdict_name(module.verdict), rules);
+                                verdict_text(module), rules);
             for (const PythonVersion& python : report.pythons) {
-                std::string_view effect = "?";
+                std::string_view effect = binary.abi == AbiFlavour::interlock ? "-" : "?";
                 for (const EffectOn& on : module.effects) {
                     if (on.python == python) effect = effect_in_words(on.effect);
                 }
@@ -119,7 +128,9 @@ std::string module_table(const AuditReport& report, const FindingIndex& findings
     }
     if (rows.empty()) return {};
     if (count > most_rows)
-        rows += fmt::format("\n{} more are in the full report.\n", counted(count - most_rows, "module"));
+        rows += fmt::format("\n{} in the full report.\n", count - most_rows == 1
+                                                              ? "1 more module is"
+                                                              : fmt::format("{} more modules are", count - most_rows));
     return header + "\n" + line + '\n' + rows + '\n';
 }
 
@@ -137,8 +148,9 @@ std::string details(const Rule& rule, const RuleGroup& group, std::size_t room) 
     constexpr std::size_t for_omission = 80;
     std::size_t written = 0;
     for (const Finding* finding : group.open) {
-        const std::string line =
-            fmt::format("- {}: {}\n", shortened(finding->path, longest_value), shortened(finding->message, 1000));
+        const std::string place =
+            names_place(finding->message, finding->path) ? std::string() : shortened_path(finding->path) + ": ";
+        const std::string line = fmt::format("- {}{}\n", place, shortened(finding->message, 1000));
         if (text.size() + line.size() + end.size() + for_omission > room) break;
         text += line;
         ++written;
@@ -155,13 +167,8 @@ std::string markdown_report(const AuditReport& report, const AuditOutputOptions&
     const Tally count = tally(report);
     const FindingIndex index(report);
     // The first line lets a bot find its own comment, to replace it.
-    std::string text = fmt::format(
-        "<!-- interlock audit -->\n### Free-threading audit: {}\n\n{} in {}: {} free, {} unmarked, {} that say GIL "
-        "used, "
-        "{} undetermined, {} delegated, {} not applicable.\n\n",
-        headline(count), counted(count.all_modules(), "module"), counted(report.packages.size(), "package"),
-        count.count(Verdict::free), count.count(Verdict::unmarked), count.count(Verdict::global_lock),
-        count.count(Verdict::undetermined), count.count(Verdict::delegated), count.count(Verdict::not_applicable));
+    std::string text = fmt::format("<!-- interlock audit -->\n### Free-threading audit: {}\n\n{}.\n\n", headline(count),
+                                   counted_modules(report, count));
     const std::string rows = module_table(report, index);
     text += rows.size() <= budget / 2 ? rows : std::string();
 

@@ -1,4 +1,6 @@
-// report_ndjson.cpp: one JSON object a line, each with its "type", for programs that read as they go.
+// report_ndjson.cpp: one JSON object a line, each with its "type": for tools that filter and join lines, and for
+// readers that should not need memory for all of a large report. It is written when the audit has ended, as what a
+// package comes to and what others decide is not known before.
 //
 // SPDX-License-Identifier: MIT
 #include <interlock/version.hpp>
@@ -19,6 +21,7 @@ void add_line(std::string& text, Json line, const Json& json) {
 
 std::string ndjson_report(const AuditReport& report, const AuditOutputOptions& options) {
     std::string text;
+    for (const PackageAudit& package : report.packages) add_line(text, Json{{"type", "package"}}, to_json(package));
     for (const BinaryAudit& binary : report.binaries) {
         const PackageAudit* package =
             binary.package < report.packages.size() ? &report.packages[binary.package] : nullptr;
@@ -27,7 +30,8 @@ std::string ndjson_report(const AuditReport& report, const AuditOutputOptions& o
                      Json{{"type", "module"},
                           {"path", binary.path},
                           {"package", package == nullptr ? "" : package->name},
-                          {"version", package == nullptr ? "" : package->version},
+                          {"package_version", package == nullptr ? "" : package->version},
+                          {"package_path", package == nullptr ? "" : package->path},
                           {"format", binary.format},
                           {"architecture", binary.architecture},
                           {"platform", binary.platform},
@@ -38,7 +42,7 @@ std::string ndjson_report(const AuditReport& report, const AuditOutputOptions& o
     for (const Finding& finding : report.findings) add_line(text, Json{{"type", "finding"}}, to_json(finding));
     for (const InputError& error : report.errors) add_line(text, Json{{"type", "error"}}, to_json(error));
     for (const std::string& skipped : report.skipped) add_line(text, Json{{"type", "skipped"}, {"what", skipped}}, {});
-    add_line(text, Json{{"type", "summary"}, {"format_version", 1}, {"interlock", INTERLOCK_VERSION}},
+    add_line(text, Json{{"type", "summary"}, {"schema_version", 1}, {"interlock", INTERLOCK_VERSION}},
              summary_json(report, options.timing));
     return text;
 }

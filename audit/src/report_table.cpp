@@ -82,14 +82,21 @@ private:
 
     void add_package(const PackageAudit* package, const std::vector<const BinaryAudit*>& binaries) {
         std::size_t modules = 0;
-        for (const BinaryAudit* binary : binaries) modules += binary->modules.size();
         std::vector<const Finding*> own =
             package == nullptr ? std::vector<const Finding*>() : findings_.of(package->path, "");
+        bool any = !own.empty();
+        for (const BinaryAudit* binary : binaries) {
+            for (const ModuleAudit& module : binary->modules) {
+                if (options_.verbose || module.verdict != Verdict::not_a_module) ++modules;
+                any = any || !findings_.of(binary->path, module.name).empty();
+            }
+            any = any || !findings_.of(binary->path, "").empty();
+        }
         // A wheel without modules is worth no line.
-        if (modules == 0 && own.empty()) return;
+        if (modules == 0 && !any) return;
         if (!text_.empty()) text_ += '\n';
         if (package != nullptr) text_ += package_title(*package);
-        add_modules(binaries, modules);
+        add_modules(binaries, package, modules);
         std::size_t hidden = 0;
         const auto add = [&](const std::vector<const Finding*>& list) {
             for (const Finding* finding : list) {
@@ -113,10 +120,51 @@ private:
         if (!package.version.empty()) title += ' ' + printable(package.version);
         std::string text = paint(Paint::bold, title);
         if (package.path != package.name) text += "  " + paint(Paint::dim, printable(package.path));
-        return text + (package.mixed ? "  " + paint(Paint::yellow, "mixed") : "") + '\n';
+        std::size_t modules = 0, verdicts = 0;
+        for (std::size_t i = 1; i < package.modules.size(); ++i) {  // 0 is not_a_module
+            modules += package.modules[i];
+            verdicts += package.modules[i] != 0 ? 1 : 0;
+        }
+        if (package.mixed) text += "  " + paint(Paint::yellow, "mixed");
+        if (modules > 1)
+            text += "  " + paint(paint_of(package.worst),
+                                 fmt::format("{} {}", verdicts == 1 ? "all" : "worst:", verdict_name(package.worst)));
+        return text + '\n';
     }
 
-    void add_modules(const std::vector<const BinaryAudit*>& binaries, std::size_t modules) {
+    /// What tells files with modules of one name apart, in the fewest words.
+    static std::string label(const BinaryAudit& binary, const PackageAudit* package, unsigned attempt) {
+        std::string tag(abi_flavour_name(binary.abi));
+        if (binary.abi_version && (binary.abi == AbiFlavour::gil || binary.abi == AbiFlavour::free_threaded))
+            tag = fmt::format("cp{}{}{}", binary.abi_version->major, binary.abi_version->minor,
+                              binary.abi == AbiFlavour::free_threaded ? "t" : "");
+        if (attempt == 0) return binary.slice ? printable(binary.architecture) : tag;
+        if (attempt == 1)
+            return fmt::format("{} {} {}", tag, printable(binary.platform), printable(binary.architecture));
+        return place(binary.path, package) + (binary.slice ? ' ' + printable(binary.architecture) : "");
+    }
+
+    using Files = std::vector<const BinaryAudit*>;
+    /// For each file with a module whose name others have as well: what to write behind the name.
+    static std::map<const BinaryAudit*, std::string> labels(const Files& binaries, const PackageAudit* package) {
+        std::map<std::string_view, Files> of_name;
+        for (const BinaryAudit* binary : binaries) {
+            if (!binary->modules.empty()) of_name[binary->modules.front().name].push_back(binary);
+        }
+        std::map<const BinaryAudit*, std::string> labels;
+        for (const auto& [name, files] : of_name) {
+            if (files.size() == 1 && !files.front()->slice) continue;
+            for (unsigned attempt = 0; attempt < 3; ++attempt) {
+                std::set<std::string> different;
+                for (const BinaryAudit* file : files) different.insert(labels[file] = label(*file, package, attempt));
+                if (different.size() == files.size()) break;
+            }
+        }
+        return labels;
+    }
+
+    void add_modules(const Files& binaries, const PackageAudit* package, std::size_t modules) {
+        const std::map<const BinaryAudit*, std::string> label_of = labels(binaries, package);
         Columns columns;
         std::vector<Columns::Cell> header = {{"MODULE", Paint::bold}, {"VERDICT", Paint::bold}};
         for (const PythonVersion& python : report_.pythons) header.push_back({"GIL " + python.text(), Paint::bold});
@@ -135,7 +183,9 @@ private:
                     if (!library) ++hidden[module.verdict];
                     continue;
                 }
-                add_module_row(columns, *binary, module, std::move(rules));
+                const auto label = label_of.find(binary);
+                add_module_row(columns, *binary, module, label == label_of.end() ? std::string_view() : label->second,
+                               std::move(rules));
                 any = true;
             }
         }
@@ -144,16 +194,20 @@ private:
             text_ += fmt::format("  {}{}: {}\n", any ? "and " : "", counted(number, "module"), verdict_name(verdict));
     }
 
-    void add_module_row(Columns& columns, const BinaryAudit& binary, const ModuleAudit& module,
+    void add_module_row(Columns& columns, const BinaryAudit& binary, const ModuleAudit& module, std::string_view label,
                         std::string rules) const {
         std::string name = printable(module.name);
-        if (binary.slice) name += " [" + printable(binary.architecture) + ']';
-        std::string verdict(verdict_name(module.verdict));
-        if (module.confidence != Confidence::certain)
-            verdict += fmt::format(" ({})", confidence_name(module.confidence));
+        if (!label.empty()) name.append(" [").append(label) += ']';
+        std::string verdict = verdict_text(module);
+        if (module.confidence != Confidence::certain) {
+            const bool marked = verdict.ends_with(')');
+            if (marked) verdict.pop_back();
+            verdict += fmt::format("{}{})", marked ? ", " : " (", confidence_name(module.confidence));
+        }
         std::vector<Columns::Cell> row = {{std::move(name)}, {std::move(verdict), paint_of(module.verdict)}};
         for (const PythonVersion& python : report_.pythons) {
-            Columns::Cell cell{"", Paint::plain};
+            // Modules of interlock are none of Python's.
+            Columns::Cell cell{binary.abi == AbiFlavour::interlock ? "-" : "", Paint::plain};
             for (const EffectOn& on : module.effects) {
                 if (on.python == python) cell = effect_cell(on.effect);
             }
@@ -164,8 +218,7 @@ private:
     }
 
     /// The path as far as the package's title does not say it.
-    static std::string place(const Finding& finding, const PackageAudit* package) {
-        std::string_view path = finding.path;
+    static std::string place(std::string_view path, const PackageAudit* package) {
         if (package != nullptr && path.starts_with(package->path) && path.size() > package->path.size() + 1 &&
             (path[package->path.size()] == '!' || path[package->path.size()] == '/'))
             path.remove_prefix(package->path.size() + 1);
@@ -174,8 +227,10 @@ private:
 
     void add_finding(const Finding& finding, const PackageAudit* package) {
         const Paint style = finding.accepted.empty() ? paint_of(finding.level) : Paint::dim;
-        text_ += fmt::format("  {} {} {}: {}\n", paint(style, level_text(finding.level)), finding.rule->id,
-                             place(finding, package), printable(finding.message));
+        const std::string where =
+            names_place(finding.message, finding.path) ? std::string() : ' ' + place(finding.path, package) + ':';
+        text_ += fmt::format("  {} {}{} {}\n", paint(style, level_text(finding.level)), finding.rule->id, where,
+                             printable(finding.message));
         if (!finding.accepted.empty())
             text_ += fmt::format("    {}\n", paint(Paint::dim, "accepted: " + printable(finding.accepted)));
         else if (options_.verbose && !finding.fix.empty())
@@ -193,7 +248,8 @@ private:
         }
         if (!report_.errors.empty() && !text_.empty()) text_ += '\n';
         for (const InputError& error : report_.errors)
-            text_ += fmt::format("{} {}: {}\n", paint(Paint::red, "not read:"), printable(error.path),
+            text_ += fmt::format("{} {}{}\n", paint(Paint::red, "not read:"),
+                                 names_place(error.message, error.path) ? "" : printable(error.path) + ": ",
                                  printable(error.message));
         if (!options_.verbose) return;
         for (const std::string& skipped : report_.skipped) text_ += "skipped: " + printable(skipped) + '\n';
@@ -219,15 +275,7 @@ private:
     void add_summary() {
         const Tally count = tally(report_);
         if (!text_.empty()) text_ += '\n';
-        std::string verdicts;
-        for (const Verdict verdict : {Verdict::free, Verdict::unmarked, Verdict::global_lock, Verdict::undetermined,
-                                      Verdict::delegated, Verdict::not_applicable}) {
-            if (count.count(verdict) != 0)
-                verdicts +=
-                    fmt::format("{}{} {}", verdicts.empty() ? ": " : ", ", count.count(verdict), verdict_name(verdict));
-        }
-        text_ += fmt::format("{} in {}{}; {}, {}, {}{}{}\n", counted(count.all_modules(), "module"),
-                             counted(report_.packages.size(), "package"), verdicts, counted(count.errors, "error"),
+        text_ += fmt::format("{}; {}, {}, {}{}{}\n", counted_modules(report_, count), counted(count.errors, "error"),
                              counted(count.warnings, "warning"), counted(count.notes, "note"),
                              count.accepted == 0 ? "" : fmt::format(", {} accepted", count.accepted),
                              report_.errors.empty() ? "" : fmt::format("; {} not read", report_.errors.size()));

@@ -39,9 +39,7 @@ const std::array<Rule, rule_count>& table() noexcept {
          "imported. Mostly a file was forgotten: another build target, a vendored extension, a module made by another "
          "framework. If it is imported only by a part of the package that few need, users of the others are not "
          "affected.",
-         "Mark the modules that the finding names, or leave them out of the wheel; see the findings about each of "
-         "them, "
-         "and `interlock explain IL001` for how to do it in each framework.\n"},
+         help::how_to_complete_a_package},
         {"IL004", "tag-mismatch", Level::error, "The file name or the wheel tag says something else than the binary",
          "Installers choose a wheel by its tag, and interpreters choose a file by its name. When the binary in it is "
          "for "
@@ -53,10 +51,7 @@ const std::array<Rule, rule_count>& table() noexcept {
          "the "
          "reason says what stood in the way. Import the module with a free-threaded interpreter and look at "
          "sys._is_gil_enabled() to know.",
-         "`interlock inspect FILE` prints how far the audit got. Packed or encrypted files cannot be audited: audit "
-         "them "
-         "before they are packed. Otherwise please report the file, so that the audit learns it. A policy rule with a "
-         "reason, or `--ignore`, accepts the module meanwhile; `--strict` makes the finding count.\n"},
+         help::how_to_find_out},
         {"IL006", "abi3-in-free-threaded-tag", Level::error,
          "A file of the stable ABI with a GIL is offered to free-threaded interpreters",
          "Objects have another layout in free-threaded interpreters, so code that was compiled for plain abi3 reads "
@@ -94,51 +89,39 @@ const std::array<Rule, rule_count>& table() noexcept {
          "the library of Boost.Python), which holds the marker. What an import does depends on the version of that "
          "module "
          "which is installed beside it.",
-         "Name the folder that contains it: `interlock audit --path SITE_PACKAGES ...`, or audit the environment in "
-         "which "
-         "both are installed.\n\n"
-         "### cffi\nInstall `cffi >= 2.0`; `--path` is the folder in which `_cffi_backend` lies.\n\n"
-         "### mypyc\nThe group module (`...__mypyc...so`) belongs into the same wheel: it is missing there.\n\n"
-         "### nanobind\nInstall the backend package that the wheel depends on.\n\n"
-         "### C, Cython, pybind11, PyO3, f2py, SWIG\nModules of these do not delegate.\n"},
+         help::how_to_provide_the_target},
         {"IL012", "manifest-mismatch", Level::warning, "The manifest beside the file is for another binary",
          "A manifest states the marker of a binary without one, and is pinned to it by hash or build-id. The binary "
          "was "
          "rebuilt or replaced, so the statement is about something that is not there any more and is ignored.",
-         "Look at the new binary, then `interlock manifest create --force FILE`; or remove the manifest.\n"},
+         help::how_to_renew_a_manifest},
         {"IL013", "marker-value", Level::error, "The marker has a value that does not exist",
          "Py_mod_gil knows 0 (used) and 1 (not used). 3.13 and 3.14 take any other value for \"not used\", 3.15 takes "
          "it "
          "for \"used\": the same file behaves differently.",
-         "Use the constants of the headers, Py_MOD_GIL_USED and Py_MOD_GIL_NOT_USED, and no address or variable of the "
-         "module's own. No framework (Cython, pybind11, nanobind, PyO3, f2py, SWIG, mypyc, cffi) writes another value "
-         "by "
-         "itself.\n"},
+         help::how_to_choose_the_value},
         {"IL014", "marker-twice", Level::error, "The module states the marker twice",
          "The interpreter refuses a definition with two Py_mod_gil slots: the import fails with a SystemError, "
          "whatever "
          "the values are. Slots of nested tables count as well.",
-         "Remove one of the two. With a framework (Cython, pybind11, nanobind, PyO3, f2py, SWIG, mypyc, cffi) it is "
-         "the "
-         "one that was added by hand.\n"},
+         help::how_to_mark_once},
         {"IL015", "policy-refused", Level::error, "A rule of the policy refuses the module",
          "Somebody wrote \"refuse\" for it, with a reason that the finding repeats. The loader does not import it.",
-         "Remove the module, or the rule when its reason is gone.\n"},
+         help::how_to_solve_a_refusal},
         {"IL016", "policy-unused", Level::warning, "A rule of the policy decides for none of the modules",
          "Its pattern is misspelt, an earlier rule matches first, or the module has gone. A rule that nobody needs "
          "will "
          "one day match what it was not written for.",
-         "Correct or remove it. For a policy that is shared by several audits: `--ignore policy-unused`.\n"},
+         help::how_to_tidy_a_policy},
         {"IL017", "policy-expired", Level::warning, "A rule of the policy has expired",
-         "The day up to which its author wanted it to count is over, so it does not count.",
-         "Look whether its reason still holds, and write a later date or remove the rule.\n"},
+         "The day up to which its author wanted it to count is over, so it does not count.", help::how_to_renew_a_rule},
         {"IL018", "slices-disagree", Level::warning, "The slices of a universal file say different things",
          "A file for several architectures holds one module for each. They have different verdicts, so what an import "
          "does "
          "depends on the machine. Mostly the slices were built at different times or with different options, and "
          "joined "
          "with lipo.",
-         "Build all slices from the same source with the same options.\n"},
+         help::how_to_join_slices},
     }};
     return rules;
 }

@@ -157,6 +157,37 @@ It states the slot itself (mypy 1.18.1 or later).
 `_cffi_backend` states it (`cffi >= 2.0`); a call in the C source of the extension is of no use.
 )";
 
+const std::string_view how_to_choose_the_value =
+    R"(Decide which one is meant, and use the constants of the headers: `Py_MOD_GIL_USED`, `Py_MOD_GIL_NOT_USED`.
+
+### C
+`{Py_mod_gil, Py_MOD_GIL_NOT_USED}`: the constant itself is the value. Neither its address, nor a variable, `Py_True` or
+a version number; the same for the second argument of `PyUnstable_Module_SetGIL()`.
+
+### PyO3
+It writes right values. A slot array made by hand with `pyo3-ffi`: `value: Py_MOD_GIL_NOT_USED`.
+
+### Cython, pybind11, nanobind, f2py, SWIG, mypyc, cffi
+None of them writes another value: look for slots or calls that were added by hand, in patches of the generated source,
+in verbatim C of a `.pyx` file, in f2py's `usercode`, or in SWIG's `%init` and `%{ %}` blocks.
+)";
+
+const std::string_view how_to_mark_once =
+    R"(Remove one of the two.
+
+### C
+One `Py_mod_gil` slot in the whole array, with what `Py_mod_slots` and `Py_slot_subslots` bring in. The usual cause is a
+macro that adds the slot to an array in which it stands already.
+
+### PyO3
+It writes one. A slot array made by hand with `pyo3-ffi`: look for a number, 4, beside the constant, which is 87
+from 3.15 on.
+
+### Cython, pybind11, nanobind, f2py, SWIG, mypyc, cffi
+None of them writes two: the other one was added by hand, in a patch of the generated source. Remove that one, and ask
+for the marker in the framework's own way (`interlock explain IL001`).
+)";
+
 const std::string_view how_to_build_free_threaded =
     R"(Build the file with a free-threaded interpreter and its headers, in an environment without old objects, and
 let the build tool choose file name and wheel tag.

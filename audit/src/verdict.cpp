@@ -110,8 +110,14 @@ private:
             if (!run_.complete)
                 return undetermined("whether it calls PyUnstable_Module_SetGIL is not known, as " +
                                     run_.incomplete_because);
-            saw("it creates its module with PyModule_Create and does not call PyUnstable_Module_SetGIL",
-                module_.entry_point);
+            if (run_.not_needed)
+                saw("the file imports neither PyUnstable_Module_SetGIL nor PyModuleDef_Init, without which it cannot "
+                    "have a "
+                    "marker; its init function was not run",
+                    "the imported symbols");
+            else
+                saw("it creates its module with PyModule_Create and does not call PyUnstable_Module_SetGIL",
+                    module_.entry_point);
             return unmarked("it is a single-phase module that does not call PyUnstable_Module_SetGIL");
         }
         const auto& last = run_.set_gil.back();

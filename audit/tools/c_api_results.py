@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes audit/src/c_api_results.inc: what each function of CPython's C API returns, taken from the headers.
+"""Writes audit/src/c_api_results.inc: what each function of CPython's C API returns and takes, from the headers.
 
 usage: c_api_results.py INCLUDE_FOLDER...     (of several versions: later ones add to earlier ones)
 
@@ -10,7 +10,9 @@ import re
 import sys
 
 DECLARATION = re.compile(r"PyAPI_FUNC\s*\(([^()]*(?:\([^()]*\))?[^()]*)\)\s*(\w+)\s*\(")
-OBJECTS = re.compile(r"^(?:const )?(Py\w*Object|PyObject|PyThreadState|PyInterpreterState|struct \w+|Py\w+) \*+$")
+# Not in the registers that hold integers, or in two of them on a machine of 32 bits.
+ELSEWHERE = re.compile(r"^(?:const )?(?:double|float|Py_complex|(?:unsigned )?(?:PY_)?LONG_LONG|(?:unsigned )?long long|"
+                       r"u?int64_t|_?PyTime_t)\b(?!.*\*)")
 
 
 def kind(result):
@@ -28,6 +30,29 @@ def kind(result):
     return "number"
 
 
+def parameters(text, begin):
+    """The parameters of the list that begins behind the parenthesis at `begin`, as text."""
+    depth, start, found = 1, begin, []
+    for end in range(begin, len(text)):
+        if text[end] in "([":
+            depth += 1
+        elif text[end] in ")]":
+            depth -= 1
+        if depth == 0 or (depth == 1 and text[end] == ","):
+            found.append(" ".join(text[start:end].split()))
+            start = end + 1
+        if depth == 0:
+            break
+    return [] if found in ([""], ["void"]) else found
+
+
+def count(found):
+    """As the table has it: ", 2" parameters; ", 2, true" and more; nothing when it is not known where they are."""
+    if any(ELSEWHERE.match(one) for one in found):
+        return ""
+    return f", {len(found) - 1}, true" if found and found[-1] == "..." else f", {len(found)}"
+
+
 def main():
     found = {}
     for folder in sys.argv[1:]:
@@ -37,11 +62,12 @@ def main():
             text = re.sub(r"/\*.*?\*/", " ", header.read_text(errors="replace"), flags=re.S)
             text = re.sub(r"//[^\n]*", " ", text)
             for match in DECLARATION.finditer(text):
-                found[match.group(2)] = kind(match.group(1))
+                found[match.group(2)] = kind(match.group(1)), count(parameters(text, match.end()))
     target = pathlib.Path(__file__).resolve().parent.parent / "src" / "c_api_results.inc"
-    lines = ["// Written by audit/tools/c_api_results.py from CPython's headers: function, and what it returns.", "//",
+    lines = ["// Written by audit/tools/c_api_results.py from CPython's headers: function, what it returns, and",
+             "// how many parameters it has.", "//",
              "// SPDX-License-Identifier: MIT"]
-    lines += [f'{{"{name}", Returns::{what}}},' for name, what in sorted(found.items())]
+    lines += [f'{{"{name}", Returns::{what}{takes}}},' for name, (what, takes) in sorted(found.items())]
     target.write_text("\n".join(lines) + "\n")
     print(f"{len(found)} functions")
 

@@ -7,8 +7,11 @@
 #include <string>
 #include <string_view>
 
+#include <interlock/display_width.hpp>
 #include <interlock/escape.hpp>
 
+using interlock::display_width;
+using interlock::end_that_fits;
 using interlock::escape;
 using interlock::quoted;
 using namespace std::string_view_literals;
@@ -103,4 +106,18 @@ BOOST_AUTO_TEST_CASE(quoted_takes_every_kind_of_string) {
     BOOST_TEST((quoted(std::string_view(variable)) == expected));
     BOOST_TEST((quoted(variable.c_str()) == expected));
     BOOST_TEST((quoted(variable, 1) == "'a...'"));
+}
+
+BOOST_AUTO_TEST_CASE(width_on_a_terminal) {
+    BOOST_TEST(display_width("") == 0u);
+    BOOST_TEST(display_width("abc") == 3u);
+    BOOST_TEST(display_width("\u00e9\u0159") == 2u);
+    BOOST_TEST(display_width("\u6a21\u5757") == 4u);
+    BOOST_TEST(display_width("e\u0301") == 1u);
+    BOOST_TEST(display_width("\U0001f600x") == 3u);
+    BOOST_TEST(display_width("\xff\xe6") == 2u);  // no UTF-8
+    BOOST_TEST(end_that_fits("abcdef", 6) == "abcdef");
+    BOOST_TEST(end_that_fits("abcdef", 5) == "...ef");
+    BOOST_TEST(end_that_fits("abc\u6a21\u5757", 6) == "...\u5757");
+    BOOST_TEST(end_that_fits("abcdef", 3) == "");
 }

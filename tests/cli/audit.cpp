@@ -77,6 +77,13 @@ BOOST_AUTO_TEST_CASE(a_wrong_command_line_ends_before_anything_is_read) {
         {{"--output", "sarif=", "x"}, "--output"},
         {{"-", "-"}, "'-' is given twice"},
         {{"-0", "x"}, "give '-' as well"},
+        {{"-o", "-", "x"}, "--output writes a file; --format chooses what is printed"},
+        {{"-o", "json=-", "x"}, "--output writes a file; --format chooses what is printed"},
+        {{"--write-baseline", "-", "x"}, "--write-baseline writes a file"},
+        {{"-o", "r.json", "-o", "sarif=./r.json", "x"}, "'r.json' is given for two outputs"},
+        {{"-o", "r.json", "--write-baseline", "r.json", "x"}, "'r.json' is given for two outputs"},
+        {{"--override", "m=free", "x"}, "--override is about what the loader does"},
+        {{"--report", "r.json", "x"}, "--report is about what the loader does"},
     };
     for (const Row& row : rows) {
         Words words = row.words;
@@ -123,14 +130,111 @@ BOOST_AUTO_TEST_CASE(several_formats_at_once) {
     CHECK_STATUS(finished, 1);
     CHECK_CONTAINS(finished.out, "1 module in 1 package");
     BOOST_TEST(Json::parse(content_of(folder / "out")).at("version") == "2.1.0");
-    BOOST_TEST(Json::parse(content_of(folder / "r.json")).at("version") == 1);
+    BOOST_TEST(Json::parse(content_of(folder / "r.json")).at("schema_version") == 1);
     CHECK_CONTAINS(content_of(folder / "r.md"), "### Free-threading audit");
     std::size_t files = 0;
     for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) ++files;
     BOOST_TEST(files == 3u);
-    const Finished failed = call({"audit", "-o", folder / "none/r.json", extension("multi_free")});
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_written_is_found_out_before_the_work) {
+    const Folder folder;
+    std::filesystem::create_symlink("loop.json", folder / "loop.json");
+    std::filesystem::create_directory(folder / "folder.json");
+    for (const std::string& file : {folder / "none/r.json", folder / "loop.json", folder / "folder.json",
+                                    folder / std::string(300, 'x') + ".json"}) {
+        for (const char* option : {"-o", "--write-baseline"}) {
+            const Finished failed = call({"audit", "-o", folder / "good.sarif", option, file, extension("multi_used")});
+            CHECK_STATUS(failed, 3);
+            CHECK_CONTAINS(failed.err, "interlock: error: cannot write '" + file + "': ");
+            BOOST_TEST(failed.out == "");
+            BOOST_TEST(!std::filesystem::exists(folder / "good.sarif"));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_fails_in_the_end_leaves_the_others) {
+    const Folder folder;
+    const Finished failed =
+        call({"audit", "-o", "json=/dev/full", "-o", folder / "good.sarif", extension("multi_used")});
     CHECK_STATUS(failed, 3);
-    CHECK_CONTAINS(failed.err, "cannot write ");
+    CHECK_CONTAINS(failed.err, "cannot write '/dev/full': No space left on device");
+    CHECK_CONTAINS(failed.out, "1 module in 1 package");
+    BOOST_TEST(Json::parse(content_of(folder / "good.sarif")).at("version") == "2.1.0");
+}
+
+BOOST_AUTO_TEST_CASE(only_the_file_itself_is_replaced) {
+    const Folder folder;
+    const std::string file = folder.write("r.json", "old"), neighbour = folder.write("r.json.new", "precious");
+    const std::string shared = folder.write("shared.json", "old");
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    std::filesystem::create_directory(folder / "links");
+    std::filesystem::create_symlink("../r.json", folder / "links/r.json");
+    std::filesystem::create_symlink("../later.csv", folder / "links/later.csv");
+    std::filesystem::create_hard_link(shared, folder / "twin.json");
+    CHECK_STATUS(call({"audit", "-o", folder / "links/r.json", "-o", folder / "links/later.csv", "-o", shared,
+                       extension("multi_free")}),
+                 0);
+    BOOST_TEST(std::filesystem::is_symlink(folder / "links/r.json"));
+    BOOST_TEST(std::filesystem::is_symlink(folder / "links/later.csv"));
+    BOOST_TEST(contains(content_of(file), "multi_free"));
+    BOOST_TEST(contains(content_of(folder / "later.csv"), "multi_free"));
+    BOOST_TEST(content_of(folder / "twin.json") == content_of(shared));
+    BOOST_TEST(content_of(neighbour) == "precious");
+    using std::filesystem::perms;
+    BOOST_TEST((std::filesystem::status(file).permissions() == (perms::owner_read | perms::owner_write)));
+    std::size_t entries = 0;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) ++entries;
+    BOOST_TEST(entries == 6u);  // nothing temporary is left
+    // What is no file is written to.
+    CHECK_STATUS(call({"audit", "-o", "json=/dev/null", extension("multi_free")}), 0);
+    CHECK_CONTAINS(call({"audit", "-o", "csv=/dev/stdout", extension("multi_free")}).out, "type,package,");
+}
+
+BOOST_AUTO_TEST_CASE(the_status_does_not_depend_on_who_reads) {
+    Command audit = command({"audit", "-v", extension("multi_used")});
+    audit.out = Stream::broken_pipe;
+    const Finished unread = run_process(audit);
+    CHECK_STATUS(unread, 1);
+    BOOST_TEST(unread.err == "");
+    for (const Stream out : {Stream::closed, Stream::full}) {
+        audit.out = out;
+        const Finished lost = run_process(audit);
+        CHECK_STATUS(lost, 3);
+        CHECK_CONTAINS(lost.err, "cannot write to standard output: ");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(progress_shows_the_end_of_the_path_and_never_wraps) {
+    const Folder folder;
+    for (const unsigned short columns : std::initializer_list<unsigned short>{80, 50, 20}) {
+        Command audit = command({"audit", copy_extension(folder, "multi_free", std::string(60, 'x'))});
+        audit.err = Stream::terminal;
+        audit.columns = columns;
+        const Finished finished = run_process(audit);
+        CHECK_STATUS(finished, 0);
+        // The number of all is not known at the start, so there is no bar.
+        const std::size_t begin = finished.err.find("\r\033[K0 binaries");
+        BOOST_REQUIRE(begin != std::string::npos);
+        const std::string line = finished.err.substr(begin + 4, finished.err.find('\r', begin + 1) - begin - 4);
+        BOOST_TEST(line.size() < columns);
+        BOOST_TEST(contains(line, std::string(ending).substr(ending.size() - 10)) == (columns > 20));
+        BOOST_TEST(finished.err.ends_with("\r\033[K"));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(nothing_to_audit) {
+    const Folder folder;
+    std::filesystem::create_directory(folder / "dist");
+    const Finished empty = call({"audit", folder / "dist"});
+    CHECK_STATUS(empty, 0);
+    CHECK_CONTAINS(empty.err, "warning: nothing to audit in '" + (folder / "dist") + "': there is no compiled module");
+    BOOST_TEST(empty.out == "no compiled modules in 0 files; 0 errors, 0 warnings, 0 notes\n");
+    CHECK_STATUS(call({"audit", "--strict", folder / "dist"}), 1);
+    const Finished list = call_in({"audit", "--strict", "-"}, "\n");
+    CHECK_STATUS(list, 1);
+    CHECK_CONTAINS(list.err, "error: nothing to audit: there is no name on standard input (--strict)");
+    BOOST_TEST(call({"audit", "--strict", extension("multi_free")}).err == "");
 }
 
 BOOST_AUTO_TEST_CASE(sarif_has_paths_from_the_working_folder) {
@@ -218,6 +322,49 @@ BOOST_AUTO_TEST_CASE(all_evidence_of_one_extension) {
     BOOST_TEST(json.at("pythons") == Json::array({"3.14t"}));
     BOOST_TEST(json.at("binaries")[0].at("modules")[0].at("slots").size() >= 1u);
     BOOST_TEST(json.at("findings")[0].at("rule") == "IL002");
+    const Json& module = json.at("binaries")[0].at("modules")[0];
+    const auto in_file = [&](const std::string& value) {
+        const std::uint64_t address = std::stoull(value, nullptr, 16);
+        return address != 0 && address < json.at("binaries")[0].at("size").get<std::uint64_t>() * 4;
+    };
+    // Addresses are those in the file, and of arguments there are as many as the function has.
+    BOOST_TEST(in_file(module.at("slots")[1].at("value")));
+    const Json& call_of_init = module.at("calls")[0];
+    BOOST_TEST(call_of_init.at("function") == "PyModuleDef_Init");
+    BOOST_REQUIRE(call_of_init.at("arguments").size() == 1u);
+    BOOST_TEST(in_file(call_of_init.at("arguments")[0]));
+}
+
+BOOST_AUTO_TEST_CASE(why_nothing_was_run) {
+    const Finished finished = call({"inspect", extension("single_unmarked")});
+    CHECK_CONTAINS(finished.out, "evidence     the file imports neither PyUnstable_Module_SetGIL nor PyModuleDef_Init");
+    BOOST_TEST(!contains(finished.out, "\n    instructions "));
+}
+
+BOOST_AUTO_TEST_CASE(a_module_of_interlock_is_judged_as_well) {
+    const Finished needy = call({"inspect", module_folder() + "/needy.so"});
+    CHECK_CONTAINS(needy.out, "\n  verdict      global_lock: its marker says global_lock\n  confidence   certain\n");
+    CHECK_CONTAINS(needy.out, "\n  import       the runtime falls back to locked mode\n");
+    CHECK_CONTAINS(needy.out, "\n  rule         IL002 gil-used error: ");
+    CHECK_CONTAINS(call({"inspect", module_folder() + "/probe.so"}).out,
+                   "\n  import       the runtime stays parallel\n");
+    const Json json = Json::parse(call({"inspect", "--json", module_folder() + "/needy.so"}).out);
+    BOOST_TEST(json.at("markers").size() == 1u);
+    BOOST_TEST(json.at("binaries")[0].at("modules")[0].at("verdict") == "global_lock");
+    BOOST_TEST(json.at("findings")[0].at("rule") == "IL002");
+}
+
+BOOST_AUTO_TEST_CASE(an_archive_without_modules) {
+    using namespace std::string_literals;
+    const auto zeros = [](std::size_t number) { return std::string(number, '\0'); };
+    const Folder folder;
+    // One empty member, p.py.
+    const std::string file = folder.write(
+        "x-1-py3-none-any.whl", "PK\3\4" + zeros(22) + "\4" + zeros(3) + "p.py" + "PK\1\2" + zeros(24) + "\4" +
+                                    zeros(17) + "p.py" + "PK\5\6" + zeros(4) + "\1\0\1\0\x32\0\0\0\x22"s + zeros(5));
+    const Finished finished = call({"inspect", file});
+    CHECK_STATUS(finished, 3);
+    CHECK_CONTAINS(finished.err, "there is no compiled module in '" + file + "'");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -230,6 +377,7 @@ BOOST_AUTO_TEST_CASE(a_rule_by_id_or_name) {
     for (const char* part : {"IL001 (audit rule)\n", "\nWhy:\n", "\nWhat to do:\n", "  ### Cython\n", "  ### PyO3\n",
                              "PYBIND11_MODULE(name, m, py::mod_gil_not_used())"})
         CHECK_CONTAINS(by_id.out, part);
+    for (const std::string& line : lines_of(call({"explain", "IL005"}).out)) BOOST_TEST(line.size() <= 100u, line);
     BOOST_TEST(call({"explain", "unmarked"}).out == by_id.out);
     BOOST_TEST(call({"explain", "il001"}).out == by_id.out);
     const Json json = Json::parse(call({"explain", "--json", "gil-used"}).out).at("codes")[0];

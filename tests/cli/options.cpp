@@ -403,12 +403,18 @@ BOOST_AUTO_TEST_CASE(color_rules) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_reader_that_has_gone_ends_it_quietly) {
-    for (const Stream out : {Stream::broken_pipe, Stream::closed}) {
-        Command explain = command({"explain"});
-        explain.out = out;
-        const Finished finished = run_process(explain);
-        CHECK_STATUS(finished, 0);
+BOOST_AUTO_TEST_CASE(a_reader_that_has_gone_away_changes_no_status) {
+    const Folder folder;
+    const std::string wrong = folder.write("wrong.json", "{");
+    struct Row {
+        Words words;
+        int status;
+    };
+    for (const Row& row : {Row{{"explain"}, 0}, Row{{"policy", "check", wrong}, 4}}) {
+        Command unread = command(row.words);
+        unread.out = Stream::broken_pipe;
+        const Finished finished = run_process(unread);
+        CHECK_STATUS(finished, row.status);
         BOOST_TEST(finished.err == "");
     }
 }
@@ -419,6 +425,10 @@ BOOST_AUTO_TEST_CASE(output_that_cannot_be_written_exits_with_3) {
     const Finished finished = run_process(explain);
     CHECK_STATUS(finished, 3);
     CHECK_CONTAINS(finished.err, "cannot write to standard output: No space left on device");
+    explain.out = Stream::closed;
+    const Finished closed = run_process(explain);
+    CHECK_STATUS(closed, 3);
+    CHECK_CONTAINS(closed.err, "cannot write to standard output: it is closed");
 }
 
 BOOST_AUTO_TEST_CASE(without_any_stream_nothing_is_overwritten) {

@@ -34,6 +34,7 @@ struct Command {
     std::map<std::string, std::string> environment = {};
     std::optional<std::string> input = std::nullopt;  ///< of stdin; nullopt: /dev/null
     Stream out = Stream::pipe, err = Stream::pipe;
+    unsigned short columns = 0;  ///< of terminals; 0: not known
 };
 
 struct Finished {
@@ -54,8 +55,8 @@ public:
         } else {
             give(actions, checked(::open("/dev/null", O_RDONLY | O_CLOEXEC)), STDIN_FILENO);
         }
-        out_ = attach(actions, command.out, STDOUT_FILENO);
-        err_ = attach(actions, command.err, STDERR_FILENO);
+        out_ = attach(actions, command.out, STDOUT_FILENO, command.columns);
+        err_ = attach(actions, command.err, STDERR_FILENO, command.columns);
 
         // A test runner may have blocked or ignored them.
         posix_spawnattr_t attributes;
@@ -140,7 +141,7 @@ private:
     }
 
     /// The end from which the stream can be read, or -1.
-    int attach(posix_spawn_file_actions_t& actions, Stream stream, int as) {
+    int attach(posix_spawn_file_actions_t& actions, Stream stream, int as, unsigned short columns) {
         switch (stream) {
             case Stream::closed:
                 posix_spawn_file_actions_addclose(&actions, as);
@@ -150,7 +151,8 @@ private:
                 return -1;
             case Stream::terminal: {
                 int ours = -1, theirs = -1;
-                checked(::openpty(&ours, &theirs, nullptr, nullptr, nullptr));
+                const winsize size{24, columns, 0, 0};
+                checked(::openpty(&ours, &theirs, nullptr, nullptr, columns == 0 ? nullptr : &size));
                 ::fcntl(ours, F_SETFD, FD_CLOEXEC);
                 ::fcntl(theirs, F_SETFD, FD_CLOEXEC);
                 give(actions, theirs, as);

@@ -68,14 +68,14 @@ struct SlotSeen {
     std::string name;        ///< "Py_mod_gil"; "slot 200" for one that is not known
     std::uint64_t value = 0;
     unsigned depth = 0;      ///< of nesting: 0 is the outermost array
-    bool pointer = false;    ///< the value is an address: of code or data
+    bool pointer = false;    ///< the value is an address: in the file, or of an emulated object
     bool known = true;       ///< false when the value comes from something that was not modelled
 };
 
 /// A call that the init function made of something outside the file.
 struct CallSeen {
     std::string function;
-    std::vector<std::string> arguments;  ///< those of interest, as text
+    std::vector<std::string> arguments;  ///< as text; "..." at the end where it is not known which there are
     std::string result;
     std::string where;  ///< address in the file: "0x1234"
 };
@@ -241,7 +241,9 @@ struct AuditBudget {
 
 struct AuditProgress {
     std::uint64_t found = 0, done = 0;  ///< binaries
-    std::string current;
+    std::uint64_t bytes = 0;            ///< of those that are done
+    bool all_found = false;             ///< the inputs have been gone through: `found` is the total
+    std::string current;                ///< path of the one that was found or done
 };
 
 struct AuditOptions {

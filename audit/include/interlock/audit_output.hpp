@@ -17,7 +17,7 @@ namespace interlock {
 enum class AuditFormat : std::uint8_t {
     table,     ///< for people
     json,      ///< all of it; schema/audit-report.schema.json
-    ndjson,    ///< one JSON object a line: modules, findings, errors, skipped inputs, the summary
+    ndjson,    ///< one JSON object a line: packages, modules, findings, errors, skipped inputs, the summary
     sarif,     ///< SARIF 2.1.0, within the limits of GitHub's code scanning
     markdown,  ///< for the comment of a pull request, not longer than GitHub takes
     csv,       ///< RFC 4180, safe to open in a spreadsheet

@@ -292,15 +292,20 @@ BOOST_AUTO_TEST_CASE(progress) {
     const tbb::global_control more(tbb::global_control::max_allowed_parallelism, 4);
     options.threads = 4;
     std::atomic<int> inside = 0;
-    std::uint64_t found = 0, done = 0;
-    bool in_order = true;
+    std::uint64_t found = 0, done = 0, bytes = 0;
+    bool in_order = true, all_found = false;
     options.on_progress = [&](const AuditProgress& now) {
         in_order = in_order && ++inside == 1 && now.found >= found && now.done >= done && now.done <= now.found;
+        in_order = in_order && now.bytes >= bytes && now.all_found >= all_found && (!all_found || now.found == found);
+        all_found = now.all_found;
+        bytes = now.bytes;
         found = now.found;
         done = now.done;
         --inside;
     };
-    BOOST_TEST(audit(folder.path(), options).statistics.binaries == 33);
+    const AuditReport report = audit(folder.path(), options);
+    BOOST_TEST(report.statistics.binaries == 33);
+    BOOST_TEST(bytes >= report.statistics.bytes);  // those that cannot be read count as well
     BOOST_TEST(in_order);
     BOOST_TEST(found == 50);
     BOOST_TEST(done == 50);

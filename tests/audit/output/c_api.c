@@ -22,7 +22,7 @@ static void reports(const char* program) {
     CHECK(report != NULL);
     CHECK(error == NULL);
     if (report != NULL) {
-        CHECK(strstr(report, "\"version\": 1") != NULL);
+        CHECK(strstr(report, "\"schema_version\": 1") != NULL);
         CHECK(strstr(report, "\"3.14t\"") != NULL);
         CHECK(strstr(report, "\"3.13t\"") == NULL);
         CHECK(strstr(report, "/nonexistent/x.so") != NULL);

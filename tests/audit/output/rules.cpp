@@ -2,6 +2,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <set>
+#include <sstream>
 
 #include "fabricated.hpp"
 #include "symbol_lists.hpp"
@@ -57,6 +58,18 @@ BOOST_AUTO_TEST_CASE(the_fix_is_there_for_each_framework) {
         for (const char* framework : {"### C\n", "### Cython", "### pybind11", "### nanobind", "### PyO3", "### f2py",
                                       "### SWIG", "### mypyc", "### cffi"})
             BOOST_TEST(contains(find_rule(name)->fix, framework), name << " lacks " << framework);
+    }
+    // Where several have the same fix they share a heading.
+    for (const char* name : {"mixed-package", "delegation-target-missing", "manifest-mismatch", "marker-value",
+                             "marker-twice", "slices-disagree"}) {
+        std::string headings;
+        std::istringstream lines{std::string(find_rule(name)->fix)};
+        for (std::string line; std::getline(lines, line);) {
+            if (line.starts_with("### ")) headings += ", " + line.substr(4) + ",";
+        }
+        for (const char* framework :
+             {" C,", " Cython,", " pybind11,", " nanobind,", " PyO3,", " f2py,", " SWIG,", " mypyc,", " cffi,"})
+            BOOST_TEST(contains(headings, framework), name << " lacks " << framework);
     }
 }
 
