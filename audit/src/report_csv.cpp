@@ -66,7 +66,7 @@ std::string csv_report(const AuditReport& report, const AuditOutputOptions&) {
                 }
                 row.push_back(std::move(effect));
             }
-            row.insert(row.end(), {rule_ids(findings.of(binary.path, module.name)), "", module.reason, ""});
+            row.insert(row.end(), {rule_ids(findings.of(binary, module)), "", module.reason, ""});
             add_row(text, row);
         }
     }
@@ -77,7 +77,7 @@ std::string csv_report(const AuditReport& report, const AuditOutputOptions&) {
         add_row(text, first);
     };
     for (const Finding& finding : report.findings)
-        add({"finding", "", "", finding.path, "", finding.module}, 4 + effects,
+        add({"finding", "", "", finding.path, finding.architecture, finding.module}, 4 + effects,
             {std::string(finding.rule->id), std::string(level_text(finding.level)), finding.message, finding.accepted});
     for (const InputError& error : report.errors)
         add({"error", "", "", error.path, "", ""}, 4 + effects, {"", "", error.message, ""});

@@ -45,8 +45,10 @@ const std::array<Rule, rule_count>& table() noexcept {
         {"IL004", "tag-mismatch", Level::error, "The file name or the wheel tag says something else than the binary",
          "Installers choose a wheel by its tag, and interpreters choose a file by its name. When the binary in it is "
          "for "
-         "another ABI, version or machine, the import fails or the process crashes, on the user's machine. The usual "
-         "cause is a stale file of another build that was packed as well.",
+         "another ABI, version, machine or C library, the import fails or the process crashes, on the user's machine. "
+         "The "
+         "usual cause is a stale file of another build that was packed as well. A warning: the WHEEL file of a wheel "
+         "names other tags than the file name, by which installers go.",
          help::how_to_build_free_threaded},
         {"IL005", "undetermined", Level::warning, "It could not be found out what the module does",
          "The audit never guesses: where a value could not be followed to its end, the verdict is \"undetermined\" and "
@@ -58,7 +60,7 @@ const std::array<Rule, rule_count>& table() noexcept {
          "before they are packed. Otherwise please report the file, so that the audit learns it. A policy rule with a "
          "reason, or `--ignore`, accepts the module meanwhile; `--strict` makes the finding count.\n"},
         {"IL006", "abi3-in-free-threaded-tag", Level::error,
-         "A file of the stable ABI with a GIL is offered to free-threaded interpreters",
+         "The tag offers a file of the stable ABI with a GIL to free-threaded interpreters",
          "Objects have another layout in free-threaded interpreters, so code that was compiled for plain abi3 reads "
          "and "
          "writes the wrong bytes. 3.13t and 3.14t find files that end in .abi3.so, load them, and crash; 3.15t does "
@@ -139,6 +141,14 @@ const std::array<Rule, rule_count>& table() noexcept {
          "joined "
          "with lipo.",
          "Build all slices from the same source with the same options.\n"},
+        {"IL019", "crashes", Level::error, "A free-threaded interpreter finds the file, loads it and crashes",
+         "The file was compiled for interpreters with a GIL, where objects have another layout. Its name does not keep "
+         "free-threaded interpreters from it: 3.13t and 3.14t take every file that ends in .abi3.so, or has no tag at "
+         "all, and check nothing. It is an error where one of them looks, in lib/python3.13t/site-packages or in a "
+         "wheel "
+         "whose ABI tag is none; a warning for a file that lies elsewhere; and nothing in an ordinary abi3 wheel or in "
+         "the folder of an interpreter with a GIL, as installers do not give these to free-threaded interpreters.",
+         help::how_to_build_free_threaded},
     }};
     return rules;
 }

@@ -28,8 +28,10 @@ inline ModuleAudit module_with(Verdict verdict, std::string name = "pkg._m") {
     }
     const Effect effect = verdict == Verdict::free                                          ? Effect::keeps_gil_off
                           : verdict == Verdict::unmarked || verdict == Verdict::global_lock ? Effect::turns_gil_on
+                          : verdict == Verdict::not_applicable                              ? Effect::cannot_load
                                                                                             : Effect::unknown;
-    for (const unsigned minor : {13u, 14u}) module.effects.push_back(effect_on(minor, effect));
+    if (verdict != Verdict::not_a_module)
+        for (const unsigned minor : {13u, 14u}) module.effects.push_back(effect_on(minor, effect));
     return module;
 }
 
