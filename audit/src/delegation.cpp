@@ -104,10 +104,12 @@ private:
             }
             const bool same_package = reported && to.binary->package == from.binary->package;
             const unsigned rank = 1u + (next->end != nullptr ? 2u : 0u) + (same_package ? 1u : 0u);
+            constexpr unsigned most_rank = 4;
             if (rank <= best_rank) continue;
             best_rank = rank;
             best = next;
             target = &to;
+            if (rank == most_rank) break;
         }
         if (best == nullptr) {
             answer.end = nullptr;

@@ -24,7 +24,7 @@ const std::array<Rule, rule_count>& table() noexcept {
          "the "
          "module. For a module of interlock: the runtime falls back to locked mode.\n\n"
          "The file name and the wheel tag say for which ABI a module was built, not that it is safe: only the marker "
-         "does.",
+         "does. It is a note when none of the interpreters that were asked for loads the file.",
          help::how_to_mark},
         {"IL002", "gil-used", Level::error, "The module says that it uses the GIL",
          "The marker is there and has the value \"used\" (Py_MOD_GIL_USED, or threading level global_lock). The effect "
@@ -91,11 +91,11 @@ const std::array<Rule, rule_count>& table() noexcept {
          "defect.",
          help::how_to_own_references},
         {"IL011", "delegation-target-missing", Level::warning,
-         "Another module decides, and that one is not part of the audit",
+         "Another module decides, and none that the interpreter can load is part of the audit",
          "The module leaves its creation to another one (_cffi_backend, the group module of mypyc, nanobind's backend, "
          "the library of Boost.Python), which holds the marker. What an import does depends on the version of that "
-         "module "
-         "which is installed beside it.",
+         "module which is installed beside it. The finding names the interpreters for which it is not known: a build "
+         "of that module for another interpreter or machine says nothing about them. `--strict` makes it count.",
          "Name the folder that contains it: `interlock audit --path SITE_PACKAGES ...`, or audit the environment in "
          "which "
          "both are installed.\n\n"
