@@ -57,7 +57,8 @@ Json to_json(const PackageAudit& package) {
                 {"worst", verdict_name(package.worst)},
                 {"mixed", package.mixed},
                 {"modules", counts(package.modules)},
-                {"effects", to_json(package.effects)}};
+                {"effects", to_json(package.effects)},
+                {"notes", list_of(package.notes)}};
 }
 
 }  // namespace

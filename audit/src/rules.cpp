@@ -145,9 +145,8 @@ const std::array<Rule, rule_count>& table() noexcept {
          "The file was compiled for interpreters with a GIL, where objects have another layout. Its name does not keep "
          "free-threaded interpreters from it: 3.13t and 3.14t take every file that ends in .abi3.so, or has no tag at "
          "all, and check nothing. It is an error where one of them looks, in lib/python3.13t/site-packages or in a "
-         "wheel "
-         "whose ABI tag is none; a warning for a file that lies elsewhere; and nothing in an ordinary abi3 wheel or in "
-         "the folder of an interpreter with a GIL, as installers do not give these to free-threaded interpreters.",
+         "wheel whose ABI tag is none; a warning for a file that lies elsewhere; and nothing in an ordinary abi3 wheel "
+         "or in the folder of an interpreter with a GIL, as free-threaded interpreters get nothing from there.",
          help::how_to_build_free_threaded},
     }};
     return rules;

@@ -123,6 +123,7 @@ inline AuditReport hostile_report(std::string_view text) {
     binary.exports = binary.libraries = binary.stateful_calls = binary.borrowed_calls = {value};
     AuditReport report = wheel_with({binary});
     report.packages[0].name = report.packages[0].version = report.packages[0].path = value;
+    report.packages[0].notes = {value};
     report.errors = {{value, Errc::malformed_file, value}};
     report.skipped = {value};
     report = judged(std::move(report));
