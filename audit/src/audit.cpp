@@ -310,6 +310,8 @@ std::vector<BinaryAudit> audit_search_path(const AuditOptions& options, AuditRep
 AuditOptions complete(const AuditOptions& options) {
     AuditOptions result = options;
     if (result.pythons.empty()) result.pythons.assign(default_pythons().begin(), default_pythons().end());
+    std::set<PythonVersion> seen;
+    std::erase_if(result.pythons, [&](const PythonVersion& python) { return !seen.insert(python).second; });
     return result;
 }
 

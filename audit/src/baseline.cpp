@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -38,7 +37,7 @@ std::optional<std::string> fingerprint(JsonChecks& checks, const JsonNode* node)
 
 void parse_entry(JsonChecks& checks, const JsonNode& node, Baseline& out) {
     if (!checks.is(node, JsonKind::object, "an item of 'findings'")) return;
-    constexpr std::array<std::string_view, 5> known = {"fingerprint", "rule", "module", "path", "message"};
+    constexpr std::array<std::string_view, 6> known = {"fingerprint", "rule", "module", "path", "message", "symbols"};
     checks.keys(node, "an item of 'findings'", known);
     BaselineEntry entry;
     entry.line = checks.source().line_of(node.offset);
@@ -53,6 +52,12 @@ void parse_entry(JsonChecks& checks, const JsonNode& node, Baseline& out) {
     member("module", entry.module);
     member("path", entry.path);
     member("message", entry.message);
+    if (const JsonNode* symbols = node.find("symbols");
+        symbols != nullptr && checks.is(*symbols, JsonKind::array, "'symbols'")) {
+        entry.symbols.emplace();
+        for (const JsonNode& symbol : symbols->children)
+            if (checks.is(symbol, JsonKind::string, "an item of 'symbols'")) entry.symbols->push_back(symbol.text);
+    }
     out.entries.push_back(std::move(entry));
 }
 
@@ -67,6 +72,13 @@ void parse(JsonSource& source, Baseline& out) {
     if (findings == nullptr || !checks.is(*findings, JsonKind::array, "'findings'")) return;
     out.entries.reserve(findings->children.size());
     for (const JsonNode& node : findings->children) parse_entry(checks, node, out);
+}
+
+bool covers(const BaselineEntry& entry, const Finding& finding) {
+    return !entry.symbols || std::all_of(finding.symbols.begin(), finding.symbols.end(), [&](const auto& symbol) {
+        return std::find(entry.symbols->begin(), entry.symbols->end(), auditing::printable(symbol)) !=
+               entry.symbols->end();
+    });
 }
 
 }  // namespace
@@ -87,32 +99,49 @@ Result<BaselineFile> read_baseline(const std::filesystem::path& path) {
 }
 
 std::vector<const BaselineEntry*> apply_baseline(AuditReport& report, const Baseline& baseline) {
-    std::unordered_map<std::string_view, bool> used;
-    for (const BaselineEntry& entry : baseline.entries) used.emplace(entry.fingerprint, false);
-    for (Finding& finding : report.findings) {
-        const auto found = used.find(finding.fingerprint);
-        if (found == used.end()) continue;
-        found->second = true;
-        if (finding.accepted.empty()) finding.accepted = "baseline";
+    std::unordered_map<std::string_view, std::vector<const BaselineEntry*>> open;
+    for (const BaselineEntry& entry : baseline.entries) open[entry.fingerprint].push_back(&entry);
+    std::unordered_set<const Finding*> matched;
+    std::unordered_set<const BaselineEntry*> used;
+    // Each entry is good for one finding: first for that at its own path, then for one that has moved; and what the
+    // policy accepts anyway takes none from those that need it.
+    for (const bool same_path : {true, false}) {
+        for (const bool accepted : {false, true}) {
+            for (Finding& finding : report.findings) {
+                if (finding.accepted.empty() == accepted || matched.contains(&finding)) continue;
+                const auto entries = open.find(finding.fingerprint);
+                if (entries == open.end()) continue;
+                const std::string path = auditing::printable(finding.path);
+                const auto found = std::find_if(entries->second.begin(), entries->second.end(), [&](const auto* entry) {
+                    return !used.contains(entry) && (!same_path || entry->path == path) && covers(*entry, finding);
+                });
+                if (found == entries->second.end()) continue;
+                used.insert(*found);
+                matched.insert(&finding);
+            }
+        }
     }
+    for (Finding& finding : report.findings)
+        if (finding.accepted.empty() && matched.contains(&finding)) finding.accepted = "baseline";
     std::vector<const BaselineEntry*> stale;
-    for (const BaselineEntry& entry : baseline.entries) {
-        if (!used[entry.fingerprint]) stale.push_back(&entry);
-    }
+    for (const BaselineEntry& entry : baseline.entries)
+        if (!used.contains(&entry)) stale.push_back(&entry);
     return stale;
 }
 
 std::string baseline_text(const AuditReport& report) {
     using Json = nlohmann::ordered_json;
     Json findings = Json::array();
-    std::unordered_set<std::string_view> written;
     for (const Finding& finding : report.findings) {
         if (!finding.accepted.empty() && finding.accepted != "baseline") continue;
-        if (!written.insert(finding.fingerprint).second) continue;
         Json entry{{"fingerprint", finding.fingerprint}, {"rule", finding.rule->id}};
         if (!finding.module.empty()) entry["module"] = auditing::printable(finding.module);
         entry["path"] = auditing::printable(finding.path);
         entry["message"] = auditing::printable(finding.message);
+        if (!finding.symbols.empty()) {
+            entry["symbols"] = Json::array();
+            for (const std::string& symbol : finding.symbols) entry["symbols"].push_back(auditing::printable(symbol));
+        }
         findings.push_back(std::move(entry));
     }
     const Json json{{"$schema", "urn:interlock:schema:baseline:1"}, {"version", 1}, {"findings", std::move(findings)}};

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include <interlock/digest.hpp>
@@ -60,6 +61,10 @@ std::string normalized_name(std::string_view name) {
     return out;
 }
 
+bool is_distribution(const PackageAudit& package) noexcept {
+    return package.kind == "distribution" || !package.version.empty();
+}
+
 std::string pythons_with(const ModuleAudit& module, Effect effect) {
     std::vector<std::string> names;
     for (const EffectOn& on : module.effects) {
@@ -78,60 +83,68 @@ const ModuleAudit* primary_module(const BinaryAudit& binary) noexcept {
     return found == binary.modules.end() ? nullptr : &*found;
 }
 
-Finding& FindingCollector::push(RuleId id, std::string path, std::string module, std::string message,
-                                std::string print) {
+std::string named(const BinaryAudit& binary, const ModuleAudit& module) {
+    return "module " + quoted(module.name) +
+           (binary.slice ? " (the slice for " + escape(binary.architecture) + ')' : std::string());
+}
+
+Finding& FindingCollector::push(RuleId id, std::string path, std::string message, std::string print) {
     Finding finding;
     finding.rule = &rule(id);
     finding.level = finding.rule->level;
     finding.path = std::move(path);
-    finding.module = std::move(module);
     finding.message = std::move(message);
     finding.fingerprint = std::move(print);
     return report_.findings.emplace_back(std::move(finding));
 }
 
-/// Folders and archives are named by where they lie, which says nothing about what they are.
+/// Folders, files and archives of an unknown kind are named by where they lie, which says nothing about what they are.
 std::string FindingCollector::distribution_of(std::size_t package) const {
     if (package >= report_.packages.size()) return {};
     const PackageAudit& owner = report_.packages[package];
-    return owner.kind == "wheel" || owner.kind == "distribution" ? normalized_name(owner.name) : std::string();
+    return is_distribution(owner) ? normalized_name(owner.name) : std::string();
 }
 
 Finding& FindingCollector::add(RuleId id, const BinaryAudit& binary, const ModuleAudit& module, std::string message) {
-    return push(id, binary.path, module.name, std::move(message),
-                fingerprint({rule(id).id, distribution_of(binary.package), module.name, machine_of(binary)}));
+    Finding& finding =
+        push(id, binary.path, std::move(message),
+             fingerprint({rule(id).id, distribution_of(binary.package), module.name, machine_of(binary)}));
+    finding.module = module.name;
+    finding.architecture = binary.architecture;
+    return finding;
 }
 
 Finding& FindingCollector::add_for_file(RuleId id, const BinaryAudit& binary, const ModuleAudit& module,
                                         std::string message) {
-    return push(id, binary.path, module.name, std::move(message),
-                fingerprint({rule(id).id, distribution_of(binary.package), module.name, binary.platform}));
+    Finding& finding = push(id, binary.path, std::move(message),
+                            fingerprint({rule(id).id, distribution_of(binary.package), module.name, binary.platform}));
+    finding.module = module.name;
+    return finding;
 }
 
 Finding& FindingCollector::add(RuleId id, const PackageAudit& package, std::string message) {
-    const bool known = package.kind == "wheel" || package.kind == "distribution";
-    return push(id, package.path, "", std::move(message),
-                fingerprint({rule(id).id, known ? normalized_name(package.name) : package.name, "", ""}));
+    const std::string name = is_distribution(package) ? normalized_name(package.name) : std::string();
+    return push(id, package.path, std::move(message), fingerprint({rule(id).id, name, "", ""}));
 }
 
 Finding& FindingCollector::add(RuleId id, std::string path, std::string_view identity, std::string message) {
-    return push(id, std::move(path), "", std::move(message), fingerprint({rule(id).id, "", identity, ""}));
+    return push(id, std::move(path), std::move(message), fingerprint({rule(id).id, "", identity, ""}));
 }
 
 void find_in_packages(const AuditReport& report, FindingCollector& findings) {
-    std::map<std::size_t, std::vector<std::string>> against;
+    // Slices of a file are one module.
+    std::map<std::size_t, std::set<std::string>> against, free;
     for (const BinaryAudit& binary : report.binaries) {
         for (const ModuleAudit& module : binary.modules) {
-            if (module.primary && counts_against(module.verdict)) against[binary.package].push_back(module.name);
+            if (module.primary && counts_against(module.verdict)) against[binary.package].insert(module.name);
+            if (module.primary && module.verdict == Verdict::free) free[binary.package].insert(module.name);
         }
     }
     for (std::size_t i = 0; i < report.packages.size(); ++i) {
         const PackageAudit& package = report.packages[i];
         if (!package.mixed) continue;
-        std::vector<std::string>& names = against[i];
-        std::sort(names.begin(), names.end());
-        names.erase(std::unique(names.begin(), names.end()), names.end());
-        const std::size_t marked = package.modules[static_cast<std::size_t>(Verdict::free)];
+        const std::vector<std::string> names(against[i].begin(), against[i].end());
+        const std::size_t marked = free[i].size();
         findings.add(RuleId::mixed_package, package,
                      fmt::format("{} of {} {} marked free, and {} not: {}", counted(marked, "module"),
                                  quoted(package.name), marked == 1 ? "is" : "are",
@@ -165,8 +178,8 @@ void find_all(AuditReport& report, const AuditOptions& options) {
     find_in_packages(report, findings);
     apply_policy(report, findings, options);
     std::sort(report.findings.begin(), report.findings.end(), [](const Finding& a, const Finding& b) {
-        return std::tie(a.path, a.module, a.rule->id, a.fingerprint, a.message) <
-               std::tie(b.path, b.module, b.rule->id, b.fingerprint, b.message);
+        return std::tie(a.path, a.module, a.rule->id, a.architecture, a.fingerprint, a.message) <
+               std::tie(b.path, b.module, b.rule->id, b.architecture, b.fingerprint, b.message);
     });
 }
 

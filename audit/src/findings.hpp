@@ -26,7 +26,7 @@ public:
     Finding& add(RuleId rule, std::string path, std::string_view identity, std::string message);
 
 private:
-    Finding& push(RuleId rule, std::string path, std::string module, std::string message, std::string fingerprint);
+    Finding& push(RuleId rule, std::string path, std::string message, std::string fingerprint);
     std::string distribution_of(std::size_t package) const;
     AuditReport& report_;
 };
@@ -34,8 +34,14 @@ private:
 /// A package's name as package indexes compare it: "Foo.Bar_baz" is "foo-bar-baz".
 std::string normalized_name(std::string_view name);
 
+/// Whether it has the name of a distribution, and not that of a file or folder.
+bool is_distribution(const PackageAudit& package) noexcept;
+
 /// Of `module` "3.13t and 3.14t": those interpreters on which the import has this effect; empty if none.
 std::string pythons_with(const ModuleAudit& module, Effect effect);
+
+/// "module 'pkg._m'", with the architecture where the file has several slices.
+std::string named(const BinaryAudit& binary, const ModuleAudit& module);
 
 /// The module whose import the file answers, or null for a library that is no module.
 const ModuleAudit* primary_module(const BinaryAudit& binary) noexcept;

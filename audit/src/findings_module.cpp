@@ -20,6 +20,11 @@ constexpr std::uint64_t large_globals = 64 * 1024;  // bytes
 
 constexpr std::string_view value_kind = "slot value ";
 
+bool has_effect(const ModuleAudit& module, Effect effect) noexcept {
+    return std::any_of(module.effects.begin(), module.effects.end(),
+                       [&](const EffectOn& on) { return on.effect == effect; });
+}
+
 /// The one rule about the marker that says most about the module; a file that cannot be imported at all, or whose
 /// marker is wrong in itself, is not "unmarked" on top of it.
 std::optional<RuleId> rule_about_marker(const ModuleAudit& module) noexcept {
@@ -28,6 +33,10 @@ std::optional<RuleId> rule_about_marker(const ModuleAudit& module) noexcept {
     if (module.marker_kind.starts_with(value_kind)) return RuleId::marker_value;
     if (module.marker_kind == "SetGIL too late" && module.verdict != Verdict::free) return RuleId::marker_too_late;
     switch (module.verdict) {
+        case Verdict::free:
+            // Interpreters before 3.15 run another entry point, which says something else.
+            if (has_effect(module, Effect::turns_gil_on)) return RuleId::unmarked;
+            break;
         case Verdict::unmarked:
             return RuleId::unmarked;
         case Verdict::global_lock:
@@ -36,7 +45,6 @@ std::optional<RuleId> rule_about_marker(const ModuleAudit& module) noexcept {
             return RuleId::undetermined;
         case Verdict::delegated:
             return RuleId::delegation_target_missing;
-        case Verdict::free:
         case Verdict::not_applicable:
         case Verdict::not_a_module:
             break;
@@ -44,18 +52,39 @@ std::optional<RuleId> rule_about_marker(const ModuleAudit& module) noexcept {
     return std::nullopt;
 }
 
+/// Whether one of the interpreters that are judged for does anything with it. Those that are not asked by name, such
+/// as modules of interlock, have no effects.
+bool matters(const ModuleAudit& module) noexcept {
+    return module.effects.empty() || has_effect(module, Effect::turns_gil_on) ||
+           has_effect(module, Effect::keeps_gil_off) || has_effect(module, Effect::unknown);
+}
+
 std::string consequence(const BinaryAudit& binary, const ModuleAudit& module) {
+    if (!module.primary) return "an import of this file does not run " + escape(module.entry_point, 200);
     if (binary.abi == AbiFlavour::interlock) return "an import makes the runtime fall back to locked mode";
+    if (!matters(module)) return "none of the interpreters that were asked for loads it";
     const std::string pythons = pythons_with(module, Effect::turns_gil_on);
     return pythons.empty() ? "an import turns the GIL on" : "an import turns the GIL on in " + pythons;
 }
 
+/// ": why" of the first interpreter on which it has this effect.
+std::string why_with(const ModuleAudit& module, Effect effect) {
+    const auto found = std::find_if(module.effects.begin(), module.effects.end(),
+                                    [&](const EffectOn& on) { return on.effect == effect; });
+    return found == module.effects.end() || found->why.empty() ? std::string() : ": " + found->why;
+}
+
 std::string message_for(RuleId id, const BinaryAudit& binary, const ModuleAudit& module) {
-    const std::string name = "module " + quoted(module.name);
-    const std::string because = module.reason.empty() ? "" : ": " + module.reason;
+    const std::string name = named(binary, module);
+    const std::string unknown_in = pythons_with(module, Effect::unknown);
+    std::string because = why_with(module, Effect::unknown);
+    if (because.empty() && !module.reason.empty()) because = ": " + module.reason;
     switch (id) {
         case RuleId::unmarked:
-            return fmt::format("{} carries no marker; {}", name, consequence(binary, module));
+            return module.verdict == Verdict::free
+                       ? fmt::format("{} is not marked free for all interpreters; {}{}", name,
+                                     consequence(binary, module), why_with(module, Effect::turns_gil_on))
+                       : fmt::format("{} carries no marker; {}", name, consequence(binary, module));
         case RuleId::gil_used:
             return fmt::format("{} says that it uses {}; {}", name,
                                binary.abi == AbiFlavour::interlock ? "the global lock" : "the GIL",
@@ -69,8 +98,9 @@ std::string message_for(RuleId id, const BinaryAudit& binary, const ModuleAudit&
             return fmt::format("{} has a Py_mod_gil slot with the value {}, which is neither used (0) nor not used (1)",
                                name, escape(std::string_view(module.marker_kind).substr(value_kind.size())));
         case RuleId::delegation_target_missing:
-            return fmt::format("{} leaves the decision to {}, which is neither in the audit nor on --path", name,
-                               module.delegated_to.empty() ? "another module" : quoted(module.delegated_to));
+            return fmt::format("{} leaves the decision to {}; what an import does in {} is not known{}", name,
+                               module.delegated_to.empty() ? "another module" : quoted(module.delegated_to),
+                               unknown_in.empty() ? "a free-threaded interpreter" : unknown_in, because);
         default:
             return fmt::format("{} could not be judged{}", name, because);
     }
@@ -120,16 +150,23 @@ std::string fix_for(RuleId id, const ModuleAudit& module) {
 }
 
 void find_about_marker(const BinaryAudit& binary, const ModuleAudit& module, FindingCollector& findings) {
-    if (const auto id = rule_about_marker(module)) {
-        Finding& finding = findings.add(*id, binary, module, message_for(*id, binary, module));
-        finding.fix = fix_for(*id, module);
-        // An import of the file does not run this init function.
-        if (!module.primary) finding.level = Level::note;
-    }
+    const auto add = [&](RuleId id) {
+        Finding& finding = findings.add(id, binary, module, message_for(id, binary, module));
+        finding.fix = fix_for(id, module);
+        // An import of the file does not run this init function, or there is none.
+        if (!module.primary || (id != RuleId::marker_twice && !matters(module))) finding.level = Level::note;
+    };
+    const auto id = rule_about_marker(module);
+    if (id) add(*id);
+    // What is known of one interpreter must not hide what is not known of another.
+    const bool says_so = id == RuleId::undetermined || id == RuleId::delegation_target_missing ||
+                         id == RuleId::marker_twice || id == RuleId::marker_value;
+    if (has_effect(module, Effect::unknown) && !says_so)
+        add(module.delegated_to.empty() ? RuleId::undetermined : RuleId::delegation_target_missing);
     if (module.marker_kind == "manifest hash mismatch") {
-        Finding& finding = findings.add(
-            RuleId::manifest_mismatch, binary, module,
-            fmt::format("the manifest of module {} is for another binary and is ignored", quoted(module.name)));
+        Finding& finding =
+            findings.add(RuleId::manifest_mismatch, binary, module,
+                         fmt::format("the manifest of {} is for another binary and is ignored", named(binary, module)));
         finding.fix = "look at the new binary, then `interlock manifest create --force`; or remove the manifest";
     }
 }
@@ -146,7 +183,7 @@ void find_symbols(RuleId id, const BinaryAudit& binary, const ModuleAudit& modul
             list += fmt::format(" (instead: {})", instead);
     }
     Finding& finding = findings.add(
-        id, binary, module, fmt::format("module {} is marked free and calls {}: {}", quoted(module.name), what, list));
+        id, binary, module, fmt::format("{} is marked free and calls {}: {}", named(binary, module), what, list));
     finding.fix = "look at each use; `interlock explain " + std::string(rule(id).id) + "` says what is safe instead";
     finding.symbols = std::move(symbols);
 }
@@ -177,10 +214,9 @@ void find_in_modules(const AuditReport& report, FindingCollector& findings) {
         const ModuleAudit* module = primary_module(binary);
         if (module == nullptr || module->verdict != Verdict::free) continue;
         if (binary.writable_globals >= large_globals) {
-            Finding& finding =
-                findings.add(RuleId::writable_globals, binary, *module,
-                             fmt::format("module {} is marked free and has {} KiB of writable global data",
-                                         quoted(module->name), binary.writable_globals / 1024));
+            Finding& finding = findings.add(RuleId::writable_globals, binary, *module,
+                                            fmt::format("{} is marked free and has {} KiB of writable global data",
+                                                        named(binary, *module), binary.writable_globals / 1024));
             finding.fix = "see which of it is written after the import, and protect that";
         }
         find_symbols(RuleId::hidden_state, binary, *module, stateful_here(binary), "C functions that keep hidden state",

@@ -101,8 +101,9 @@ void accept_mixed_packages(AuditReport& report) {
 }
 
 void refuse(const Candidate& candidate, const std::string& by, FindingCollector& findings) {
-    Finding& finding = findings.add(RuleId::policy_refused, *candidate.binary, *candidate.module,
-                                    fmt::format("module {} is refused by {}", quoted(candidate.module->name), by));
+    Finding& finding =
+        findings.add(RuleId::policy_refused, *candidate.binary, *candidate.module,
+                     fmt::format("{} is refused by {}", named(*candidate.binary, *candidate.module), by));
     finding.fix = "remove the module, or the rule when its reason is gone";
 }
 

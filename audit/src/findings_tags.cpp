@@ -1,15 +1,18 @@
-// findings_tags.cpp: the rules that compare what file names and wheel tags promise with what the binary is.
+// findings_tags.cpp: the rules that compare what file names, wheel tags and places promise with what the binary is.
 //
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <optional>
+#include <system_error>
 
 #include <interlock/escape.hpp>
 
 #include "findings.hpp"
+#include "python_abi.hpp"
 
 namespace interlock::auditing {
 
@@ -64,20 +67,10 @@ std::optional<AbiTag> abi_tag(std::string_view text) {
     return std::nullopt;
 }
 
-/// Of "x.cpython-314t-x86_64-linux-gnu.so", "x.cp314t-win_amd64.pyd", "x.abi3.so", "x.abi3t-x86_64-linux-gnu.so".
-std::optional<AbiTag> file_tag(std::string_view path) {
-    const std::string_view file = path.substr(path.find_last_of("/!") + 1);
-    const auto parts = split(file, '.');
-    for (std::size_t i = 1; i + 1 < parts.size(); ++i) {
-        const std::string_view part = parts[i];
-        if (part.starts_with("cpython-")) {
-            const std::string_view rest = part.substr(8);
-            return version_tag(rest.substr(0, rest.find('-')),
-                               part.substr(0, 8 + std::min(rest.find('-'), rest.size())));
-        }
-        if (auto tag = abi_tag(part.substr(0, part.find('-')))) return tag;
-    }
-    return std::nullopt;
+/// What the name of a file promises; nothing for a bare suffix and for other implementations of Python.
+std::optional<AbiTag> abi_of(const FileTag& file) {
+    if (file.abi == AbiFlavour::unknown) return std::nullopt;
+    return AbiTag{file.abi, file.version, file.tag};
 }
 
 bool fits(const BinaryAudit& binary, const AbiTag& tag) noexcept {
@@ -105,12 +98,32 @@ bool is_free_threaded(const AbiTag& tag) noexcept {
     return tag.flavour == AbiFlavour::free_threaded || tag.flavour == AbiFlavour::abi3t;
 }
 
+enum class CLibrary : std::uint8_t { unknown, glibc, musl };
+
+/// By what it is linked against; a module that needs none of its functions does not say.
+CLibrary c_library(const BinaryAudit& binary) noexcept {
+    for (const std::string_view library : binary.libraries) {
+        if (library == "libc.so.6" || library.starts_with("ld-linux")) return CLibrary::glibc;
+        if (library.starts_with("libc.musl-") || library.starts_with("ld-musl-")) return CLibrary::musl;
+    }
+    return CLibrary::unknown;
+}
+
+std::string machine_of(const BinaryAudit& binary) {
+    const CLibrary library = c_library(binary);
+    return fmt::format("{} on {}{}", escape(binary.platform, 40), escape(binary.architecture, 40),
+                       library == CLibrary::glibc  ? " with glibc"
+                       : library == CLibrary::musl ? " with musl"
+                                                   : "");
+}
+
 /// Whether a platform tag allows such a binary; true for tags that are not known here.
 bool platform_fits(std::string_view tag, const BinaryAudit& binary) noexcept {
     struct Machine {
         std::string_view suffix, architecture;
     };
     const std::string_view arch = binary.architecture;
+    if (tag == "any") return false;
     if (tag == "win32") return binary.platform == "windows" && arch == "i386";
     if (tag == "win_amd64") return binary.platform == "windows" && arch == "x86_64";
     if (tag == "win_arm64") return binary.platform == "windows" && arch == "aarch64";
@@ -123,6 +136,9 @@ bool platform_fits(std::string_view tag, const BinaryAudit& binary) noexcept {
     }
     if (tag.starts_with("manylinux") || tag.starts_with("musllinux_") || tag.starts_with("linux_")) {
         if (binary.platform != "linux") return false;
+        const CLibrary library = c_library(binary);
+        if (tag.starts_with("manylinux") && library == CLibrary::musl) return false;
+        if (tag.starts_with("musllinux_") && library == CLibrary::glibc) return false;
         constexpr Machine machines[] = {{"_x86_64", "x86_64"},   {"_i686", "i386"},
                                         {"_aarch64", "aarch64"}, {"_armv7l", "arm"},
                                         {"_armv6l", "arm"},      {"_ppc64le", "ppc64le"},
@@ -138,6 +154,7 @@ bool platform_fits(std::string_view tag, const BinaryAudit& binary) noexcept {
 struct WheelTags {
     std::vector<AbiTag> abis;
     std::vector<std::string> platforms;
+    bool any_abi = false;  ///< "none": installers give it to every interpreter
 };
 
 /// Of "cp315-abi3.abi3t-manylinux_2_17_x86_64": sets of tags may be written in one.
@@ -147,6 +164,7 @@ WheelTags read_tags(const PackageAudit& package) {
         const auto parts = split(text, '-');
         if (parts.size() != 3) continue;
         for (const std::string_view part : split(parts[1], '.')) {
+            tags.any_abi = tags.any_abi || part == "none";
             if (auto tag = abi_tag(part)) tags.abis.push_back(std::move(*tag));
         }
         for (const std::string_view part : split(parts[2], '.')) tags.platforms.emplace_back(part);
@@ -181,6 +199,13 @@ std::string names(const std::vector<AbiTag>& tags) {
     return fmt::format("{}", fmt::join(texts, ", "));
 }
 
+std::string listed(const std::vector<std::string>& tags) {
+    constexpr std::size_t most = 6;
+    std::string text;
+    for (std::size_t i = 0; i < tags.size() && i < most; ++i) text += (i == 0 ? "" : ", ") + escape(tags[i], 80);
+    return tags.size() > most ? fmt::format("{} and {} more", text, tags.size() - most) : text;
+}
+
 using Slices = std::map<std::string_view, std::vector<const BinaryAudit*>>;
 
 /// A file for several machines fits when one of its slices does.
@@ -195,12 +220,70 @@ bool any_slice_fits(const BinaryAudit& binary, const Slices& slices, const std::
     return std::any_of(found->second.begin(), found->second.end(), fits_one);
 }
 
+std::string_view file_name(std::string_view path) noexcept { return path.substr(path.find_last_of("/!") + 1); }
+
+/// The interpreter that looks for modules where a file lies: "lib/python3.13t/site-packages/...".
+struct Place {
+    PythonVersion python;
+    bool free_threaded = false;
+};
+
+std::optional<Place> place_of(const std::string& path) {
+    // Of archives what they unpack to. A user may stand in the folder.
+    const std::size_t member = path.rfind('!');
+    std::error_code failed;
+    const std::string whole = member == path.npos ? std::filesystem::absolute(path, failed).lexically_normal().native()
+                                                  : path.substr(member + 1);
+    std::optional<Place> place;
+    const auto folders = split(whole, '/');
+    for (std::size_t i = 0; i + 2 < folders.size(); ++i) {
+        const bool of_modules =
+            folders[i + 1] == "site-packages" || folders[i + 1] == "dist-packages" || folders[i + 1] == "lib-dynload";
+        if (!of_modules || !folders[i].starts_with("python3.")) continue;
+        std::string_view digits = folders[i].substr(8);
+        const bool free_threaded = digits.ends_with('t');
+        if (free_threaded) digits.remove_suffix(1);
+        if (const auto minor = number(digits)) place = Place{{3, *minor}, free_threaded};
+    }
+    return place;
+}
+
+/// What an interpreter finds, loads and crashes with: an error where one does, a warning where it may be.
+void find_crash(const BinaryAudit& binary, const ModuleAudit& module, const WheelTags& wheel,
+                FindingCollector& findings) {
+    const std::string crashes = pythons_with(module, Effect::crashes);
+    if (crashes.empty()) return;
+    std::string where;
+    Level level = Level::error;
+    if (!wheel.platforms.empty()) {
+        // The installer of a free-threaded interpreter takes no other wheel with such a file.
+        if (!wheel.any_abi) return;
+        where = fmt::format("; the wheel's tag lets every interpreter have it, and it crashes {}", crashes);
+    } else if (const auto place = place_of(binary.path)) {
+        const bool judged =
+            place->free_threaded && std::any_of(module.effects.begin(), module.effects.end(), [&](const EffectOn& on) {
+                return on.python == place->python && on.effect == Effect::crashes;
+            });
+        if (!judged) return;
+        where = fmt::format("; it lies where {} finds it, loads it and crashes", place->python.text());
+    } else {
+        where = fmt::format("; it crashes {} where it is found", crashes);
+        level = Level::warning;
+    }
+    Finding& finding =
+        findings.add(RuleId::crashes, binary, module,
+                     fmt::format("the file of {} is for {}{}", named(binary, module), describe(binary), where));
+    finding.level = level;
+    finding.fix = "install a build for the free-threaded version instead";
+}
+
 void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& slices, FindingCollector& findings) {
     const ModuleAudit* module = primary_module(binary);
     if (module == nullptr || binary.abi == AbiFlavour::interlock) return;
     std::vector<std::string> wrong;
     std::vector<AbiTag> free_threaded;
-    const auto file = file_tag(binary.path);
+    const FileTag name = read_file_tag(file_name(binary.path));
+    const auto file = abi_of(name);
     for (const AbiTag& tag : wheel.abis) {
         if (is_free_threaded(tag)) free_threaded.push_back(tag);
     }
@@ -209,8 +292,8 @@ void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& sl
         const std::string crashes = pythons_with(*module, Effect::crashes);
         Finding& finding = findings.add(
             RuleId::abi3_in_free_threaded_tag, binary, *module,
-            fmt::format("the file of module {} is for {}, but is offered to free-threaded interpreters (tag {}){}",
-                        quoted(module->name), describe(binary), names(free_threaded),
+            fmt::format("the file of {} is for {}, but is offered to free-threaded interpreters (tag {}){}",
+                        named(binary, *module), describe(binary), names(free_threaded),
                         crashes.empty() ? "" : "; " + crashes + " load it and crash"));
         finding.fix = "build it for the free-threaded version, or for abi3t from 3.15 on";
     } else if (binary.abi != AbiFlavour::unknown) {
@@ -219,18 +302,25 @@ void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& sl
                                                                   [&](const AbiTag& tag) { return fits(binary, tag); });
         if (!fits_wheel) wrong.push_back(fmt::format("the wheel's tag says {}", names(wheel.abis)));
     }
-    std::string message;
+    std::vector<std::string> messages;
     if (!wrong.empty())
-        message = fmt::format("{}, but the binary is for {}", fmt::join(wrong, " and "), describe(binary));
+        messages.push_back(fmt::format("{}, but the binary is for {}", fmt::join(wrong, " and "), describe(binary)));
+    wrong.clear();
+    if (is_named_for_another_machine(name, binary))
+        wrong.push_back(fmt::format("the file name says {}", escape(name.tag.empty() ? ".pyd" : name.tag, 60)));
     if (!any_slice_fits(binary, slices, wheel.platforms)) {
         std::vector<std::string> platforms;
         for (const std::string& tag : wheel.platforms) platforms.push_back(escape(tag, 60));
-        message +=
-            fmt::format("{}the wheel's platform tag is {}, but the binary is for {} on {}", message.empty() ? "" : "; ",
-                        fmt::join(platforms, ", "), escape(binary.platform, 40), escape(binary.architecture, 40));
+        wrong.push_back(fmt::format("the wheel's platform tag is {}", fmt::join(platforms, ", ")));
     }
-    if (message.empty()) return;
-    Finding& finding = findings.add(RuleId::tag_mismatch, binary, *module, std::move(message));
+    if (!wrong.empty())
+        messages.push_back(fmt::format("{}, but the binary is for {}", fmt::join(wrong, " and "), machine_of(binary)));
+    if (messages.empty()) {
+        if (free_threaded.empty()) find_crash(binary, *module, wheel, findings);
+        return;
+    }
+    Finding& finding =
+        findings.add(RuleId::tag_mismatch, binary, *module, fmt::format("{}", fmt::join(messages, "; ")));
     finding.fix =
         "build this file again for what the tag says, in a clean folder; stale files of other builds are the "
         "usual cause";
@@ -244,7 +334,16 @@ void find_in_tags(const AuditReport& report, FindingCollector& findings) {
         if (binary.slice) slices[binary.path].push_back(&binary);
     }
     std::vector<WheelTags> tags;
-    for (const PackageAudit& package : report.packages) tags.push_back(read_tags(package));
+    for (const PackageAudit& package : report.packages) {
+        tags.push_back(read_tags(package));
+        if (package.metadata_tags.empty()) continue;
+        Finding& finding =
+            findings.add(RuleId::tag_mismatch, package,
+                         fmt::format("the wheel is named for {}, but its WHEEL file says {}; installers go by the name",
+                                     listed(package.wheel_tags), listed(package.metadata_tags)));
+        finding.level = Level::warning;
+        finding.fix = "rename it with `wheel tags`, which changes both";
+    }
     for (const BinaryAudit& binary : report.binaries)
         compare(binary, binary.package < tags.size() ? tags[binary.package] : WheelTags{}, slices, findings);
 }

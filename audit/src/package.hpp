@@ -22,6 +22,8 @@ struct WheelName {
     std::string name, version, build;
     std::vector<std::string> tags;  ///< expanded: "cp313-cp313t-manylinux_2_17_x86_64"; sorted
 };
+/// "cp315-abi3.abi3t-linux_x86_64" is two tags; sorted. Empty for what is no tag, and for far too many.
+std::vector<std::string> expand_tags(std::string_view set);
 std::optional<WheelName> parse_wheel_name(std::string_view file_name);
 
 /// "numpy-2.1.0-py313h1234_0.conda" and ".tar.bz2": name, version, build.

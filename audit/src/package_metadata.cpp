@@ -12,6 +12,8 @@
 namespace interlock::auditing {
 namespace {
 
+constexpr std::size_t most_tags = 10'000;
+
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 std::string_view trimmed(std::string_view text) {
@@ -33,18 +35,15 @@ std::string first_value(std::string_view text, std::string_view key) {
     return values.empty() ? std::string() : std::move(values.front());
 }
 
-std::string listed(const std::vector<std::string>& tags) {
-    std::string text;
-    for (const std::string& tag : tags) {
-        if (text.size() > 200) return text + ", ...";
-        text += (text.empty() ? "" : ", ") + escape(tag);
-    }
-    return text;
-}
-
 void apply_wheel_tags(PackageAudit& package, std::string_view text) {
     std::vector<std::string> tags;
-    for (std::string& value : header_values(text, "Tag")) tags.push_back(std::move(value));
+    // Some build tools write sets of tags here as well.
+    for (const std::string& value : header_values(text, "Tag")) {
+        auto expanded = expand_tags(value);
+        if (expanded.empty()) expanded.push_back(value);
+        tags.insert(tags.end(), expanded.begin(), expanded.end());
+        if (tags.size() > most_tags) return;
+    }
     if (tags.empty()) return;
     std::sort(tags.begin(), tags.end());
     tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
@@ -52,8 +51,7 @@ void apply_wheel_tags(PackageAudit& package, std::string_view text) {
         // Not named like a wheel: this is all there is to know.
         package.wheel_tags = std::move(tags);
     } else if (tags != package.wheel_tags) {
-        package.notes.push_back("the file is named for " + listed(package.wheel_tags) + ", its WHEEL file says " +
-                                listed(tags) + ": an installer goes by the name");
+        package.metadata_tags = std::move(tags);
     }
 }
 

@@ -42,6 +42,21 @@ std::string plain_version(std::string_view version) {
 
 }  // namespace
 
+std::vector<std::string> expand_tags(std::string_view set) {
+    std::vector<std::string> tags;
+    const auto parts = split(set, '-');
+    if (parts.size() != 3) return tags;
+    const auto pythons = split(parts[0], '.'), abis = split(parts[1], '.'), platforms = split(parts[2], '.');
+    if (pythons.size() * abis.size() * platforms.size() > most_tags) return tags;
+    for (const auto python : pythons)
+        for (const auto abi : abis)
+            for (const auto platform : platforms)
+                tags.push_back(std::string(python) + '-' + std::string(abi) + '-' + std::string(platform));
+    std::sort(tags.begin(), tags.end());
+    tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
+    return tags;
+}
+
 std::optional<WheelName> parse_wheel_name(std::string_view file_name) {
     const auto stem = without_ending(file_name, ".whl");
     if (!stem) return std::nullopt;
@@ -54,15 +69,8 @@ std::optional<WheelName> parse_wheel_name(std::string_view file_name) {
     wheel.name = parts[0];
     wheel.version = parts[1];
     if (parts.size() == 6) wheel.build = parts[2];
-    const auto pythons = split(parts[parts.size() - 3], '.'), abis = split(parts[parts.size() - 2], '.'),
-               platforms = split(parts[parts.size() - 1], '.');
-    if (pythons.size() * abis.size() * platforms.size() > most_tags) return std::nullopt;
-    for (const auto python : pythons)
-        for (const auto abi : abis)
-            for (const auto platform : platforms)
-                wheel.tags.push_back(std::string(python) + '-' + std::string(abi) + '-' + std::string(platform));
-    std::sort(wheel.tags.begin(), wheel.tags.end());
-    wheel.tags.erase(std::unique(wheel.tags.begin(), wheel.tags.end()), wheel.tags.end());
+    wheel.tags = expand_tags(stem->substr(static_cast<std::size_t>(parts[parts.size() - 3].data() - stem->data())));
+    if (wheel.tags.empty()) return std::nullopt;
     return wheel;
 }
 

@@ -48,20 +48,57 @@ std::optional<VersionTag> read_version(std::string_view text) {
     return tag;
 }
 
+// Behind the ABI: "x86_64-linux-gnu", "darwin", "win_amd64". Of Windows and macOS there are no others; for Linux the
+// names are those of Debian's multiarch tuples.
+void read_machine(std::string_view text, FileTag& tag) {
+    struct Machine {
+        std::string_view text, platform, architecture;
+    };
+    constexpr Machine machines[] = {
+        {"darwin", "macos", ""},
+        {"win32", "windows", "i386"},
+        {"win_amd64", "windows", "x86_64"},
+        {"win_arm64", "windows", "aarch64"},
+        {"x86_64", "linux", "x86_64"},
+        {"i386", "linux", "i386"},
+        {"i686", "linux", "i386"},
+        {"aarch64", "linux", "aarch64"},
+        {"arm", "linux", "arm"},
+        {"powerpc64le", "linux", "ppc64le"},
+        {"powerpc64", "linux", "ppc64"},
+        {"s390x", "linux", "s390x"},
+        {"riscv64", "linux", "riscv64"},
+        {"loongarch64", "linux", "loongarch64"},
+    };
+    const std::size_t dash = text.find('-');
+    for (const Machine& machine : machines) {
+        if (text.substr(0, dash) != machine.text) continue;
+        const bool linux_tuple = dash != text.npos && text.substr(dash).starts_with("-linux-");
+        if (linux_tuple != (machine.platform == "linux")) return;
+        tag.platform = machine.platform;
+        // Of x32 and the kinds of ARM the first word says nothing.
+        if (!text.ends_with("x32")) tag.architecture = machine.architecture;
+        return;
+    }
+}
+
 // One component between dots: "cpython-313t-darwin", "cp314-win_amd64", "abi3", "abi3t-x86_64-linux-gnu".
 bool read_component(std::string_view part, FileTag& tag) {
     const std::string_view head = part.substr(0, part.find('-'));
     if (head == "abi3" || head == "abi3t") {
         tag.abi = head == "abi3" ? AbiFlavour::abi3 : AbiFlavour::abi3t;
+        if (part.size() > head.size()) read_machine(part.substr(head.size() + 1), tag);
         return true;
     }
     if (head.starts_with("pypy") || head.starts_with("graalpy")) return tag.other_python = true;
-    std::string_view version;
+    std::string_view version, rest;
     if (head == "cpython" && part.size() > head.size()) {
-        version = part.substr(head.size() + 1);
-        version = version.substr(0, version.find('-'));
+        rest = part.substr(head.size() + 1);
+        version = rest.substr(0, rest.find('-'));
+        rest.remove_prefix(version.size());
     } else if (head.starts_with("cp") && part.size() > head.size()) {
         version = head.substr(2);
+        rest = part.substr(head.size());
     } else {
         return false;
     }
@@ -69,6 +106,7 @@ bool read_component(std::string_view part, FileTag& tag) {
     if (!read) return false;
     tag.version = read->version;
     tag.abi = read->free_threaded ? AbiFlavour::free_threaded : AbiFlavour::gil;
+    if (!rest.empty()) read_machine(rest.substr(1), tag);
     return true;
 }
 
@@ -149,6 +187,7 @@ FileTag read_file_tag(std::string_view file_name) {
     tag.stem = name.substr(0, name.find('.'));
     const std::size_t last = name.rfind('.');
     const std::string_view suffix = last == std::string_view::npos ? std::string_view() : name.substr(last);
+    if (equals_ignoring_case(suffix, ".pyd")) tag.platform = "windows";
     tag.extension = suffix == ".so" || equals_ignoring_case(suffix, ".pyd") || suffix == ".dll";
     const std::size_t first = name.find('.');
     if (first == std::string_view::npos || first == last) return tag;
@@ -157,6 +196,12 @@ FileTag read_file_tag(std::string_view file_name) {
     const std::string_view part = between.substr(between.rfind('.') + 1);
     if (read_component(part, tag)) tag.tag = part;
     return tag;
+}
+
+bool is_named_for_another_machine(const FileTag& tag, const BinaryAudit& binary) noexcept {
+    const bool known = binary.platform == "linux" || binary.platform == "macos" || binary.platform == "windows";
+    if (!known || tag.platform.empty()) return false;
+    return tag.platform != binary.platform || (!tag.architecture.empty() && tag.architecture != binary.architecture);
 }
 
 LinkedAbi read_linked_abi(const Image& image) {

@@ -21,10 +21,14 @@ struct FileTag {
     AbiFlavour abi = AbiFlavour::unknown;
     std::optional<PythonVersion> version;
     std::string tag;             ///< "cpython-313t-x86_64-linux-gnu", "abi3"; empty for a bare suffix
+    /// For which machine, in the words of BinaryAudit; empty where the name does not say it, or in unknown words.
+    std::string platform, architecture;
     bool other_python = false;   ///< PyPy, GraalPy
     bool extension = false;      ///< ends as a module does: .so, .pyd
 };
 FileTag read_file_tag(std::string_view file_name);
+/// Whether no interpreter of the binary's platform and architecture looks for a file with such a name.
+bool is_named_for_another_machine(const FileTag& tag, const BinaryAudit& binary) noexcept;
 
 /// What the binary says without being run: "python313t.dll", symbols that only one kind of interpreter has.
 struct LinkedAbi {

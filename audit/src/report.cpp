@@ -153,7 +153,17 @@ FindingIndex::FindingIndex(const AuditReport& report) {
     });
 }
 
-std::vector<const Finding*> FindingIndex::of(std::string_view path, std::string_view module) const {
+std::vector<const Finding*> FindingIndex::of(const BinaryAudit& binary, const ModuleAudit& module) const {
+    auto found = find(binary.path, module.name);
+    std::erase_if(found, [&](const Finding* finding) {
+        return !finding->architecture.empty() && finding->architecture != binary.architecture;
+    });
+    return found;
+}
+
+std::vector<const Finding*> FindingIndex::of(std::string_view path) const { return find(path, ""); }
+
+std::vector<const Finding*> FindingIndex::find(std::string_view path, std::string_view module) const {
     const auto key = std::pair(path, module);
     const auto begin =
         std::lower_bound(sorted_.begin(), sorted_.end(), key, [](const Finding* finding, const auto& wanted) {

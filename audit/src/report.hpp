@@ -54,14 +54,17 @@ Json summary_json(const AuditReport& report, bool timing);
 /// JSON text; what is no UTF-8 becomes U+FFFD. `indent` -1: one line.
 std::string to_text(const Json& json, int indent = -1);
 
-/// The rules by which a module is found among the findings: indices by path and module.
+/// The findings by what they are about.
 class FindingIndex {
 public:
     explicit FindingIndex(const AuditReport& report);
-    /// Those of a module of a binary, and for an empty module those of the path itself.
-    std::vector<const Finding*> of(std::string_view path, std::string_view module) const;
+    /// Those of a module of a binary, those about all its slices included.
+    std::vector<const Finding*> of(const BinaryAudit& binary, const ModuleAudit& module) const;
+    /// Those of the path itself.
+    std::vector<const Finding*> of(std::string_view path) const;
 
 private:
+    std::vector<const Finding*> find(std::string_view path, std::string_view module) const;
     std::vector<const Finding*> sorted_;
 };
 

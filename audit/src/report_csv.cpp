@@ -67,7 +67,7 @@ std::string csv_report(const AuditReport& report, const AuditOutputOptions&) {
                 }
                 row.push_back(std::move(effect));
             }
-            row.insert(row.end(), {rule_ids(findings.of(binary.path, module.name)), "", module.reason, ""});
+            row.insert(row.end(), {rule_ids(findings.of(binary, module)), "", module.reason, ""});
             add_row(text, row);
         }
     }
@@ -85,8 +85,8 @@ std::string csv_report(const AuditReport& report, const AuditOutputOptions&) {
     for (const Finding& finding : report.findings) {
         const auto package = packages.find(finding.path);
         const bool known = package != packages.end();
-        add({"finding", known ? package->second->name : "", known ? package->second->version : "", finding.path, "",
-             finding.module},
+        add({"finding", known ? package->second->name : "", known ? package->second->version : "", finding.path,
+             finding.architecture, finding.module},
             4 + effects,
             {std::string(finding.rule->id), std::string(level_text(finding.level)), finding.message, finding.accepted});
     }

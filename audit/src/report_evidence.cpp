@@ -90,7 +90,7 @@ void add_module(std::string& text, const BinaryAudit& binary, const ModuleAudit&
     for (const SlotSeen& slot : module.slots) lines.add("slot", slot_text(slot));
     for (const CallSeen& call : module.calls) lines.add("call", call_text(call));
     if (module.instructions != 0) lines.add("instructions", std::to_string(module.instructions));
-    for (const Finding* finding : findings.of(binary.path, module.name)) {
+    for (const Finding* finding : findings.of(binary, module)) {
         lines.add("rule", fmt::format("{} {} {}: {}", finding->rule->id, finding->rule->name,
                                       level_text(finding->level), printable(finding->message)));
         lines.add("",
@@ -119,7 +119,7 @@ std::string format_evidence(const AuditReport& report, const BinaryAudit& binary
     lines.add("sha256", printable(binary.sha256));
     const FindingIndex findings(report);
     for (const ModuleAudit& module : binary.modules) add_module(text, binary, module, findings, options);
-    for (const Finding* finding : findings.of(binary.path, ""))
+    for (const Finding* finding : findings.of(binary.path))
         lines.add("rule", fmt::format("{} {} {}: {}", finding->rule->id, finding->rule->name,
                                       level_text(finding->level), printable(finding->message)));
     return text;

@@ -59,7 +59,8 @@ Json to_json(const PackageAudit& package) {
                 {"worst", verdict_name(package.worst)},
                 {"mixed", package.mixed},
                 {"modules", counts(package.modules)},
-                {"effects", to_json(package.effects)}};
+                {"effects", to_json(package.effects)},
+                {"notes", list_of(package.notes)}};
 }
 
 Json to_json(const ModuleAudit& module) {
@@ -127,9 +128,9 @@ Json to_json(const BinaryAudit& binary) {
 }
 
 Json to_json(const Finding& finding) {
-    Json json{{"rule", finding.rule->id}, {"name", finding.rule->name},        {"level", level_text(finding.level)},
-              {"path", finding.path},     {"module", finding.module},          {"message", finding.message},
-              {"fix", finding.fix},       {"fingerprint", finding.fingerprint}};
+    Json json{{"rule", finding.rule->id},   {"name", finding.rule->name}, {"level", level_text(finding.level)},
+              {"path", finding.path},       {"module", finding.module},   {"architecture", finding.architecture},
+              {"message", finding.message}, {"fix", finding.fix},         {"fingerprint", finding.fingerprint}};
     json["accepted"] = finding.accepted.empty() ? Json(nullptr) : Json(finding.accepted);
     json["symbols"] = list_of(finding.symbols);
     return json;

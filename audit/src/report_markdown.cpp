@@ -107,7 +107,7 @@ std::string module_table(const AuditReport& report, const FindingIndex& findings
     std::size_t count = 0;
     for (const BinaryAudit& binary : report.binaries) {
         for (const ModuleAudit& module : binary.modules) {
-            std::vector<const Finding*> said = findings.of(binary.path, module.name);
+            std::vector<const Finding*> said = findings.of(binary, module);
             std::erase_if(said, [](const Finding* finding) {
                 return !finding->accepted.empty() || finding->level == Level::note;
             });

@@ -3,9 +3,12 @@
 //
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <map>
+#include <system_error>
 
 #include <interlock/version.hpp>
 
+#include "findings.hpp"
 #include "printable.hpp"
 #include "report.hpp"
 
@@ -16,6 +19,7 @@ namespace {
 /// GitHub refuses a run with more, and shows the 5000 most severe.
 constexpr std::size_t most_results = 25'000;
 constexpr std::size_t longest_message = 4000;
+constexpr const char* source_root = "%SRCROOT%";  // as GitHub's own tools call it
 
 /// SARIF takes [text](target) in a message for a link.
 std::string message_text(std::string_view text) {
@@ -45,25 +49,77 @@ std::string percent_encoded(std::string_view path) {
     return out;
 }
 
-/// "dist/x.whl!pkg/a.so" is "dist/x.whl!/pkg/a.so": as Java writes places in archives. Relative to `base` if it is
-/// there; of other absolute paths a file: URI.
-std::string uri(const std::string& path, const std::filesystem::path& base) {
+/// Of a file on this machine, from the root of the repository; elsewhere a file: URI. `base` is the folder that
+/// relative paths start from. "dist/x.whl!pkg/a.so" is "dist/x.whl!/pkg/a.so": as Java writes places in archives.
+std::string file_uri(const std::string& path, const std::filesystem::path& base, const std::filesystem::path& root) {
     const std::size_t mark = path.find('!');
-    std::filesystem::path file = std::filesystem::path(path.substr(0, mark)).lexically_normal();
+    std::filesystem::path file = std::filesystem::path(path.substr(0, mark));
+    if (!base.empty()) file = base / file;
+    file = file.lexically_normal();
     std::string member;
     for (std::size_t begin = mark; begin < path.size();) {
         const std::size_t end = std::min(path.find('!', begin + 1), path.size());
         member += "!/" + path.substr(begin + 1, end - begin - 1);
         begin = end;
     }
-    if (file.is_absolute() && !base.empty()) {
-        const std::filesystem::path relative = file.lexically_relative(base);
+    if (file.is_absolute() && !root.empty()) {
+        const std::filesystem::path relative = file.lexically_relative(root);
         if (!relative.empty() && *relative.begin() != "..") file = relative;
     }
     std::string text = file.string();
     if (text.empty()) text = ".";
     return (file.is_absolute() ? "file://" : "") + percent_encoded(text + member);
 }
+
+/// The root of the git work tree around a folder, or the folder.
+std::filesystem::path root_of(const std::filesystem::path& base) {
+    for (std::filesystem::path folder = base; !folder.empty(); folder = folder.parent_path()) {
+        std::error_code failed;
+        if (std::filesystem::exists(folder / ".git", failed)) return folder;
+        if (folder == folder.parent_path()) break;
+    }
+    return base;
+}
+
+/// What a finding is said to be about. GitHub takes an alert for a new one when the path changes, and the paths of
+/// wheels and installed files contain versions and tags: so what belongs to a distribution goes by the name of the
+/// module.
+class Places {
+public:
+    Places(const AuditReport& report, const std::filesystem::path& base) : base_(base), root_(root_of(base)) {
+        for (const PackageAudit& package : report.packages)
+            if (is_distribution(package)) names_.emplace(package.path, percent_encoded(normalized_name(package.name)));
+        for (const BinaryAudit& binary : report.binaries) {
+            if (binary.package >= report.packages.size() || !is_distribution(report.packages[binary.package])) continue;
+            const ModuleAudit* module = primary_module(binary);
+            if (module == nullptr) continue;
+            std::string name = module->name;
+            std::replace(name.begin(), name.end(), '.', '/');
+            const std::string file = binary.path.substr(binary.path.find_last_of("/!") + 1);
+            const std::size_t dot = std::min(file.rfind('.'), file.size());
+            names_.insert_or_assign(binary.path, percent_encoded(name + file.substr(dot)));
+        }
+    }
+
+    std::string uri(const std::string& path) const {
+        const auto found = names_.find(path);
+        return found == names_.end() ? file_uri(path, base_, root_) : found->second;
+    }
+    Json location(const std::string& path, const std::string& module) const {
+        const std::string text = uri(path);
+        Json artifact{{"uri", text}};
+        if (!text.starts_with("file://")) artifact["uriBaseId"] = source_root;
+        Json json{{"physicalLocation", {{"artifactLocation", std::move(artifact)}, {"region", {{"startLine", 1}}}}}};
+        if (!module.empty())
+            json["logicalLocations"] =
+                Json::array({Json{{"fullyQualifiedName", printable(module)}, {"kind", "module"}}});
+        return json;
+    }
+
+private:
+    std::filesystem::path base_, root_;
+    std::map<std::string, std::string, std::less<>> names_;
+};
 
 Json rules_json() {
     Json list = Json::array();
@@ -86,40 +142,35 @@ Json rules_json() {
     return list;
 }
 
-Json location(const std::string& path, const std::string& module, const std::filesystem::path& base) {
-    Json json{{"physicalLocation", {{"artifactLocation", {{"uri", uri(path, base)}}}, {"region", {{"startLine", 1}}}}}};
-    if (!module.empty())
-        json["logicalLocations"] = Json::array({Json{{"fullyQualifiedName", printable(module)}, {"kind", "module"}}});
-    return json;
-}
-
-Json result(const Finding& finding, const std::filesystem::path& base) {
+/// `occurrence`: the how manieth with its fingerprint, as builds of a module for several interpreters share one.
+Json result(const Finding& finding, const Places& places, std::size_t occurrence) {
     const auto index = static_cast<std::size_t>(finding.rule - rules().data());
     std::string text = message_text(finding.message);
     if (!finding.fix.empty()) text += "\n" + message_text(finding.fix);
-    Json json{{"ruleId", finding.rule->id},
-              {"ruleIndex", index},
-              {"level", level_text(finding.level)},
-              {"message", {{"text", text}}},
-              {"locations", Json::array({location(finding.path, finding.module, base)})},
-              // The second is the only one that GitHub looks at.
-              {"partialFingerprints",
-               {{"interlock/v1", finding.fingerprint}, {"primaryLocationLineHash", finding.fingerprint + ":1"}}}};
-    if (!finding.accepted.empty())
-        json["suppressions"] = Json::array(
-            {Json{{"kind", "external"}, {"status", "accepted"}, {"justification", printable(finding.accepted)}}});
-    return json;
+    text += "\nFile: " + message_text(finding.path);
+    Json properties{{"path", printable(finding.path)}};
+    if (!finding.architecture.empty()) properties["architecture"] = printable(finding.architecture);
+    return Json{{"ruleId", finding.rule->id},
+                {"ruleIndex", index},
+                {"level", level_text(finding.level)},
+                {"message", {{"text", text}}},
+                {"locations", Json::array({places.location(finding.path, finding.module)})},
+                // The second is the only one that GitHub looks at.
+                {"partialFingerprints",
+                 {{"interlock/v1", finding.fingerprint},
+                  {"primaryLocationLineHash", finding.fingerprint + ':' + std::to_string(occurrence)}}},
+                {"properties", std::move(properties)}};
 }
 
-/// All, or the most severe of those that count; in the order of the report.
-std::vector<const Finding*> chosen(const AuditReport& report) {
+/// Those that count, or the most severe of them; in the order of the report. GitHub does not read `suppressions`: what
+/// is accepted would be open alerts there.
+std::vector<const Finding*> chosen(const AuditReport& report, std::size_t& omitted) {
     std::vector<const Finding*> list;
-    for (const Finding& finding : report.findings) list.push_back(&finding);
-    if (list.size() <= most_results) return list;
-    std::stable_sort(list.begin(), list.end(), [](const Finding* a, const Finding* b) {
-        if (a->accepted.empty() != b->accepted.empty()) return a->accepted.empty();
-        return a->level > b->level;
-    });
+    for (const Finding& finding : report.findings)
+        if (finding.accepted.empty()) list.push_back(&finding);
+    omitted = list.size() - std::min(list.size(), most_results);
+    if (omitted == 0) return list;
+    std::stable_sort(list.begin(), list.end(), [](const Finding* a, const Finding* b) { return a->level > b->level; });
     list.resize(most_results);
     return list;
 }
@@ -127,15 +178,18 @@ std::vector<const Finding*> chosen(const AuditReport& report) {
 }  // namespace
 
 std::string sarif_report(const AuditReport& report, const AuditOutputOptions& options) {
-    const auto findings = chosen(report);
+    const Places places(report, options.base);
+    std::size_t omitted = 0;
+    std::map<std::string_view, std::size_t> occurrences;
     Json results = Json::array();
-    for (const Finding* finding : findings) results.push_back(result(*finding, options.base));
+    for (const Finding* finding : chosen(report, omitted))
+        results.push_back(result(*finding, places, ++occurrences[finding->fingerprint]));
     Json notifications = Json::array();
     for (const InputError& error : report.errors)
         notifications.push_back(Json{{"level", "error"},
                                      {"descriptor", {{"id", errc_name(error.code)}}},
                                      {"message", {{"text", message_text(error.message)}}},
-                                     {"locations", Json::array({location(error.path, "", options.base)})}});
+                                     {"locations", Json::array({places.location(error.path, "")})}});
     Json run{{"tool",
               {{"driver",
                 {{"name", "interlock"},
@@ -144,10 +198,10 @@ std::string sarif_report(const AuditReport& report, const AuditOutputOptions& op
                  {"rules", rules_json()}}}}},
              {"invocations", Json::array({Json{{"executionSuccessful", report.errors.empty()},
                                                {"toolExecutionNotifications", std::move(notifications)}}})},
+             {"originalUriBaseIds", {{source_root, {{"description", {{"text", "The root of the repository"}}}}}}},
              {"columnKind", "utf16CodeUnits"},
              {"results", std::move(results)}};
-    if (findings.size() < report.findings.size())
-        run["properties"] = Json{{"omittedResults", report.findings.size() - findings.size()}};
+    if (omitted != 0) run["properties"] = Json{{"omittedResults", omitted}};
     const Json json{{"$schema", "https://json.schemastore.org/sarif-2.1.0.json"},
                     {"version", "2.1.0"},
                     {"runs", Json::array({std::move(run)})}};

@@ -83,14 +83,14 @@ private:
     void add_package(const PackageAudit* package, const std::vector<const BinaryAudit*>& binaries) {
         std::size_t modules = 0;
         std::vector<const Finding*> own =
-            package == nullptr ? std::vector<const Finding*>() : findings_.of(package->path, "");
+            package == nullptr ? std::vector<const Finding*>() : findings_.of(package->path);
         bool any = !own.empty();
         for (const BinaryAudit* binary : binaries) {
             for (const ModuleAudit& module : binary->modules) {
                 if (options_.verbose || module.verdict != Verdict::not_a_module) ++modules;
-                any = any || !findings_.of(binary->path, module.name).empty();
+                any = any || !findings_.of(*binary, module).empty();
             }
-            any = any || !findings_.of(binary->path, "").empty();
+            any = any || !findings_.of(binary->path).empty();
         }
         // A wheel without modules is worth no line.
         if (modules == 0 && !any) return;
@@ -108,8 +108,8 @@ private:
             }
         };
         for (const BinaryAudit* binary : binaries) {
-            for (const ModuleAudit& module : binary->modules) add(findings_.of(binary->path, module.name));
-            add(findings_.of(binary->path, ""));
+            for (const ModuleAudit& module : binary->modules) add(findings_.of(*binary, module));
+            add(findings_.of(binary->path));
         }
         add(own);
         if (hidden != 0) text_ += "  " + paint(Paint::dim, counted(hidden, "note") + "; -v shows them") + "\n";
@@ -175,7 +175,7 @@ private:
         for (const BinaryAudit* binary : binaries) {
             for (const ModuleAudit& module : binary->modules) {
                 const bool library = module.verdict == Verdict::not_a_module;
-                std::vector<const Finding*> said = findings_.of(binary->path, module.name);
+                std::vector<const Finding*> said = findings_.of(*binary, module);
                 std::erase_if(said, [this](const Finding* finding) { return !is_shown(*finding); });
                 std::string rules = rule_ids(said);
                 const bool quiet = module.verdict == Verdict::free || module.verdict == Verdict::not_applicable;

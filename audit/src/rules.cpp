@@ -24,7 +24,7 @@ const std::array<Rule, rule_count>& table() noexcept {
          "the "
          "module. For a module of interlock: the runtime falls back to locked mode.\n\n"
          "The file name and the wheel tag say for which ABI a module was built, not that it is safe: only the marker "
-         "does.",
+         "does. It is a note when none of the interpreters that were asked for loads the file.",
          help::how_to_mark},
         {"IL002", "gil-used", Level::error, "The module says that it uses the GIL",
          "The marker is there and has the value \"used\" (Py_MOD_GIL_USED, or threading level global_lock). The effect "
@@ -43,8 +43,10 @@ const std::array<Rule, rule_count>& table() noexcept {
         {"IL004", "tag-mismatch", Level::error, "The file name or the wheel tag says something else than the binary",
          "Installers choose a wheel by its tag, and interpreters choose a file by its name. When the binary in it is "
          "for "
-         "another ABI, version or machine, the import fails or the process crashes, on the user's machine. The usual "
-         "cause is a stale file of another build that was packed as well.",
+         "another ABI, version, machine or C library, the import fails or the process crashes, on the user's machine. "
+         "The "
+         "usual cause is a stale file of another build that was packed as well. A warning: the WHEEL file of a wheel "
+         "names other tags than the file name, by which installers go.",
          help::how_to_build_free_threaded},
         {"IL005", "undetermined", Level::warning, "It could not be found out what the module does",
          "The audit never guesses: where a value could not be followed to its end, the verdict is \"undetermined\" and "
@@ -53,7 +55,7 @@ const std::array<Rule, rule_count>& table() noexcept {
          "sys._is_gil_enabled() to know.",
          help::how_to_find_out},
         {"IL006", "abi3-in-free-threaded-tag", Level::error,
-         "A file of the stable ABI with a GIL is offered to free-threaded interpreters",
+         "The tag offers a file of the stable ABI with a GIL to free-threaded interpreters",
          "Objects have another layout in free-threaded interpreters, so code that was compiled for plain abi3 reads "
          "and "
          "writes the wrong bytes. 3.13t and 3.14t find files that end in .abi3.so, load them, and crash; 3.15t does "
@@ -84,11 +86,11 @@ const std::array<Rule, rule_count>& table() noexcept {
          "defect.",
          help::how_to_own_references},
         {"IL011", "delegation-target-missing", Level::warning,
-         "Another module decides, and that one is not part of the audit",
+         "Another module decides, and none that the interpreter can load is part of the audit",
          "The module leaves its creation to another one (_cffi_backend, the group module of mypyc, nanobind's backend, "
          "the library of Boost.Python), which holds the marker. What an import does depends on the version of that "
-         "module "
-         "which is installed beside it.",
+         "module which is installed beside it. The finding names the interpreters for which it is not known: a build "
+         "of that module for another interpreter or machine says nothing about them. `--strict` makes it count.",
          help::how_to_provide_the_target},
         {"IL012", "manifest-mismatch", Level::warning, "The manifest beside the file is for another binary",
          "A manifest states the marker of a binary without one, and is pinned to it by hash or build-id. The binary "
@@ -122,6 +124,13 @@ const std::array<Rule, rule_count>& table() noexcept {
          "joined "
          "with lipo.",
          help::how_to_join_slices},
+        {"IL019", "crashes", Level::error, "A free-threaded interpreter finds the file, loads it and crashes",
+         "The file was compiled for interpreters with a GIL, where objects have another layout. Its name does not keep "
+         "free-threaded interpreters from it: 3.13t and 3.14t take every file that ends in .abi3.so, or has no tag at "
+         "all, and check nothing. It is an error where one of them looks, in lib/python3.13t/site-packages or in a "
+         "wheel whose ABI tag is none; a warning for a file that lies elsewhere; and nothing in an ordinary abi3 wheel "
+         "or in the folder of an interpreter with a GIL, as free-threaded interpreters get nothing from there.",
+         help::how_to_build_free_threaded},
     }};
     return rules;
 }

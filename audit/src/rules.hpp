@@ -29,8 +29,9 @@ enum class RuleId : std::uint8_t {
     policy_unused,
     policy_expired,
     slices_disagree,
+    crashes,
 };
-inline constexpr std::size_t rule_count = static_cast<std::size_t>(RuleId::slices_disagree) + 1;
+inline constexpr std::size_t rule_count = static_cast<std::size_t>(RuleId::crashes) + 1;
 
 const Rule& rule(RuleId id) noexcept;
 

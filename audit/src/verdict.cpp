@@ -196,6 +196,10 @@ Loads loads_in(const BinaryAudit& binary, const FileTag& tag, const ModuleAudit&
     const std::string name = python.text();
     const PythonVersion first_with_abi3t{3, 15};
     if (tag.other_python) return {false, false, "the file is for another implementation of Python"};
+    if (is_named_for_another_machine(tag, binary))
+        return {false, false,
+                "it is for " + escape(binary.platform) + ' ' + escape(binary.architecture) +
+                    ", where no interpreter looks for a file with such a name"};
     if (only_newer && python < first_with_abi3t) return {false, false, "it has no PyInit function, only PyModExport"};
     switch (binary.abi) {
         case AbiFlavour::free_threaded:

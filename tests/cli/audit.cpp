@@ -52,6 +52,7 @@ BOOST_AUTO_TEST_CASE(the_exit_status_says_what_was_found) {
     CHECK_STATUS(call({"audit", extension("multi_unmarked")}), 1);
     CHECK_STATUS(call({"audit", extension("multi_free"), extension("multi_used")}), 1);
     CHECK_STATUS(call({"audit", extension("delegated_cffi")}), 0);
+    CHECK_STATUS(call({"audit", "--strict", extension("delegated_cffi")}), 1);
     CHECK_STATUS(call({"audit", "--fail-on", "warning", extension("delegated_cffi")}), 1);
     CHECK_STATUS(call({"audit", "--fail-on", "IL001", extension("multi_used")}), 0);
     CHECK_STATUS(call({"audit", "--fail-on", "IL001", "--fail-on", "gil-used", extension("multi_used")}), 1);

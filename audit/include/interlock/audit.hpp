@@ -160,9 +160,10 @@ struct PackageAudit {
     std::string path;     ///< of the wheel, the archive or the folder
     std::string kind;     ///< "wheel", "distribution", "archive", "folder", "file"
     std::vector<std::string> wheel_tags;  ///< "cp313-cp313t-manylinux_2_17_x86_64"
+    std::vector<std::string> metadata_tags;  ///< those of its WHEEL file, where the file name says something else
     Verdict worst = Verdict::not_a_module;
     bool mixed = false;  ///< some of its modules are marked free, others are not
-    std::array<std::size_t, verdict_count> modules{};  ///< number by verdict
+    std::array<std::size_t, verdict_count> modules{};  ///< number of its primary modules by verdict
     std::vector<EffectOn> effects;  ///< the worst of its primary modules, per interpreter
     /// Sentences on the package as such: members that occur twice, metadata that contradicts the file name. Escaped.
     std::vector<std::string> notes;
@@ -192,9 +193,10 @@ struct Finding {
     std::string message;
     std::string path;    ///< as BinaryAudit::path, or of the package, policy or manifest
     std::string module;  ///< empty when it is about a file or package
+    std::string architecture;  ///< of the binary; empty when it is about all slices of a file, or about no binary
     std::string fix;     ///< what to do about this one; may be empty
-    /// Hex; the same for the same finding of a later build: made of rule, distribution, module and architecture, not of
-    /// version, hash or address.
+    /// Hex; the same for the same finding of a later build: made of rule, distribution, module, platform and
+    /// architecture, not of version, interpreter, hash or address. So it need not be unique in a report.
     std::string fingerprint;
     /// Why it does not count: "policy: <reason>", "ignored by ...", "baseline"; empty if it counts.
     std::string accepted;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,10 +16,13 @@
 
 namespace interlock {
 
-/// One finding that is accepted. What it is recognised by is the fingerprint; the rest is for people.
+/// One finding that is accepted. It is recognised by its fingerprint; of several with the same one the path tells
+/// which.
 struct BaselineEntry {
     std::string fingerprint;
-    std::string rule, module, path, message;
+    std::optional<std::vector<std::string>> symbols;  ///< that the finding may list; nullopt: any
+    std::string path;
+    std::string rule, module, message;  ///< for people
     std::size_t line = 0, column = 0;  ///< of the entry in its file
 };
 struct Baseline {
@@ -36,12 +40,13 @@ IL_API BaselineFile parse_baseline(std::string_view text, const std::filesystem:
 /// Errors of reading: not_found, unreadable; a file with wrong content is a value with errors.
 IL_API Result<BaselineFile> read_baseline(const std::filesystem::path& path);
 
-/// Accepts the findings that are in the baseline ("baseline"), as far as they are not accepted yet. Returns the entries
-/// that fit no finding any more; they point into `baseline`.
+/// Accepts the findings that are in the baseline ("baseline"), as far as they are not accepted yet: one for each entry.
+/// A finding that lists a symbol which its entry does not have is a new one. Returns the entries that fit no finding
+/// any more; they point into `baseline`.
 IL_API std::vector<const BaselineEntry*> apply_baseline(AuditReport& report, const Baseline& baseline);
 
 /// The text of a baseline with all findings of the report that count, and those that an older baseline accepts.
-/// Ordered by path, module and rule; each fingerprint once.
+/// Ordered by path, module and rule.
 IL_API std::string baseline_text(const AuditReport& report);
 
 }  // namespace interlock

@@ -285,6 +285,16 @@ BOOST_AUTO_TEST_CASE(search_path) {
     BOOST_TEST(report.errors[0].path == others / "missing");
 }
 
+BOOST_AUTO_TEST_CASE(an_interpreter_is_asked_once) {
+    const Folder folder;
+    folder.write("a.so", library("good"));
+    AuditOptions options;
+    options.pythons = {{3, 14}, {3, 13}, {3, 14}};
+    const AuditReport report = audit(folder.path(), options);
+    BOOST_TEST((report.pythons == std::vector<PythonVersion>{{3, 14}, {3, 13}}));
+    BOOST_TEST(report.binaries.at(0).modules[0].effects.size() == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(progress) {
     const Folder folder;
     for (int i = 0; i < 50; ++i) folder.write(std::to_string(i) + ".so", library(i % 3 == 0 ? "throws" : "good"));

@@ -71,10 +71,56 @@ BOOST_AUTO_TEST_CASE(policy_and_ignore_come_first) {
     BOOST_TEST(report.findings[0].accepted == "policy: r");
 }
 
-BOOST_AUTO_TEST_CASE(a_fingerprint_is_written_once) {
-    AuditReport report = sample();
-    report.findings.push_back(report.findings.back());
-    BOOST_TEST(baseline_of(baseline_text(report)).entries.size() == 3u);
+BOOST_AUTO_TEST_CASE(each_entry_is_good_for_one_finding) {
+    const auto folders = [](const std::vector<std::string>& names) {
+        std::vector<BinaryAudit> binaries;
+        for (const std::string& name : names)
+            binaries.push_back(binary_with(module_with(Verdict::unmarked, "m"), name + "/m.so"));
+        AuditReport report = wheel_with(std::move(binaries));
+        report.packages[0].kind = "folder";
+        report.packages[0].version.clear();
+        return judged(std::move(report));
+    };
+    const Baseline one = baseline_of(baseline_text(folders({"b"})));
+    AuditReport two = folders({"a", "b"});
+    BOOST_TEST(apply_baseline(two, one).empty());
+    BOOST_TEST(in_short(two) == "IL001 error, IL001 error (baseline)");  // the one at its place is the known one
+    AuditReport moved = folders({"c"});
+    BOOST_TEST(apply_baseline(moved, one).empty());
+    BOOST_TEST(in_short(moved) == "IL001 error (baseline)");
+    const Baseline both = baseline_of(baseline_text(folders({"a", "b"})));
+    BOOST_TEST(both.entries.size() == 2u);
+    AuditReport left = folders({"b"});
+    const auto stale = apply_baseline(left, both);
+    BOOST_REQUIRE(stale.size() == 1u);
+    BOOST_TEST(stale[0]->path == "a/m.so");
+    // What the policy accepts leaves its entry to no other one.
+    AuditReport policy = folders({"a", "b"});
+    policy.findings[1].accepted = "policy: r";
+    BOOST_TEST(apply_baseline(policy, one).empty());
+    BOOST_TEST(in_short(policy) == "IL001 error, IL001 error (policy: r)");
+}
+
+BOOST_AUTO_TEST_CASE(a_new_symbol_is_a_new_finding) {
+    const auto calling = [](std::vector<std::string> symbols) {
+        BinaryAudit binary = binary_with(module_with(Verdict::free));
+        binary.borrowed_calls = std::move(symbols);
+        return judged(wheel_with({binary}));
+    };
+    const Baseline known = baseline_of(baseline_text(calling({"PyDict_GetItem", "PyList_GetItem"})));
+    const auto after = [&](std::vector<std::string> symbols) {
+        AuditReport report = calling(std::move(symbols));
+        apply_baseline(report, known);
+        return in_short(report);
+    };
+    BOOST_TEST(after({"PyDict_GetItem", "PyList_GetItem"}) == "IL010 note (baseline)");
+    BOOST_TEST(after({"PyList_GetItem"}) == "IL010 note (baseline)");
+    BOOST_TEST(after({"PyDict_Next", "PyList_GetItem"}) == "IL010 note");
+    AuditReport report = calling({"PyDict_Next"});
+    Baseline by_hand = known;
+    by_hand.entries[0].symbols.reset();
+    apply_baseline(report, by_hand);
+    BOOST_TEST(in_short(report) == "IL010 note (baseline)");
 }
 
 BOOST_AUTO_TEST_CASE(wrong_files) {
@@ -95,6 +141,7 @@ BOOST_AUTO_TEST_CASE(wrong_files) {
         {"{\"version\": 1, \"findings\": [{\n  \"fingerprint\": \"XY\"}]}", "bad-hash", 2, 18},
         {"{\"version\": 1, \"findings\": [{\n  \"fingerprint\": \"ab\", \"rul\": \"\"}]}", "unknown-key", 2, 24},
         {"{\"version\": 1, \"findings\": [{\n  \"fingerprint\": \"ab\", \"rule\": 1}]}", "wrong-type", 2, 32},
+        {"{\"version\": 1, \"findings\": [{\n  \"fingerprint\": \"ab\", \"symbols\": [1]}]}", "wrong-type", 2, 36},
     };
     for (const Row& row : rows) {
         BOOST_TEST_CONTEXT(row.text) {

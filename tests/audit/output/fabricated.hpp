@@ -28,8 +28,10 @@ inline ModuleAudit module_with(Verdict verdict, std::string name = "pkg._m") {
     }
     const Effect effect = verdict == Verdict::free                                          ? Effect::keeps_gil_off
                           : verdict == Verdict::unmarked || verdict == Verdict::global_lock ? Effect::turns_gil_on
+                          : verdict == Verdict::not_applicable                              ? Effect::cannot_load
                                                                                             : Effect::unknown;
-    for (const unsigned minor : {13u, 14u}) module.effects.push_back(effect_on(minor, effect));
+    if (verdict != Verdict::not_a_module)
+        for (const unsigned minor : {13u, 14u}) module.effects.push_back(effect_on(minor, effect));
     return module;
 }
 
@@ -121,6 +123,7 @@ inline AuditReport hostile_report(std::string_view text) {
     binary.exports = binary.libraries = binary.stateful_calls = binary.borrowed_calls = {value};
     AuditReport report = wheel_with({binary});
     report.packages[0].name = report.packages[0].version = report.packages[0].path = value;
+    report.packages[0].notes = {value};
     report.errors = {{value, Errc::malformed_file, value}};
     report.skipped = {value};
     report = judged(std::move(report));

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "fabricated.hpp"
+#include "report.hpp"
 #include "symbol_lists.hpp"
 
 using namespace interlock;
@@ -138,6 +139,38 @@ BOOST_AUTO_TEST_CASE(the_marker) {
     ModuleAudit second = module_with(Verdict::unmarked);
     second.primary = false;
     BOOST_TEST(in_short(one(second)) == "IL001 note");
+    BOOST_TEST(contains(one(second).findings[0].message, "an import of this file does not run PyInit__m"));
+}
+
+BOOST_AUTO_TEST_CASE(follows_the_interpreters) {
+    const auto on = [](Verdict verdict, Effect first, Effect second) {
+        ModuleAudit module = module_with(verdict);
+        module.effects = {effect_on(13, first), effect_on(14, second)};
+        return module;
+    };
+    using enum Effect;
+    // None of them loads it: nobody's GIL comes on.
+    const AuditReport harmless = one(on(Verdict::unmarked, cannot_load, cannot_load));
+    BOOST_TEST(in_short(harmless) == "IL001 note");
+    BOOST_TEST(harmless.findings[0].message ==
+               "module 'pkg._m' carries no marker; none of the interpreters that were asked for loads it");
+    BOOST_TEST(in_short(one(on(Verdict::global_lock, cannot_load, turns_gil_on))) == "IL002 error");
+    BOOST_TEST(in_short(one(on(Verdict::delegated, cannot_load, cannot_load))) == "IL011 note");
+    // The entry point of older ones says something else.
+    const AuditReport older = one(on(Verdict::free, turns_gil_on, keeps_gil_off));
+    BOOST_TEST(in_short(older) == "IL001 error");
+    BOOST_TEST(older.findings[0].message ==
+               "module 'pkg._m' is not marked free for all interpreters; an import turns the GIL on in 3.13t: for the "
+               "test");
+    // What is not known of one is said beside what is known of another; so --strict sees it, whatever the verdict.
+    ModuleAudit half = on(Verdict::unmarked, turns_gil_on, unknown);
+    half.delegated_to = "_cffi_backend";
+    const AuditReport both = one(half);
+    BOOST_TEST(in_short(both) == "IL001 error, IL011 warning");
+    BOOST_TEST(both.findings[1].message ==
+               "module 'pkg._m' leaves the decision to '_cffi_backend'; what an import "
+               "does in 3.14t is not known: for the test");
+    BOOST_TEST(in_short(one(on(Verdict::not_applicable, cannot_load, unknown))) == "IL005 warning");
 }
 
 BOOST_AUTO_TEST_CASE(messages_say_what_and_where) {
@@ -174,6 +207,7 @@ BOOST_AUTO_TEST_CASE(what_a_free_module_uses) {
                2u);
     BOOST_TEST(in_short(with([](BinaryAudit& b) {
                    b.platform = "windows";
+                   b.path = "d/pkg-1.0.whl!pkg/_m.pyd";
                    b.stateful_calls = {"localtime"};
                })) == "");
     BOOST_TEST(in_short(with([](BinaryAudit& b) { b.borrowed_calls = {"PyList_GetItem"}; })) == "IL010 note");
@@ -199,6 +233,20 @@ BOOST_AUTO_TEST_CASE(packages_and_slices) {
     const AuditReport report = judged(wheel_with({first, second}));
     BOOST_TEST(in_short(report) == "IL018 warning");
     BOOST_TEST(contains(report.findings[0].message, "x86_64: free, aarch64: not_applicable"));
+
+    // A slice has findings of its own, which say whose they are; the module counts once.
+    first.path = second.path = "d/pkg-1.0.whl!x.so";
+    second.modules[0] = module_with(Verdict::global_lock);
+    BinaryAudit other = binary_with(module_with(Verdict::free, "pkg.b"), "d/pkg-1.0.whl!b.so");
+    const AuditReport sliced = judged(wheel_with({first, second, other}));
+    BOOST_TEST(in_short(sliced) == "IL003 warning, IL002 error, IL018 warning");
+    BOOST_TEST(contains(sliced.findings[0].message, "2 modules of 'Pkg' are marked free, and one is not: 'pkg._m'"));
+    BOOST_TEST(sliced.findings[1].architecture == "aarch64");
+    BOOST_TEST(sliced.findings[1].message.starts_with("module 'pkg._m' (the slice for aarch64) says"));
+    BOOST_TEST(sliced.findings[2].architecture == "");
+    const auditing::FindingIndex index(sliced);
+    BOOST_TEST(auditing::rule_ids(index.of(sliced.binaries[0], sliced.binaries[0].modules[0])) == "IL018");
+    BOOST_TEST(auditing::rule_ids(index.of(sliced.binaries[1], sliced.binaries[1].modules[0])) == "IL002 IL018");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -237,7 +285,17 @@ BOOST_AUTO_TEST_CASE(against_the_binary) {
         {"m.cpython-314-darwin.so", "cp314-cp314-macosx_11_0_universal2", gil, 14, "macos", "x86_64", ""},
         {"m.cpython-314-darwin.so", "cp314-cp314-macosx_11_0_x86_64", gil, 14, "macos", "aarch64", "IL004"},
         {"m.cpython-37m-x86_64-linux-gnu.so", "cp37-cp37m-linux_x86_64", gil, 7, "linux", "x86_64", ""},
-        {"m.so", "py3-none-any", free_threaded, 13, "linux", "x86_64", ""},
+        {"m.so", "py3-none-any", free_threaded, 13, "linux", "x86_64", "IL004"},
+        {"m.cpython-313t-darwin.so", "", free_threaded, 13, "linux", "x86_64", "IL004"},
+        {"m.cp313t-win_amd64.pyd", "", free_threaded, 13, "linux", "x86_64", "IL004"},
+        {"m.pyd", "", free_threaded, 13, "linux", "x86_64", "IL004"},
+        {"m.cpython-313t-x86_64-linux-gnu.so", "", free_threaded, 13, "linux", "aarch64", "IL004"},
+        {"m.cpython-313t-arm-linux-gnueabihf.so", "", free_threaded, 13, "linux", "arm", ""},
+        {"m.cpython-313t-powerpc64le-linux-gnu.so", "", free_threaded, 13, "linux", "ppc64le", ""},
+        {"m.cpython-313t-i386-linux-gnu.so", "", free_threaded, 13, "linux", "i386", ""},
+        {"m.cpython-313t-x86_64-linux-musl.so", "", free_threaded, 13, "linux", "x86_64", ""},
+        {"m.cpython-313t-x86_64-cygwin.dll", "", free_threaded, 13, "windows", "x86_64", ""},
+        {"m.cpython-313t-darwin.so", "", free_threaded, 13, "ios", "aarch64", ""},
         {"m.cpython-314t-x86_64-linux-gnu.so", "", gil, 14, "linux", "x86_64", "IL004"},
         {"m.cpython-314t-x86_64-linux-gnu.so", "", unknown, 0, "linux", "x86_64", ""},
         {"m.cpython-.so", "-.-", gil, 14, "linux", "x86_64", ""},
@@ -257,6 +315,61 @@ BOOST_AUTO_TEST_CASE(against_the_binary) {
             BOOST_TEST(report.findings.size() <= 1u);
         }
     }
+}
+
+BOOST_AUTO_TEST_CASE(the_c_library) {
+    const auto in = [](const char* tag, std::vector<std::string> libraries) {
+        BinaryAudit binary = binary_with(module_with(Verdict::free));
+        binary.libraries = std::move(libraries);
+        return in_short(judged(wheel_with({binary}, {tag})));
+    };
+    const char *musl = "cp313-cp313t-musllinux_1_2_x86_64", *glibc = "cp313-cp313t-manylinux_2_17_x86_64";
+    BOOST_TEST(in(musl, {"libgcc_s.so.1", "libc.so.6"}) == "IL004 error");
+    BOOST_TEST(in(glibc, {"libc.musl-x86_64.so.1"}) == "IL004 error");
+    BOOST_TEST(in(glibc, {"libc.so.6", "ld-linux-x86-64.so.2"}) == "");
+    BOOST_TEST(in(musl, {"libc.musl-x86_64.so.1"}) == "");
+    BOOST_TEST(in(musl, {"libz.so.1"}) == "");  // linked statically, or without need of it
+    BOOST_TEST(in("cp313-cp313t-linux_x86_64", {"libc.musl-x86_64.so.1"}) == "");
+}
+
+BOOST_AUTO_TEST_CASE(the_wheel_file_says_something_else) {
+    AuditReport report = wheel_with({binary_with(module_with(Verdict::free))}, {"cp313-cp313t-linux_x86_64"});
+    report.packages[0].metadata_tags = {"cp314-cp314t-linux_x86_64"};
+    report = judged(std::move(report));
+    BOOST_TEST(in_short(report) == "IL004 warning");
+    BOOST_TEST(report.findings[0].message ==
+               "the wheel is named for cp313-cp313t-linux_x86_64, but its WHEEL file says cp314-cp314t-linux_x86_64; "
+               "installers go by the name");
+}
+
+BOOST_AUTO_TEST_CASE(crashes_where_an_interpreter_looks) {
+    ModuleAudit module = module_with(Verdict::not_applicable);
+    module.effects = {effect_on(13, Effect::crashes), effect_on(14, Effect::crashes)};
+    const auto at = [&](const char* path, const char* tag = "") {
+        BinaryAudit binary = binary_with(module, path);
+        binary.abi = AbiFlavour::abi3;
+        binary.abi_version.reset();
+        std::vector<std::string> tags;
+        if (*tag != '\0') tags.emplace_back(tag);
+        return judged(wheel_with({binary}, tags));
+    };
+    const AuditReport installed = at("venv/lib/python3.13t/site-packages/pkg/_m.abi3.so");
+    BOOST_TEST(in_short(installed) == "IL019 error");
+    BOOST_TEST(installed.findings[0].message ==
+               "the file of module 'pkg._m' is for the stable ABI with a GIL (abi3); it lies where 3.13t finds it, "
+               "loads it and crashes");
+    BOOST_TEST(in_short(at("x.conda!lib/python3.14t/site-packages/pkg/_m.so")) == "IL019 error");
+    // Not asked for; with a GIL; no folder of modules.
+    BOOST_TEST(in_short(at("venv/lib/python3.15t/site-packages/pkg/_m.abi3.so")) == "");
+    BOOST_TEST(in_short(at("venv/lib/python3.13/site-packages/pkg/_m.abi3.so")) == "");
+    BOOST_TEST(in_short(at("venv/lib/python3.13t/pkg/_m.abi3.so")) == "IL019 warning");
+    BOOST_TEST(in_short(at("_m.abi3.so")) == "IL019 warning");
+    // Wheels: by whom installers give it to.
+    BOOST_TEST(in_short(at("d/pkg-1.0.whl!_m.abi3.so", "cp311-abi3-manylinux_2_17_x86_64")) == "");
+    BOOST_TEST(in_short(at("d/pkg-1.0.whl!_m.abi3.so", "py3-none-manylinux_2_17_x86_64")) == "IL019 error");
+    BOOST_TEST(in_short(at("d/pkg-1.0.whl!_m.abi3.so", "cp313-cp313t-manylinux_2_17_x86_64")) == "IL006 error");
+    module.effects = {effect_on(15, Effect::cannot_load)};
+    BOOST_TEST(in_short(at("_m.abi3.so")) == "");
 }
 
 BOOST_AUTO_TEST_CASE(a_library_beside_is_no_module) {
@@ -302,6 +415,18 @@ BOOST_AUTO_TEST_CASE(survive_a_rebuild) {
     BOOST_TEST(differs([](AuditReport& r) { r.binaries[0].architecture = "aarch64"; }));
     BOOST_TEST(differs([](AuditReport& r) { r.binaries[0].platform = "macos"; }));
     BOOST_TEST(differs([](AuditReport& r) { r.packages[0].name = "other"; }));
+    // The next version of the interpreter is no other finding.
+    BOOST_TEST(original == print([](AuditReport& r) { r.binaries[0].abi_version = PythonVersion{3, 14}; }));
+    // Folders and files have no name that says what they are; conda's packages have.
+    const auto unnamed = [&](const char* name, const char* kind, const char* version) {
+        return print([&](AuditReport& r) {
+            r.packages[0].name = name;
+            r.packages[0].kind = kind;
+            r.packages[0].version = version;
+        });
+    };
+    BOOST_TEST(unnamed("a", "folder", "") == unnamed("b", "folder", ""));
+    BOOST_TEST(unnamed("a", "archive", "1") != unnamed("b", "archive", "1"));
     BOOST_TEST(differs([](AuditReport& r) { r.binaries[0].modules[0].verdict = Verdict::global_lock; }));
 }
 

@@ -55,9 +55,99 @@ BOOST_AUTO_TEST_CASE(circles_and_missing_targets_stay_delegated) {
     BOOST_TEST((resolved(report_of({binary("a", Verdict::delegated, "b")})) == Verdict::delegated));
 }
 
+BOOST_AUTO_TEST_CASE(targets_that_contradict_each_other_decide_nothing) {
+    // Whichever comes first.
+    for (const auto [one, other] : {std::pair(Verdict::free, Verdict::unmarked), {Verdict::unmarked, Verdict::free}}) {
+        AuditReport report = report_of({binary("a", Verdict::delegated, "b"), binary("b", one), binary("b", other)});
+        for (BinaryAudit& each : report.binaries) each.package = static_cast<std::size_t>(&each - report.binaries.data());
+        report.packages.resize(3);
+        resolve_delegations(report, {}, {});
+        const ModuleAudit& module = report.binaries.front().modules.front();
+        BOOST_TEST((module.verdict == Verdict::delegated));
+        BOOST_TEST((module.effects.at(0).effect == Effect::unknown));
+        BOOST_TEST(module.effects.at(0).why.find("say different things") != std::string::npos);
+        // The one in the same package comes before all others.
+        report.binaries.front().modules.front().verdict = Verdict::delegated;
+        report.binaries[1].package = 0;
+        resolve_delegations(report, {}, {});
+        BOOST_TEST((report.binaries.front().modules.front().verdict == one));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_target_of_another_build_is_none) {
     BOOST_TEST((resolved(report_of({binary("a", Verdict::delegated, "b", 13), binary("b", Verdict::free, "", 14)})) ==
                 Verdict::delegated));
+}
+
+BOOST_AUTO_TEST_CASE(each_interpreter_asks_what_it_can_load) {
+    // One file for all from 3.15 on, as abi3t is; and its target for each version.
+    BinaryAudit stable = binary("a", Verdict::delegated, "b");
+    stable.path = "a.abi3t.so";
+    stable.abi = AbiFlavour::abi3t;
+    stable.abi_version.reset();
+    AuditOptions options;
+    options.pythons = {{3, 14}, {3, 15}, {3, 16}};
+    AuditReport report = report_of({stable, binary("b", Verdict::free, "", 14)});
+    resolve_delegations(report, {}, options);
+    {
+        const ModuleAudit& module = report.binaries[0].modules[0];
+        BOOST_TEST((module.verdict == Verdict::delegated));
+        BOOST_REQUIRE(module.effects.size() == 3u);
+        BOOST_TEST((module.effects[0].effect == Effect::cannot_load));
+        BOOST_TEST((module.effects[1].effect == Effect::unknown));
+        BOOST_TEST(module.effects[1].why ==
+                   "its module is made by 'b', and there is none for 3.15t in the audit or on --path; not "
+                   "'b.cpython-314t-x86_64-linux-gnu.so', which 3.15t cannot load");
+    }
+    report = report_of({stable, binary("b", Verdict::free, "", 15), binary("b", Verdict::unmarked, "", 16)});
+    resolve_delegations(report, {}, options);
+    {
+        const ModuleAudit& module = report.binaries[0].modules[0];
+        BOOST_TEST((module.verdict == Verdict::unmarked));
+        BOOST_TEST((module.effects[1].effect == Effect::keeps_gil_off));
+        BOOST_TEST((module.effects[2].effect == Effect::turns_gil_on));
+    }
+    // Half of an answer is none that says "free".
+    report = report_of({stable, binary("b", Verdict::free, "", 15)});
+    resolve_delegations(report, {}, options);
+    BOOST_TEST((report.binaries[0].modules[0].verdict == Verdict::delegated));
+    BOOST_TEST((report.binaries[0].modules[0].effects[1].effect == Effect::keeps_gil_off));
+    BOOST_TEST((report.binaries[0].modules[0].effects[2].effect == Effect::unknown));
+}
+
+BOOST_AUTO_TEST_CASE(a_target_for_a_gil_or_another_machine_is_none) {
+    BinaryAudit gil = binary("b", Verdict::not_applicable);
+    gil.path = "b.cpython-311-x86_64-linux-gnu.so";
+    gil.abi = AbiFlavour::gil;
+    gil.abi_version = PythonVersion{3, 11};
+    BOOST_TEST((resolved(report_of({binary("a", Verdict::delegated, "b")}), {gil}) == Verdict::delegated));
+    BinaryAudit other = binary("b", Verdict::free);
+    other.architecture = "aarch64";
+    AuditReport report = report_of({binary("a", Verdict::delegated, "b"), other});
+    resolve_delegations(report, {}, {});
+    const ModuleAudit& module = report.binaries[0].modules[0];
+    BOOST_TEST((module.verdict == Verdict::delegated));
+    BOOST_TEST(module.effects.at(0).why.ends_with("; 'b.cpython-313t-x86_64-linux-gnu.so' is for linux aarch64"));
+}
+
+BOOST_AUTO_TEST_CASE(the_one_of_the_same_package_decides) {
+    AuditReport report =
+        report_of({binary("a", Verdict::delegated, "b"), binary("b", Verdict::unmarked), binary("b", Verdict::free)});
+    report.packages.resize(2);
+    report.binaries[1].package = 1;
+    resolve_delegations(report, {}, {});
+    BOOST_TEST((report.binaries[0].modules[0].verdict == Verdict::free));
+}
+
+BOOST_AUTO_TEST_CASE(further_init_functions_count_for_nothing) {
+    BinaryAudit two = binary("two", Verdict::free);
+    two.modules.push_back(binary("other", Verdict::unmarked).modules[0]);
+    two.modules[1].primary = false;
+    AuditReport report = report_of({two});
+    summarize_packages(report);
+    BOOST_TEST((report.packages[0].worst == Verdict::free));
+    BOOST_TEST(!report.packages[0].mixed);
+    BOOST_TEST(report.packages[0].modules[static_cast<std::size_t>(Verdict::unmarked)] == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(effects_and_confidence_follow) {

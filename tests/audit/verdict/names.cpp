@@ -59,6 +59,22 @@ BOOST_AUTO_TEST_CASE(tags_of_files) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(machines_of_files) {
+    const auto machine = [](const char* file) {
+        const FileTag tag = read_file_tag(file);
+        return tag.platform + ' ' + tag.architecture;
+    };
+    BOOST_TEST(machine("_x.cpython-313t-x86_64-linux-gnu.so") == "linux x86_64");
+    BOOST_TEST(machine("_x.abi3t-aarch64-linux-musl.so") == "linux aarch64");
+    BOOST_TEST(machine("_x.cpython-313-x86_64-linux-gnux32.so") == "linux ");
+    BOOST_TEST(machine("_x.cpython-313t-darwin.so") == "macos ");
+    BOOST_TEST(machine("_x.cp313t-win_arm64.pyd") == "windows aarch64");
+    BOOST_TEST(machine("_x.pyd") == "windows ");
+    for (const char* none : {"_x.so", "_x.abi3.so", "_x.cpython-313-x86_64-cygwin.dll", "_x.cpython-313-.so",
+                             "_x.cpython-313-iphoneos.so", "_x.cpython-313-mips-linux-gnu.so"})
+        BOOST_TEST(machine(none) == " ", none);
+}
+
 BOOST_AUTO_TEST_CASE(modules_by_path) {
     BOOST_TEST(module_name_of("numpy/_core/_x.cpython-313t-darwin.so") == "numpy._core._x");
     BOOST_TEST(module_name_of("mypy/__init__.cpython-314-darwin.so") == "mypy");
