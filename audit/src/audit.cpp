@@ -219,7 +219,7 @@ private:
         } catch (...) {
             failed(Errc::internal, "cannot audit " + quoted(candidate.path, 4096) + ": unknown exception");
         }
-        progress(0, 1, candidate.content.bytes().size(), candidate.path);
+        progress(0, 1, candidate.content.size(), candidate.path);
     }
 
     void judge_file(Candidate& candidate) {

@@ -57,7 +57,8 @@ BOOST_AUTO_TEST_CASE(circles_and_missing_targets_stay_delegated) {
 
 BOOST_AUTO_TEST_CASE(targets_that_contradict_each_other_decide_nothing) {
     // Whichever comes first.
-    for (const auto [one, other] : {std::pair(Verdict::free, Verdict::unmarked), {Verdict::unmarked, Verdict::free}}) {
+    for (const auto& [one, other] :
+         {std::pair(Verdict::free, Verdict::unmarked), std::pair(Verdict::unmarked, Verdict::free)}) {
         AuditReport report = report_of({binary("a", Verdict::delegated, "b"), binary("b", one), binary("b", other)});
         for (BinaryAudit& each : report.binaries) each.package = static_cast<std::size_t>(&each - report.binaries.data());
         report.packages.resize(3);
