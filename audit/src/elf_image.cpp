@@ -263,6 +263,15 @@ private:
                 case DT_PLTREL:
                     dyn_.plt_is_rela = value == DT_RELA;
                     break;
+                case DT_INIT:
+                    if (value != 0) image_.constructors = {value};
+                    break;
+                case DT_INIT_ARRAY:
+                    image_.constructor_table = value;
+                    break;
+                case DT_INIT_ARRAYSZ:
+                    image_.constructor_table_size = value;
+                    break;
                 default:
                     break;
             }

@@ -22,7 +22,8 @@ namespace {
 
 constexpr std::uint64_t object_size = 256, type_size = 2048, data_size = 512;
 constexpr std::uint32_t table_entries = 512;
-constexpr std::size_t max_calls = 2000;
+constexpr std::size_t max_calls = 2000, max_set_gil = 64, max_assumed = 100;
+constexpr std::uint64_t max_texts = 16u << 20;
 
 // Bits of tp_flags that the checks in macros look at (Include/object.h).
 constexpr std::uint64_t type_flags_of(std::string_view type) noexcept {
@@ -77,6 +78,34 @@ bool is_data(std::string_view name) noexcept {
     return false;
 }
 
+// Numbers that say something, and not only that a call succeeded. 0 is the likely one.
+bool is_value(std::string_view function) noexcept {
+    for (const std::string_view status : {"PyErr_CheckSignals", "PyOS_CheckStack", "_Py_CheckRecursiveCall",
+                                          "PyObject_GetBuffer", "_PyErr_CheckSignals"})
+        if (function == status) return false;
+    if (function.starts_with("_PyArg_") || function.starts_with("PyArg_")) return false;
+    for (const std::string_view part :
+         {"_As", "True", "False", "None", "_Not", "Has", "Compare", "_Size", "Length", "Contains", "IsInstance",
+          "IsSubclass", "Matches", "Check", "Find", "Count", "Index", "Equal", "_EQ", "_Is", "_Get", "get_thread_",
+          "strcmp", "strncmp", "mystr", "strto", "NumBits", "Sign"})
+        if (function.find(part) != std::string_view::npos) return true;
+    return false;
+}
+
+// Objects that are what the arguments make them; of others nothing is known.
+bool is_made(std::string_view function) noexcept {
+    for (const std::string_view part : {"_New", "_From", "_new", "PyUnicode_", "PyDescr_", "PyCFunction_", "PyCMethod_",
+                                        "PyStaticMethod_", "Py_BuildValue", "_Py_BuildValue", "Py_VaBuildValue",
+                                        "PyModule_", "PyType_", "PyBytes_", "PyBool_", "PyTuple_", "PyMemoryView_"})
+        if (function.find(part) != std::string_view::npos) return true;
+    return false;
+}
+
+bool is_of_c_api(std::string_view function) noexcept {
+    return function.find("Py") != std::string_view::npos &&
+           (c_api_returns(function) != Returns::unknown || c_api_function(function) != nullptr);
+}
+
 void make_object(Interpreter& interpreter) { interpreter.result_object(); }
 void do_nothing(Interpreter& interpreter) { interpreter.result(0); }
 // An instance may be a type itself (pybind11 makes metaclasses): large enough for one, and complete.
@@ -125,7 +154,9 @@ std::uint64_t Interpreter::address_of_import(std::uint32_t index) {
     }
     if (const auto known = known_imports_.find(import.name); known != known_imports_.end()) return known->second;
     std::uint64_t address = 0;
-    if (const Export* own = image_.find_export(import.name); own != nullptr && own->address != 0) {
+    const bool interpreter_first = image_.format == Format::elf && is_of_c_api(import.name);
+    if (const Export* own = image_.find_export(import.name);
+        own != nullptr && own->address != 0 && !interpreter_first) {
         address = guest_.to_guest(own->address);
     } else if (is_data(import.name)) {
         address = new_data(import.name);
@@ -188,7 +219,7 @@ std::uint64_t Interpreter::new_object(const std::string& origin) {
     const std::uint64_t object = guest_.new_object(object_size);
     if (object == 0) return 0;
     fill_head(object, generic_type_);
-    if (!origin.empty()) origins_[object] = origin;
+    if (!origin.empty()) origins_[object] = shared(origin);
     return object;
 }
 
@@ -215,22 +246,85 @@ std::uint64_t Interpreter::new_function_table(const std::string& origin) {
     // The table can be called itself: capsules hold functions as well as tables.
     const std::uint64_t table = guest_.new_table();
     if (table == 0) return 0;
-    tables_.push_back(origin);
+    const std::string* name = shared(origin);
+    tables_.push_back(name);
     for (std::uint32_t i = 0; i < table_entries; ++i) {
-        const std::uint64_t function = add_stand_in({.origin = origin, .entry = i, .entry_of_table = true});
+        const std::uint64_t function = add_stand_in({.origin = name, .entry = i, .entry_of_table = true});
         if (function == 0) return 0;
         guest_.set_word(table + std::uint64_t{i} * word(), function);
     }
-    origins_[table] = origin;
+    origins_[table] = name;
     return table;
 }
 
-std::uint64_t Interpreter::new_module_object(std::uint64_t definition) {
-    const std::uint64_t module = new_object("module");
-    ++record_.created;
-    if (record_.definition == 0) record_.definition = definition;
-    modules_.insert(module);
+std::uint64_t Interpreter::new_module_object(MadeModule made) {
+    const std::uint64_t module = new_object();
+    give_type(module, "PyModule_Type");
+    if (module != 0) record_.modules[module] = made;
     return module;
+}
+
+void Interpreter::add_definition(std::uint64_t definition) {
+    give_type(definition, "PyModuleDef_Type");
+    record_.definitions.insert(definition);
+}
+
+bool Interpreter::is_definition(std::uint64_t object) {
+    if (record_.definitions.contains(object)) return true;
+    const std::uint64_t type = known_import("PyModuleDef_Type");
+    const auto made = types_.find("PyModuleDef_Type");
+    const auto own = guest_.word(object + head_size() - word());
+    return own && *own != 0 && (*own == type || (made != types_.end() && *own == made->second));
+}
+
+void Interpreter::add_set_gil(std::uint64_t module, std::uint64_t value) {
+    if (record_.set_gil.size() >= max_set_gil) {
+        const auto earlier = std::ranges::find(record_.set_gil, module, &InitRecord::SetGil::module);
+        if (earlier == record_.set_gil.end()) return give_up("more modules than the audit follows");
+        record_.set_gil.erase(earlier);
+    }
+    record_.set_gil.push_back({module, value, guest_.return_address()});
+}
+
+void Interpreter::assume(std::string_view what) {
+    if (record_.assumed.size() < max_assumed) record_.assumed.emplace(what);
+}
+
+void Interpreter::unknown_number(std::uint64_t likely_value, std::uint64_t other_value) {
+    assume(current_);
+    result(likely() ? likely_value : other_value);
+}
+
+// False is what a question to Python would be answered with.
+void Interpreter::unknown_object(const std::string& origin) {
+    assume(current_);
+    if (fails()) {
+        raise("RuntimeError");
+        return result(0);
+    }
+    const std::uint64_t no = likely() ? 0 : known_import("_Py_FalseStruct");
+    result(no != 0 ? no : new_object(origin));
+}
+
+std::uint64_t Interpreter::known_import(std::string_view name) const noexcept {
+    const auto known = known_imports_.find(name);
+    return known == known_imports_.end() ? 0 : known->second;
+}
+
+std::uint64_t Interpreter::find_symbol(const std::string& name) {
+    if (const std::uint64_t known = known_import(name)) return known;
+    if (!is_of_c_api(name)) return 0;
+    const std::string& kept = *found_symbols_.insert(name).first;
+    const std::uint64_t address = add_stand_in({.name = kept, .handler = c_api_function(kept)});
+    known_imports_.emplace(kept, address);
+    can_set_gil_ = can_set_gil_ || kept == "PyUnstable_Module_SetGIL";
+    return address;
+}
+
+void Interpreter::keep_text(std::uint64_t object, std::string text) {
+    texts_size_ += text.size();
+    if (texts_size_ > max_texts) return guest_.out_of_memory();
+    texts_[object] = std::move(text);
 }
 
 void Interpreter::make_capsule(std::uint64_t object) {
@@ -253,7 +347,7 @@ void Interpreter::give_type(std::uint64_t object, std::string_view type) {
 std::uint64_t Interpreter::new_text_object(const std::string& text) {
     const std::uint64_t object = new_object();
     give_type(object, "PyUnicode_Type");
-    texts_[object] = text;
+    keep_text(object, text);
     return object;
 }
 
@@ -282,15 +376,11 @@ std::uint64_t Interpreter::new_interlock_host() {
     return host;
 }
 
-std::uint64_t Interpreter::new_module() {
-    const std::uint64_t module = new_object("module");
-    modules_.insert(module);
-    return module;
-}
+std::uint64_t Interpreter::new_module() { return new_module_object({}); }
 
 const std::string* Interpreter::origin(std::uint64_t object) const noexcept {
     const auto found = origins_.find(object);
-    return found == origins_.end() ? nullptr : &found->second;
+    return found == origins_.end() ? nullptr : found->second;
 }
 
 std::uint64_t Interpreter::tls_address(std::uint64_t offset) const noexcept {
@@ -299,17 +389,19 @@ std::uint64_t Interpreter::tls_address(std::uint64_t offset) const noexcept {
 
 // NumPy's import_array() compares versions before anything else; the numbers satisfy both NumPy 1 and 2.
 void Interpreter::call_table_entry(const StandIn& stand_in) {
-    const bool numpy = stand_in.origin.starts_with("numpy");
+    const std::string& origin = *stand_in.origin;
+    const bool numpy = origin.starts_with("numpy");
     if (numpy && stand_in.entry == 0) return result(0x01000009);               // PyArray_GetNDArrayCVersion
     if (numpy && stand_in.entry == 210) return result(image_.little ? 1 : 2);  // PyArray_GetEndianness
     if (numpy && stand_in.entry == 211) return result(0x7f);                   // PyArray_GetNDArrayCFeatureVersion
     if (numpy && (stand_in.entry == 174 || stand_in.entry == 175)) {           // PyArray_DescrConverter(object, result)
-        guest_.set_word(argument(1), new_object(stand_in.origin));
+        guest_.set_word(argument(1), new_object(origin));
         return result(1);
     }
-    assume(stand_in.origin + "'s C API");
+    assume(origin + "'s C API");
+    if (fails()) return result(0);
     // It may be a structure with pointers to write through: they lead to memory of no meaning.
-    const std::uint64_t object = new_object(stand_in.origin);
+    const std::uint64_t object = new_object(origin);
     if (sink_ == 0) sink_ = guest_.new_object(4096);
     for (std::uint64_t field = 6 * word(); field < object_size; field += word()) guest_.set_word(object + field, sink_);
     result(object);
@@ -330,56 +422,58 @@ void Interpreter::keep_call(std::string_view name, std::span<const std::uint64_t
     record_.calls.push_back(std::move(call));
 }
 
+// A function of which only the kind of result is known, or nothing.
+void Interpreter::call_unmodelled(const StandIn& stand_in) {
+    const std::string_view name = stand_in.name;
+    switch (c_api_returns(name)) {
+        case Returns::none:
+            return;
+        case Returns::number:
+            if (name.starts_with("PyList_")) sized_.erase(argument(0));
+            return is_value(name) ? unknown_number(0, 1) : result(0);
+        case Returns::object: {
+            const std::string* from = origin(argument(0));
+            if (!is_made(name)) return unknown_object(from == nullptr ? std::string() : *from);
+            const std::uint64_t made = new_object(from == nullptr ? std::string() : *from);
+            give_type(made, type_made_by(name));
+            return result(made);
+        }
+        case Returns::text:
+            return result(guest_.new_text("text"));
+        case Returns::memory:
+            return result(guest_.new_object(4096));
+        case Returns::unknown:
+            break;
+    }
+    assume(name);
+    // What an init function of another file makes comes from there.
+    if (is_init_of_another(name) || name.starts_with("PyInit_")) return result(new_object(std::string(name)));
+    if (name.starts_with("Py") || name.starts_with("_Py")) {
+        if (fails()) return result(0);
+        return result_object();
+    }
+    result(likely() ? 0 : new_object());
+}
+
 void Interpreter::handle(std::uint32_t number) {
     if (number >= Guest::first_table) {
-        record_.foreign = tables_.at(number - Guest::first_table);
-        return end(Ending::foreign_call);
+        current_ = {};
+        return call_table_entry({.origin = tables_.at(number - Guest::first_table), .entry = ~0u});
     }
     const StandIn stand_in = stand_ins_[number];
+    current_ = stand_in.name;
     const auto keep_result = [&] {
         if (keep_calls_ && !record_.calls.empty() && record_.calls.back().result.empty() && !stand_in.name.empty())
             record_.calls.back().result = hex_text(guest_.result());
     };
     if (keep_calls_ && !stand_in.name.empty())
         keep_call(stand_in.name, std::array{argument(0), argument(1), argument(2)});
-    if (stand_in.handler != nullptr) {
+    if (stand_in.handler != nullptr)
         stand_in.handler(*this);
-    } else if (stand_in.entry_of_table) {
+    else if (stand_in.entry_of_table)
         call_table_entry(stand_in);
-    } else {
-        switch (c_api_returns(stand_in.name)) {
-            case Returns::none:
-                break;
-            case Returns::number:
-                result(0);
-                break;
-            case Returns::object: {
-                const std::string* from = origin(argument(0));
-                const std::uint64_t made = new_object(from == nullptr ? std::string() : *from);
-                give_type(made, type_made_by(stand_in.name));
-                result(made);
-                break;
-            }
-            case Returns::text:
-                result(guest_.new_text("text"));
-                break;
-            case Returns::memory:
-                result(guest_.new_object(4096));
-                break;
-            case Returns::unknown:
-                if (is_init_of_another(stand_in.name)) {
-                    record_.foreign = stand_in.name;
-                    end(Ending::foreign_call);
-                    break;
-                }
-                assume(stand_in.name);
-                if (stand_in.name.starts_with("Py") || stand_in.name.starts_with("_Py"))
-                    result_object();
-                else
-                    result(model_.unknown_is_zero ? 0 : new_object());
-                break;
-        }
-    }
+    else
+        call_unmodelled(stand_in);
     keep_result();
 }
 

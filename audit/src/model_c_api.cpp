@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,35 +20,26 @@ using I = Interpreter;
 // ---- modules ----
 
 void module_def_init(I& in) {
-    in.record().definition = in.argument(0);
+    in.add_definition(in.argument(0));
     in.result(in.argument(0));
-    in.end(Ending::definition);
 }
 
-// A file that does not import SetGIL cannot say anything any more.
-void module_create(I& in) {
-    in.result(in.new_module_object(in.argument(0)));
-    if (!in.can_set_gil()) in.end(Ending::single_phase);
-}
-
-void module_new(I& in) {
-    in.result(in.new_module_object(0));
-    if (!in.can_set_gil()) in.end(Ending::single_phase);
-}
+void module_create(I& in) { in.result(in.new_module_object({.definition = in.argument(0)})); }
+void module_from_spec(I& in) { in.result(in.new_module_object({.definition = in.argument(0), .from_spec = true})); }
+void module_new(I& in) { in.result(in.new_module_object({})); }
 
 void set_gil(I& in) {
-    in.record().set_gil.push_back({in.argument(0), in.argument(1), in.guest().return_address()});
+    in.add_set_gil(in.argument(0), in.argument(1));
     in.result(0);
 }
 
-void abi_info_check(I& in) { in.result(0); }
-
-void module_get_def(I& in) { in.result(in.record().definition); }
-
-void boost_python_init_module(I& in) {
-    in.record().foreign = "libboost_python";
-    in.end(Ending::foreign_call);
+void module_get_def(I& in) {
+    const auto& modules = in.record().modules;
+    const auto module = modules.find(in.argument(0));
+    in.result(module == modules.end() ? 0 : module->second.definition);
 }
+
+void boost_python_init_module(I& in) { in.result_object(std::string(boost_python)); }
 void boost_python_init_module_gil(I& in) {
     in.record().argument_gil_not_used = in.argument(2) & 1;
     boost_python_init_module(in);
@@ -60,16 +52,36 @@ std::string text_of_object(I& in, std::uint64_t object) {
     return known == in.texts().end() ? std::string() : known->second;
 }
 
-void import_by_text(I& in) { in.result_object(in.guest().text(in.argument(0)).value_or("an unknown module")); }
-void import_by_object(I& in) {
-    const std::string name = text_of_object(in, in.argument(0));
+// Of the standard library, and what modules import first: they are always there.
+bool is_always_there(std::string_view module) noexcept {
+    static constexpr std::string_view names[] = {
+        "_io",       "_thread",   "abc",     "array",     "asyncio",  "atexit",    "builtins",    "collections",
+        "codecs",    "contextlib", "copy",    "copyreg",   "datetime", "decimal",   "enum",        "fractions",
+        "functools", "gc",        "importlib", "inspect",  "io",       "itertools", "json",        "logging",
+        "marshal",   "math",      "numbers", "operator",  "os",       "pathlib",   "pickle",      "platform",
+        "random",    "re",        "signal",  "string",    "struct",   "sys",       "sysconfig",   "threading",
+        "time",      "traceback", "types",   "typing",    "uuid",     "warnings",  "weakref",     "zlib"};
+    return std::ranges::find(names, module.substr(0, module.find('.'))) != std::end(names);
+}
+
+void import(I& in, const std::string& name) {
+    if (!is_always_there(name)) {
+        in.assume("the import of " + (name.empty() ? std::string("an unknown module") : name));
+        if (in.fails()) {
+            in.raise("ModuleNotFoundError: No module named " + name);
+            return in.result(0);
+        }
+    }
     in.result_object(name.empty() ? "an unknown module" : name);
 }
+void import_by_text(I& in) { import(in, in.guest().text(in.argument(0)).value_or("")); }
+void import_by_object(I& in) { import(in, text_of_object(in, in.argument(0))); }
+void add_module(I& in) { in.result_object(in.guest().text(in.argument(0)).value_or("an unknown module")); }
 
 // What comes from an object of another module comes from that module.
 void derived(I& in) {
     const std::string* origin = in.origin(in.argument(0));
-    in.result_object(origin == nullptr ? std::string() : *origin);
+    in.unknown_object(origin == nullptr ? std::string() : *origin);
 }
 
 // What C code sees of NumPy's universal functions: the numbers of their inputs and outputs, and the sum. Libraries that
@@ -144,7 +156,13 @@ void attribute(I& in, const std::string& name) {
         in.give_type(type, "PyType_Type");
         return in.result(type);
     }
-    derived(in);
+    const std::string* from = in.origin(in.argument(0));
+    in.assume("an attribute of " + (from == nullptr ? std::string("an object") : *from));
+    if (in.fails()) {
+        in.raise("AttributeError: " + name);
+        return in.result(0);
+    }
+    in.result_object(from == nullptr ? std::string() : *from);
     if (name.find("API") != std::string::npos || name.find("capi") != std::string::npos)
         in.make_capsule(in.guest().result());
     else if (const std::string* origin = in.origin(in.argument(0)); origin != nullptr && origin->starts_with("numpy"))
@@ -163,6 +181,11 @@ void capsule_import(I& in) {
     std::string name = in.guest().text(in.argument(0)).value_or("a capsule");
     // SWIG asks whether another module of it was there first: none was.
     if (name.starts_with("swig_runtime_data")) return in.result(0);
+    in.assume("the capsule " + name);
+    if (in.fails()) {
+        in.raise("ImportError: " + name);
+        return in.result(0);
+    }
     in.result(in.new_function_table(name.substr(0, name.rfind('.'))));
 }
 
@@ -177,15 +200,49 @@ void unicode_from_text_and_size(I& in) {
 }
 
 void unicode_as_text(I& in) {
-    const std::string text = text_of_object(in, in.argument(0));
-    in.result(in.guest().new_text(text.empty() ? "text" : text));
+    const auto known = in.texts().find(in.argument(0));
+    if (known != in.texts().end()) return in.result(in.guest().new_text(known->second));
+    in.unknown_number(in.guest().new_text("text"), in.guest().new_text("other text"));
 }
+
+// ---- numbers and truth ----
+
+void bool_from_number(I& in) {
+    const bool yes = in.argument(0) != 0;
+    const std::uint64_t known = in.known_import(yes ? "_Py_TrueStruct" : "_Py_FalseStruct");
+    if (known != 0) return in.result(known);
+    in.result_object();
+    in.numbers()[in.guest().result()] = yes ? 1 : 0;
+}
+void long_from_number(I& in) {
+    const std::uint64_t value = in.argument(0), object = in.new_object();
+    in.give_type(object, "PyLong_Type");
+    in.numbers()[object] = value;
+    in.result(object);
+}
+void long_as_number(I& in) {
+    const auto known = in.numbers().find(in.argument(0));
+    if (known != in.numbers().end()) return in.result(known->second);
+    in.unknown_number(0, 1);
+}
+void is_true(I& in) {
+    const std::uint64_t object = in.argument(0);
+    if (object != 0)
+        for (const auto& [name, value] : {std::pair("_Py_TrueStruct", 1), {"_Py_FalseStruct", 0}, {"_Py_NoneStruct", 0}})
+            if (in.known_import(name) == object) return in.result(static_cast<std::uint64_t>(value));
+    const auto known = in.numbers().find(object);
+    if (known != in.numbers().end()) return in.result(known->second != 0 ? 1 : 0);
+    in.unknown_number(1, 0);
+}
+void perhaps(I& in) { in.unknown_number(1, 0); }
+void not_found(I& in) { in.unknown_number(0, in.likely() ? 0 : in.new_object()); }
 
 // Macros write the items of lists and tuples: ob_size, then a pointer to the items, or the items themselves.
 constexpr std::uint64_t most_items = 4096;
 void list_new(I& in) {
     const std::uint64_t count = std::min(in.argument(0), most_items), list = in.new_object();
     in.give_type(list, "PyList_Type");
+    in.sized().insert(list);
     in.guest().set_word(list + in.head_size(), count);
     in.guest().set_word(list + in.head_size() + in.word(), in.guest().allocate(count * in.word()));
     in.result(list);
@@ -195,6 +252,7 @@ void tuple_new(I& in) {
     const std::uint64_t tuple = in.guest().new_object(in.head_size() + 2 * in.word() + count * in.word());
     if (tuple != 0) {
         in.give_type(tuple, "PyTuple_Type");
+        in.sized().insert(tuple);
         in.guest().set_word(tuple + in.head_size(), count);
     }
     in.result(tuple);
@@ -205,6 +263,7 @@ void tuple_pack(I& in) {
     const std::uint64_t items = in.head_size() + in.word(), tuple = in.guest().new_object(items + count * in.word());
     if (tuple != 0) {
         in.give_type(tuple, "PyTuple_Type");
+        in.sized().insert(tuple);
         in.guest().set_word(tuple + in.head_size(), count);
         // Apple's convention for arm64 passes such arguments elsewhere than the others.
         const bool elsewhere = in.image().format == Format::macho && in.image().architecture == Architecture::aarch64;
@@ -214,7 +273,11 @@ void tuple_pack(I& in) {
     in.result(tuple);
 }
 
-void size_of(I& in) { in.result(in.guest().word(in.argument(0) + in.head_size()).value_or(0)); }
+void size_of(I& in) {
+    const std::uint64_t size = in.guest().word(in.argument(0) + in.head_size()).value_or(0);
+    if (in.sized().contains(in.argument(0))) return in.result(size);
+    in.unknown_number(size, size + 1);
+}
 
 /// Address of item `index` of a tuple or list; 0 when it has none.
 std::uint64_t item_place(I& in, bool list) {
@@ -242,15 +305,22 @@ void list_set_item(I& in) { set_item(in, true); }
 
 std::string version_text(I& in) {
     in.record().asked_version = true;
-    return fmt::format("3.{}.0 (main) [GCC]", in.model().minor);
+    const unsigned minor = in.model().minor;
+    const char* build = !in.model().free_threaded ? ""
+                        : minor < 14              ? "experimental free-threading build "
+                                                  : "free-threading build ";
+    return fmt::format("3.{}.0 {}(main, Oct  7 2025, 12:00:00) [GCC 14.2.0]", minor, build);
 }
 void get_version(I& in) { in.result(in.guest().new_text(version_text(in))); }
 void sys_object(I& in) {
     const std::string name = in.guest().text(in.argument(0)).value_or("");
-    if (name == "version")
-        in.result(in.new_text_object(version_text(in)));
-    else
-        in.result_object();
+    if (name == "version") return in.result(in.new_text_object(version_text(in)));
+    if (name == "hexversion" || name == "version_info") in.record().asked_version = true;
+    // Only in builds that trace references, and no one loads modules for others there.
+    if (name == "getobjects" || name == "gettotalrefcount") return in.result(0);
+    in.assume("sys." + name);
+    if (in.fails()) return in.result(0);  // without an error
+    in.result_object("sys");
 }
 
 // ---- results through pointers ----
@@ -261,34 +331,75 @@ void clear_results(I& in, unsigned first, unsigned count) {
         if (const std::uint64_t place = in.argument(first + i)) in.guest().set_word(place, 0);
 }
 
-void err_fetch(I& in) { clear_results(in, 0, 3); }
-void nothing_found_at_2(I& in) { clear_results(in, 2, 1), in.result(0); }
+void nothing_found_at_2(I& in) {
+    clear_results(in, 2, 1);
+    if (!in.likely())
+        if (const std::uint64_t place = in.argument(2)) in.guest().set_word(place, in.new_object());
+    in.unknown_number(0, 1);
+}
 void nothing_found_at_1(I& in) { clear_results(in, 1, 1), in.result(0); }
 
 void attribute_at_2(I& in) {
+    if (in.fails()) {
+        clear_results(in, 2, 1);
+        in.assume("an attribute of an object");
+        return in.result(0);
+    }
     const std::string* origin = in.origin(in.argument(0));
+    in.assume("an attribute of " + (origin == nullptr ? std::string("an object") : *origin));
     if (const std::uint64_t place = in.argument(2))
         in.guest().set_word(place, in.new_object(origin == nullptr ? std::string() : *origin));
     in.result(1);
 }
 
+// ---- errors ----
+
+std::uint64_t exception_object(I& in) { return in.record().raised.empty() ? 0 : in.new_object(); }
+void err_fetch(I& in) {
+    clear_results(in, 0, 3);
+    if (const std::uint64_t place = in.argument(0)) in.guest().set_word(place, exception_object(in));
+    in.record().fetched = std::exchange(in.record().raised, {});
+}
+void err_take(I& in) {
+    in.result(exception_object(in));
+    in.record().fetched = std::exchange(in.record().raised, {});
+}
+void err_restore(I& in) {
+    std::string& fetched = in.record().fetched;
+    in.raise(in.argument(0) == 0 ? "" : fetched.empty() ? "an exception" : std::exchange(fetched, {}));
+}
+void err_occurred(I& in) { in.result(exception_object(in)); }
+void err_matches(I& in) {
+    const std::string &raised = in.record().raised, kind = text_of_object(in, in.argument(0));
+    if (raised.empty()) return in.result(0);
+    const std::string is = raised.substr(0, raised.find(':'));
+    const bool parent = kind == "Exception" || kind == "BaseException" ||
+                        (is == "ModuleNotFoundError" && kind == "ImportError");
+    if (is == kind || parent) return in.result(1);
+    in.unknown_number(0, 1);
+}
+
 void raise(I& in) {
     const std::string kind = text_of_object(in, in.argument(0));
-    in.record().raised = (kind.empty() ? "an exception" : kind) + ": " + in.guest().text(in.argument(1)).value_or("");
+    in.raise((kind.empty() ? "an exception" : kind) + ": " + in.guest().text(in.argument(1)).value_or(""));
     in.result(0);
 }
 void raise_object(I& in) {
     const std::string kind = text_of_object(in, in.argument(0));
-    in.record().raised = kind.empty() ? "an exception" : kind;
+    in.raise(kind.empty() ? "an exception" : kind);
 }
 void raise_none(I& in) {
-    in.record().raised.clear();
+    in.raise({});
     in.result(0);
 }
 
-void fatal(I& in) {
-    in.record().aborted_in = "Py_FatalError";
-    in.end(Ending::aborted);
+void fatal(I& in) { in.give_up("Py_FatalError"); }
+
+// The thread may come first, or not in time: both is tried.
+void start_thread(I& in) {
+    in.assume("whether a thread is faster");
+    if (in.likely()) return in.result(1);
+    in.guest().call_first(in.argument(0), in.argument(1), 1);
 }
 
 // There is one interpreter with one thread: pybind11 compares them.
@@ -302,7 +413,7 @@ void type_ready(I& in) {
 
 // Along tp_base, field 29 behind ob_size. An object of which nothing is known is what the module expects.
 void type_is_subtype(I& in) {
-    if (in.is_generic_type(in.argument(0))) return in.result(1);
+    if (in.is_generic_type(in.argument(0))) return in.unknown_number(1, 0);
     std::uint64_t type = in.argument(0);
     for (int depth = 0; depth < 16 && type != 0; ++depth) {
         if (type == in.argument(1)) return in.result(1);
@@ -343,33 +454,36 @@ struct Entry {
 
 // Sorted by name.
 constexpr std::array table = {
-    Entry{"PyABIInfo_Check", abi_info_check},
-    Entry{"PyBool_FromLong", object},
-    Entry{"PyCallable_Check", one},
+    Entry{"PyABIInfo_Check", zero},
+    Entry{"PyBool_FromLong", bool_from_number},
+    Entry{"PyCallable_Check", perhaps},
     Entry{"PyCapsule_GetContext", zero},
     Entry{"PyCapsule_GetPointer", capsule_pointer},
     Entry{"PyCapsule_Import", capsule_import},
-    Entry{"PyCapsule_IsValid", one},
+    Entry{"PyCapsule_IsValid", perhaps},
     Entry{"PyContextVar_Get", attribute_at_2},
-    Entry{"PyDict_GetItem", zero},
+    Entry{"PyDict_GetItem", not_found},
     Entry{"PyDict_GetItemRef", nothing_found_at_2},
-    Entry{"PyDict_GetItemString", zero},
+    Entry{"PyDict_GetItemString", not_found},
     Entry{"PyDict_GetItemStringRef", nothing_found_at_2},
-    Entry{"PyDict_GetItemWithError", zero},
+    Entry{"PyDict_GetItemWithError", not_found},
     Entry{"PyErr_Clear", raise_none},
+    Entry{"PyErr_ExceptionMatches", err_matches},
     Entry{"PyErr_Fetch", err_fetch},
     Entry{"PyErr_Format", raise},
-    Entry{"PyErr_GetRaisedException", zero},
+    Entry{"PyErr_GetRaisedException", err_take},
     Entry{"PyErr_NoMemory", zero},
-    Entry{"PyErr_Occurred", zero},
+    Entry{"PyErr_Occurred", err_occurred},
+    Entry{"PyErr_Restore", err_restore},
     Entry{"PyErr_SetNone", raise_object},
     Entry{"PyErr_SetObject", raise_object},
+    Entry{"PyErr_SetRaisedException", err_restore},
     Entry{"PyErr_SetString", raise},
     Entry{"PyGILState_Check", one},
     Entry{"PyGILState_GetThisThreadState", thread_state},
-    Entry{"PyImport_AddModule", import_by_text},
-    Entry{"PyImport_AddModuleRef", import_by_text},
-    Entry{"PyImport_GetModule", zero},
+    Entry{"PyImport_AddModule", add_module},
+    Entry{"PyImport_AddModuleRef", add_module},
+    Entry{"PyImport_GetModule", not_found},
     Entry{"PyImport_GetModuleDict", object},
     Entry{"PyImport_Import", import_by_object},
     Entry{"PyImport_ImportModule", import_by_text},
@@ -384,6 +498,19 @@ constexpr std::array table = {
     Entry{"PyList_New", list_new},
     Entry{"PyList_SetItem", list_set_item},
     Entry{"PyList_Size", size_of},
+    Entry{"PyLong_AsInt", long_as_number},
+    Entry{"PyLong_AsLong", long_as_number},
+    Entry{"PyLong_AsLongLong", long_as_number},
+    Entry{"PyLong_AsSize_t", long_as_number},
+    Entry{"PyLong_AsSsize_t", long_as_number},
+    Entry{"PyLong_AsUnsignedLong", long_as_number},
+    Entry{"PyLong_AsUnsignedLongLong", long_as_number},
+    Entry{"PyLong_FromLong", long_from_number},
+    Entry{"PyLong_FromLongLong", long_from_number},
+    Entry{"PyLong_FromSize_t", long_from_number},
+    Entry{"PyLong_FromSsize_t", long_from_number},
+    Entry{"PyLong_FromUnsignedLong", long_from_number},
+    Entry{"PyLong_FromUnsignedLongLong", long_from_number},
     Entry{"PyMapping_GetOptionalItem", nothing_found_at_2},
     Entry{"PyMapping_GetOptionalItemString", nothing_found_at_2},
     Entry{"PyMem_Calloc", allocate_zeroed},
@@ -396,7 +523,7 @@ constexpr std::array table = {
     Entry{"PyMem_Realloc", reallocate},
     Entry{"PyModuleDef_Init", module_def_init},
     Entry{"PyModule_Create2", module_create},
-    Entry{"PyModule_FromDefAndSpec2", module_create},
+    Entry{"PyModule_FromDefAndSpec2", module_from_spec},
     Entry{"PyModule_GetDef", module_get_def},
     Entry{"PyModule_GetState", module_state},
     Entry{"PyModule_New", module_new},
@@ -415,18 +542,19 @@ constexpr std::array table = {
     Entry{"PyObject_GetAttrString", attribute_by_text},
     Entry{"PyObject_GetOptionalAttr", attribute_at_2},
     Entry{"PyObject_GetOptionalAttrString", attribute_at_2},
-    Entry{"PyObject_IsTrue", one},
+    Entry{"PyObject_IsTrue", is_true},
     Entry{"PyObject_Malloc", allocate},
     Entry{"PyObject_Realloc", reallocate},
     Entry{"PyObject_SelfIter", same},
     Entry{"PyObject_Vectorcall", derived},
-    Entry{"PyObject_VectorcallMethod", zero},
+    Entry{"PyObject_VectorcallMethod", not_found},
     Entry{"PyState_FindModule", zero},
     Entry{"PySys_GetObject", sys_object},
     Entry{"PyThreadState_Get", thread_state},
     Entry{"PyThreadState_GetInterpreter", interpreter_state},
     Entry{"PyThreadState_GetUnchecked", thread_state},
     Entry{"PyThread_allocate_lock", object},
+    Entry{"PyThread_start_new_thread", start_thread},
     Entry{"PyThread_tss_alloc", object},
     Entry{"PyThread_tss_get", zero},
     Entry{"PyThread_tss_is_created", zero},

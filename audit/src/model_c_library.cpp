@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 
 namespace interlock::auditing {
@@ -16,7 +17,7 @@ namespace {
 
 using I = Interpreter;
 
-constexpr std::uint64_t largest_copy = 16u << 20;
+constexpr std::uint64_t largest_copy = GuestMap::heap_size, longest_text = 1u << 20;
 
 // ---- allocation ----
 
@@ -45,21 +46,22 @@ void allocate_into(I& in) {  // posix_memalign
 void release(I& in) { in.result(0); }
 
 // ---- memory and text ----
+// What a real machine would fail at, ends the run.
+
+void no_memory_there(I& in) { in.give_up("a function of the C library, at memory that is not there"); }
 
 void copy_memory(I& in) {
     const std::uint64_t to = in.argument(0), from = in.argument(1), size = in.argument(2);
-    if (size != 0 && size <= largest_copy) {
-        std::vector<std::uint8_t> bytes(size);
-        if (in.guest().read(from, bytes.data(), size)) in.guest().write(to, bytes.data(), size);
-    }
     in.result(to);
+    if (size > largest_copy) return no_memory_there(in);
+    std::vector<std::uint8_t> bytes(size);
+    if (!in.guest().read(from, bytes.data(), size) || !in.guest().write(to, bytes.data(), size)) no_memory_there(in);
 }
 void fill_with(I& in, std::uint64_t to, std::uint8_t value, std::uint64_t size) {
-    if (size != 0 && size <= largest_copy) {
-        const std::vector<std::uint8_t> bytes(size, value);
-        in.guest().write(to, bytes.data(), size);
-    }
     in.result(to);
+    if (size > largest_copy) return no_memory_there(in);
+    const std::vector<std::uint8_t> bytes(size, value);
+    if (!in.guest().write(to, bytes.data(), size)) no_memory_there(in);
 }
 void fill_memory(I& in) { fill_with(in, in.argument(0), static_cast<std::uint8_t>(in.argument(1)), in.argument(2)); }
 void clear_memory(I& in) { fill_with(in, in.argument(0), 0, in.argument(1)); }  // bzero
@@ -69,17 +71,34 @@ void arm_fill_memory(I& in) {
 
 std::string bytes_of(I& in, std::uint64_t address, std::uint64_t size) {
     std::string bytes(std::min(size, largest_copy), '\0');
-    in.guest().read(address, bytes.data(), bytes.size());
+    if (!in.guest().read(address, bytes.data(), bytes.size())) no_memory_there(in);
     return bytes;
 }
-std::string text_of(I& in, std::uint64_t address) { return in.guest().text(address, 1u << 16).value_or(""); }
+std::string text_of(I& in, std::uint64_t address) {
+    auto text = in.guest().text(address, longest_text);
+    if (!text) no_memory_there(in);
+    return std::move(text).value_or("");
+}
 
 void compare(I& in, const std::string& a, const std::string& b) {
     in.result(a == b ? 0 : static_cast<std::uint64_t>(std::int64_t{a < b ? -1 : 1}));
 }
+// Not further than to the first difference, as what follows may not be there.
 void compare_memory(I& in) {
-    const std::uint64_t size = in.argument(2);
-    compare(in, bytes_of(in, in.argument(0), size), bytes_of(in, in.argument(1), size));
+    constexpr std::uint64_t step = 4096;
+    const std::uint64_t a = in.argument(0), b = in.argument(1), size = in.argument(2);
+    in.result(0);
+    for (std::uint64_t at = 0; at < size && at <= largest_copy; at += step) {
+        std::uint64_t count = std::min(step, size - at);
+        std::array<std::uint8_t, step> left{}, right{};
+        while (count > 1 && !(in.guest().read(a + at, left.data(), count) && in.guest().read(b + at, right.data(), count)))
+            count /= 2;
+        if (!in.guest().read(a + at, left.data(), count) || !in.guest().read(b + at, right.data(), count))
+            return no_memory_there(in);
+        if (const int order = std::memcmp(left.data(), right.data(), count); order != 0)
+            return in.result(static_cast<std::uint64_t>(std::int64_t{order < 0 ? -1 : 1}));
+        if (count < step && at + count < size) return no_memory_there(in);
+    }
 }
 void compare_text(I& in) { compare(in, text_of(in, in.argument(0)), text_of(in, in.argument(1))); }
 void compare_text_begin(I& in) {
@@ -101,7 +120,9 @@ void find_last_character(I& in) {
     in.result(at == std::string::npos ? 0 : in.argument(0) + at);
 }
 void find_text(I& in) {
-    const std::size_t at = text_of(in, in.argument(0)).find(text_of(in, in.argument(1)));
+    const std::string text = text_of(in, in.argument(0)), part = text_of(in, in.argument(1));
+    in.guest().charge(text.size() * part.size() / 64);
+    const std::size_t at = text.find(part);
     in.result(at == std::string::npos ? 0 : in.argument(0) + at);
 }
 void find_byte(I& in) {
@@ -149,6 +170,85 @@ void once(I& in) {
 
 void zero(I& in) { in.result(0); }
 void one(I& in) { in.result(1); }
+
+// ---- what nobody knows before ----
+
+void unknown_zero(I& in) { in.unknown_number(0, 1'700'000'000); }
+void unknown_one(I& in) { in.unknown_number(1, 4711); }
+void perhaps(I& in) { in.unknown_number(1, 0); }
+void no_text(I& in) { in.unknown_number(0, in.likely() ? 0 : in.guest().new_text("1")); }
+void handle(I& in) { in.unknown_number(0, in.likely() ? 0 : in.guest().new_object(512)); }
+void clock_at(I& in, unsigned place) {
+    in.unknown_number(0, 0);
+    if (!in.likely()) in.guest().set_word(in.argument(place), 1'700'000'000);
+}
+void clock_at_0(I& in) { clock_at(in, 0); }
+void clock_at_1(I& in) { clock_at(in, 1); }
+
+// dlopen(NULL), GetModuleHandle(NULL): the program itself.
+void open_library(I& in) {
+    if (in.argument(0) == 0) return in.result(in.guest().new_object(512));
+    handle(in);
+}
+// The C API is found in each process with an interpreter; of other names nothing is known.
+void find_symbol(I& in) {
+    const std::uint64_t found = in.argument(1) < 0x10000 ? 0 : in.find_symbol(text_of(in, in.argument(1)));
+    if (found != 0) return in.result(found);
+    handle(in);
+}
+
+// A thread may run before its creator goes on, or not in time: both is tried.
+void start_thread(I& in, std::uint64_t function, std::uint64_t argument, std::uint64_t result) {
+    in.assume("whether a thread is faster");
+    if (in.likely() || function == 0) return in.result(result);
+    in.guest().call_first(function, argument, result);
+}
+void posix_thread(I& in) {
+    in.guest().set_word(in.argument(0), 1);
+    start_thread(in, in.argument(2), in.argument(3), 0);
+}
+void windows_thread(I& in) { start_thread(in, in.argument(2), in.argument(3), 1); }
+// std::thread::_M_start_thread(unique_ptr<_State>, ...): the third entry of the state's table is _M_run().
+void cpp_thread(I& in) {
+    const std::uint64_t state = in.guest().word(in.argument(1)).value_or(0);
+    const std::uint64_t table = in.guest().word(state).value_or(0);
+    start_thread(in, in.guest().word(table + 2 * std::uint64_t{in.word()}).value_or(0), state, 0);
+}
+// std::call_once() hands this to pthread_once(), and its function over in a variable of the thread.
+void once_proxy(I& in) {
+    const auto& imports = in.image().imports;
+    const auto variable = std::ranges::find(imports, "_ZSt11__once_call", &Import::name);
+    const std::uint64_t function =
+        variable == imports.end()
+            ? 0
+            : in.guest().word(Guest::tls_of_import(static_cast<std::uint32_t>(variable - imports.begin()))).value_or(0);
+    if (function == 0) return in.give_up("std::call_once");
+    in.guest().call_first(function, 0, 0);
+}
+
+// Nothing is sorted; in the other runs what was last is first, so that the order cannot matter unnoticed.
+void sort(I& in) {
+    in.unknown_number(0, 0);
+    const std::uint64_t count = in.argument(1), size = in.argument(2), first = in.argument(0);
+    if (in.likely() || count < 2 || size == 0 || count > largest_copy / size) return;
+    const std::string before = bytes_of(in, first, count * size);
+    std::string after;
+    for (std::uint64_t i = count; i-- > 0;) after += before.substr(i * size, size);
+    in.guest().write(first, after.data(), after.size());
+}
+
+void text_to_number(I& in) {  // (text, end or NULL, base)
+    const std::string text = text_of(in, in.argument(0));
+    const auto base = static_cast<int>(in.argument(2));
+    char* end = nullptr;
+    const long long value = base == 0 || (base > 1 && base <= 36) ? std::strtoll(text.c_str(), &end, base) : 0;
+    if (const std::uint64_t place = in.argument(1); place != 0 && end != nullptr)
+        in.guest().set_word(place, in.argument(0) + static_cast<std::uint64_t>(end - text.c_str()));
+    in.result(static_cast<std::uint64_t>(value));
+}
+void text_as_number(I& in) {
+    in.result(static_cast<std::uint64_t>(std::strtoll(text_of(in, in.argument(0)).c_str(), nullptr, 10)));
+}
 void same(I& in) { in.result(in.argument(0)); }
 void object(I& in) { in.result(in.guest().new_object(512)); }
 
@@ -192,6 +292,7 @@ void windows_key_set(I& in) {
 
 // SYSTEM_INFO: size of a page, number of processors.
 void system_info(I& in) {
+    in.unknown_number(0, 0);
     in.guest().set_number(in.argument(0) + 4, 4096, 4);
     in.guest().set_number(in.argument(0) + (in.word() == 8 ? 32 : 20), 1, 4);
 }
@@ -200,12 +301,12 @@ void error_number(I& in) { in.result(thread_specific(in, 1023)); }
 
 template <const char* const& Name>
 void abort_in(I& in) {
-    in.record().aborted_in = Name;
-    in.end(Ending::aborted);
+    in.give_up(Name);
 }
 constexpr const char* an_abort = "abort()";
 constexpr const char* an_exception = "a C++ exception";
 constexpr const char* a_stack_check = "the check of the stack";
+constexpr const char* a_jump = "longjmp()";
 
 // ---- libstdc++ ----
 
@@ -437,43 +538,69 @@ constexpr Entry table[] = {
     {"ReleaseSRWLockShared", zero},
     {"TryAcquireSRWLockExclusive", one},
     {"WakeAllConditionVariable", zero},
-    {"GetCurrentThreadId", one},
-    {"GetCurrentProcessId", one},
-    {"GetLastError", zero},
+    {"GetCurrentThreadId", unknown_one},
+    {"GetCurrentProcessId", unknown_one},
+    {"GetLastError", unknown_zero},
     {"SetLastError", zero},
-    {"QueryPerformanceCounter", one},
-    {"GetModuleHandleW", zero},
-    {"GetModuleHandleA", zero},
-    {"GetProcAddress", zero},
-    {"LoadLibraryA", zero},
-    {"LoadLibraryW", zero},
-    {"IsProcessorFeaturePresent", one},
+    {"QueryPerformanceCounter", perhaps},
+    {"GetModuleHandleW", open_library},
+    {"GetModuleHandleA", open_library},
+    {"GetProcAddress", find_symbol},
+    {"LoadLibraryA", handle},
+    {"LoadLibraryW", handle},
+    {"IsProcessorFeaturePresent", perhaps},
     {"GetSystemInfo", system_info},
     {"GetNativeSystemInfo", system_info},
-    {"_ZNSt6thread20hardware_concurrencyEv", one},
+    {"_ZNSt6thread20hardware_concurrencyEv", unknown_one},
     {"_errno", error_number},
     {"__errno_location", error_number},
     {"__error", error_number},
     {"__tls_get_addr", tls_address},
     {"___tls_get_addr", tls_address},
     {"_tlv_bootstrap", tlv_address},
-    {"getenv", zero},
-    {"secure_getenv", zero},
-    {"getpid", one},
-    {"getauxval", zero},
-    {"sysconf", zero},
-    {"setlocale", zero},
+    {"getenv", no_text},
+    {"secure_getenv", no_text},
+    {"getpid", unknown_one},
+    {"getauxval", unknown_zero},
+    {"sysconf", unknown_zero},
+    {"setlocale", no_text},
     {"signal", zero},
     {"sigaction", zero},
-    {"time", zero},
-    {"clock", zero},
-    {"clock_gettime", zero},
-    {"gettimeofday", zero},
+    {"time", unknown_zero},
+    {"clock", unknown_zero},
+    {"clock_gettime", clock_at_1},
+    {"gettimeofday", clock_at_0},
     {"srand", zero},
-    {"rand", zero},
-    {"qsort", zero},
-    {"dlsym", zero},
-    {"dlopen", zero},
+    {"rand", unknown_zero},
+    {"random", unknown_zero},
+    {"dlvsym", find_symbol},
+    {"LoadLibraryExW", handle},
+    {"pthread_create", posix_thread},
+    {"CreateThread", windows_thread},
+    {"_beginthreadex", windows_thread},
+    {"_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE", cpp_thread},
+    {"_ZNSt6thread4joinEv", zero},
+    {"_ZNSt6thread6_StateD2Ev", zero},
+    {"_ZNSt6thread6_StateD1Ev", zero},
+    {"pthread_join", zero},
+    {"__once_proxy", once_proxy},
+    {"longjmp", abort_in<a_jump>},
+    {"_longjmp", abort_in<a_jump>},
+    {"siglongjmp", abort_in<a_jump>},
+    {"__longjmp_chk", abort_in<a_jump>},
+    {"strtol", text_to_number},
+    {"strtoll", text_to_number},
+    {"strtoul", text_to_number},
+    {"strtoull", text_to_number},
+    {"__isoc23_strtol", text_to_number},
+    {"__isoc23_strtoul", text_to_number},
+    {"atoi", text_as_number},
+    {"atol", text_as_number},
+    {"_ZNSt8ios_base4InitC1Ev", zero},
+    {"_ZNSt8ios_base4InitD1Ev", zero},
+    {"qsort", sort},
+    {"dlsym", find_symbol},
+    {"dlopen", open_library},
     {"_setjmp", zero},
     {"setjmp", zero},
     {"__sigsetjmp", zero},
