@@ -91,7 +91,9 @@ struct Guest::Impl {
         check(uc_open(static_cast<uc_arch>(cpu.emulator_arch), static_cast<uc_mode>(cpu.emulator_mode), &uc), "open");
         if (cpu.emulator_model >= 0) check(uc_ctl_set_cpu_model(uc, cpu.emulator_model), "choose a processor");
         for (Region* region : regions()) {
-            const std::uint32_t allowed = region == &stand_ins ? UC_PROT_READ | UC_PROT_EXEC : UC_PROT_ALL;
+            // What is read there is code of a stand-in, and not the variable that the module takes it for.
+            const bool only_run = region == &stand_ins && cpu.architecture != Architecture::s390x;
+            const std::uint32_t allowed = only_run && !guest.used_foreign_variable_ ? UC_PROT_EXEC : UC_PROT_ALL;
             check(uc_mem_map_ptr(uc, region->address(), region->size(), allowed, region->at(region->address())),
                   "map memory");
         }
@@ -99,6 +101,7 @@ struct Guest::Impl {
             check(uc_mem_map_ptr(uc, address, chunk_size, UC_PROT_ALL, chunk.get()), "map memory");
         for (const auto& [address, chunk] : chunks) shorten_blocks(address, chunk.get());
         add_hook(UC_HOOK_MEM_UNMAPPED, reinterpret_cast<void*>(&on_unmapped), 1, 0);
+        add_hook(UC_HOOK_MEM_READ_PROT | UC_HOOK_MEM_WRITE_PROT, reinterpret_cast<void*>(&on_variable), 1, 0);
         add_hook(UC_HOOK_BLOCK, reinterpret_cast<void*>(&on_block), 1, 0);
         add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_stand_in), GuestMap::stand_ins,
                  GuestMap::tables + GuestMap::tables_size - 1);
@@ -259,6 +262,11 @@ struct Guest::Impl {
                                                            : "reads ";
         impl.guest.fault_ = what + hex_text(address) + ", where there is no memory";
         return false;
+    }
+
+    static bool on_variable(uc_engine* uc, uc_mem_type, std::uint64_t, int, std::int64_t, void* self) {
+        static_cast<Impl*>(self)->guest.used_foreign_variable_ = true;
+        return uc_mem_protect(uc, GuestMap::stand_ins, GuestMap::stand_ins_size, UC_PROT_ALL) == UC_ERR_OK;
     }
 
     // Unicorn hides features that it has, and modules refuse to load without: the answer is that of x86-64-v2, or the
@@ -427,7 +435,7 @@ bool Guest::load(const Image& image, const std::function<std::uint64_t(std::uint
     impl.objects_used = impl.heap_used = 0;
     stand_in_count_ = table_count_ = 0;
     executed_ = charged_ = 0;
-    asked_processor_ = false;
+    asked_processor_ = used_foreign_variable_ = false;
     fault_.clear();
     for (const std::uint64_t place : {end_of_run, resume, table_call})
         std::memcpy(impl.stand_ins.at(place), cpu_.leave.data(), cpu_.leave_size);

@@ -114,6 +114,8 @@ public:
     /// What cpuid answers: x86-64-v2, or the least that there is. And whether it was asked.
     void pretend_old_processor(bool old) { old_processor_ = old; }
     bool asked_processor() const noexcept { return asked_processor_; }
+    /// Whether a variable was used that another library defines, and nothing is known of.
+    bool used_foreign_variable() const noexcept { return used_foreign_variable_; }
 
     /// Counted while running: bytes of code in basic blocks, or instructions after count_instructions(true).
     std::uint64_t executed() const noexcept { return executed_; }
@@ -139,7 +141,7 @@ private:
     std::uint64_t slide_ = 0;
     std::uint32_t stand_in_count_ = 0, table_count_ = 0;
     std::uint64_t executed_ = 0, charged_ = 0;
-    bool exact_ = false, old_processor_ = false, asked_processor_ = false;
+    bool exact_ = false, old_processor_ = false, asked_processor_ = false, used_foreign_variable_ = false;
     std::string fault_;
 };
 

@@ -107,6 +107,7 @@ struct InitRunner::Impl {
                                       entry.name.starts_with("PyModExport"));
         else
             result.failure = ended_early;
+        if (guest.used_foreign_variable()) interpreter.assume("a variable of another library");
         if (guest.asked_processor()) interpreter.assume("which features the processor has");
         result.assumed.insert(record.assumed.begin(), record.assumed.end());
         if (result.phase == Phase::multi && result.failure.empty()) look_at_functions_of_slots(result, guest, interpreter);

@@ -23,6 +23,7 @@ namespace {
 constexpr std::uint64_t object_size = 256, type_size = 2048, data_size = 512;
 constexpr std::uint32_t table_entries = 512;
 constexpr std::size_t max_calls = 2000, max_set_gil = 64, max_assumed = 100;
+constexpr std::uint64_t exception_flags = std::uint64_t{1} << 30 | std::uint64_t{1} << 31;  // exception, and a type
 constexpr std::uint64_t max_texts = 16u << 20;
 
 // Bits of tp_flags that the checks in macros look at (Include/object.h).
@@ -49,7 +50,7 @@ std::string_view type_made_by(std::string_view function) noexcept {
         std::string_view prefix, type;
     };
     for (const Maker maker :
-         {Maker{"PyUnicode_", "PyUnicode_Type"}, Maker{"PyLong_From", "PyLong_Type"}, Maker{"PyTuple_", "PyTuple_Type"},
+         {Maker{"PyUnicode_", "PyUnicode_Type"}, Maker{"PyLong_From", "PyLong_Type"}, Maker{"PyFloat_From", "PyFloat_Type"}, Maker{"PyTuple_", "PyTuple_Type"},
           Maker{"PyList_New", "PyList_Type"}, Maker{"PyDict_New", "PyDict_Type"}, Maker{"PyBytes_From", "PyBytes_Type"},
           Maker{"PyModule_GetDict", "PyDict_Type"}, Maker{"PyCapsule_New", "PyCapsule_Type"}})
         if (function.starts_with(maker.prefix)) return maker.type;
@@ -109,7 +110,11 @@ bool is_of_c_api(std::string_view function) noexcept {
 void make_object(Interpreter& interpreter) { interpreter.result_object(); }
 void do_nothing(Interpreter& interpreter) { interpreter.result(0); }
 // An instance may be a type itself (pybind11 makes metaclasses): large enough for one, and complete.
-void make_instance(Interpreter& interpreter) { interpreter.result(interpreter.new_type(0)); }
+void make_instance(Interpreter& interpreter) {
+    const std::uint64_t instance = interpreter.new_type(0);
+    interpreter.own_objects().insert(instance);
+    interpreter.result(instance);
+}
 // The function of a TLS descriptor: gets the descriptor, and gives back the offset from the thread pointer, in the
 // register for results.
 void tls_descriptor(Interpreter& interpreter) {
@@ -129,7 +134,7 @@ Interpreter::Interpreter(Guest& guest, const Image& image, const InterpreterMode
 bool Interpreter::load() {
     // Guest::load() asks for the imports while it works; stand-in 0 is the one of TLS descriptors.
     bool first = true;
-    return guest_.load(image_, [&](std::uint32_t import) {
+    const bool loaded = guest_.load(image_, [&](std::uint32_t import) {
         if (std::exchange(first, false)) {
             add_stand_in({.handler = &tls_descriptor});
             make_object_ = add_stand_in({.handler = &make_object});
@@ -139,6 +144,10 @@ bool Interpreter::load() {
         }
         return address_of_import(import);
     });
+    // Their type may have been imported after them.
+    for (const char* truth : {"_Py_TrueStruct", "_Py_FalseStruct"})
+        if (const std::uint64_t object = known_import(truth)) give_type(object, "PyBool_Type");
+    return loaded;
 }
 
 std::uint64_t Interpreter::add_stand_in(StandIn stand_in) {
@@ -228,14 +237,14 @@ std::uint64_t Interpreter::new_data(std::string_view name) {
     const std::uint64_t data = guest_.new_object(data_size);
     if (data == 0) return 0;
     if (name.starts_with("PyExc_") || name.ends_with("Object")) {  // a variable that holds an object
-        const std::uint64_t object = name.starts_with("PyExc_") ? new_type(std::uint64_t{1} << 31) : new_object();
+        const std::uint64_t object = name.starts_with("PyExc_") ? new_type(exception_flags) : new_object();
         texts_[object] = name.starts_with("PyExc_") ? std::string(name.substr(6)) : std::string(name);
         guest_.set_word(data, object);
     } else if (name == "Py_Version") {
         record_.asked_version = true;
         guest_.set_number(data, 0x030000f0u | model_.minor << 16, word() == 8 && image_.format != Format::pe ? 8 : 4);
     } else if (name.ends_with("Struct")) {
-        fill_head(data, generic_type_);
+        give_type(data, name == "_Py_TrueStruct" || name == "_Py_FalseStruct" ? "PyBool_Type" : "NoneType");
     } else if (name.starts_with("_ZTV") || name.starts_with("_ZTI")) {
         for (unsigned i = 0; i < 16; ++i) guest_.set_word(data + i * word(), do_nothing_);
     }
@@ -303,7 +312,7 @@ void Interpreter::unknown_object(const std::string& origin) {
         return result(0);
     }
     const std::uint64_t no = likely() ? 0 : known_import("_Py_FalseStruct");
-    result(no != 0 ? no : new_object(origin));
+    result(no != 0 ? no : opaque_object(origin));
 }
 
 std::uint64_t Interpreter::known_import(std::string_view name) const noexcept {
@@ -319,6 +328,46 @@ std::uint64_t Interpreter::find_symbol(const std::string& name) {
     known_imports_.emplace(kept, address);
     can_set_gil_ = can_set_gil_ || kept == "PyUnstable_Module_SetGIL";
     return address;
+}
+
+std::uint64_t Interpreter::opaque_object(const std::string& origin) {
+    const auto fill = [&](std::uint64_t object, std::uint64_t size) {
+        for (std::uint64_t field = 6 * word(); field < size; field += word()) guest_.set_word(object + field, sink_);
+    };
+    if (sink_ == 0) {
+        sink_ = guest_.new_object(4096);
+        fill_head(sink_, generic_type_);
+        fill(sink_, 4096);
+    }
+    const std::uint64_t object = new_object(origin);
+    if (object != 0) fill(object, object_size);
+    return object;
+}
+
+std::uint64_t Interpreter::attribute(std::uint64_t object, const std::string& name) const {
+    const auto found = attributes_.find({object, name});
+    return found == attributes_.end() ? 0 : found->second;
+}
+
+void Interpreter::set_attribute(std::uint64_t object, const std::string& name, std::uint64_t value) {
+    texts_size_ += name.size() + 64;
+    if (texts_size_ > max_texts) return guest_.out_of_memory();
+    attributes_[{object, name}] = value;
+}
+
+std::uint64_t Interpreter::exception_object() {
+    if (record_.raised.empty()) return 0;
+    const std::string kind = record_.raised.substr(0, record_.raised.find(':'));
+    const std::uint64_t known = known_import("PyExc_" + kind);
+    std::uint64_t type = known == 0 ? 0 : guest_.word(known).value_or(0);
+    if (type == 0) {
+        type = new_type(exception_flags);
+        keep_text(type, kind);
+    }
+    const std::uint64_t object = new_object();
+    fill_head(object, type);
+    keep_text(object, kind);
+    return object;
 }
 
 void Interpreter::keep_text(std::uint64_t object, std::string text) {
@@ -400,11 +449,7 @@ void Interpreter::call_table_entry(const StandIn& stand_in) {
     }
     assume(origin + "'s C API");
     if (fails()) return result(0);
-    // It may be a structure with pointers to write through: they lead to memory of no meaning.
-    const std::uint64_t object = new_object(origin);
-    if (sink_ == 0) sink_ = guest_.new_object(4096);
-    for (std::uint64_t field = 6 * word(); field < object_size; field += word()) guest_.set_word(object + field, sink_);
-    result(object);
+    result(opaque_object(origin));
 }
 
 void Interpreter::keep_call(std::string_view name, std::span<const std::uint64_t> arguments) {

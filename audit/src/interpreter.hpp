@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <interlock/audit.hpp>
@@ -139,7 +140,16 @@ public:
     std::uint64_t find_symbol(const std::string& name);
     std::unordered_map<std::uint64_t, std::uint64_t>& numbers() noexcept { return numbers_; }
     std::set<std::uint64_t>& sized() noexcept { return sized_; }
+    /// Objects of classes of the module: they have the attributes that it gives them.
+    std::set<std::uint64_t>& own_objects() noexcept { return own_objects_; }
     void keep_text(std::uint64_t object, std::string text);
+    /// An object of which nothing is known. What lies behind its head are pointers that lead to memory of no meaning.
+    std::uint64_t opaque_object(const std::string& origin);
+    /// What was stored under this name; 0 if nothing was.
+    std::uint64_t attribute(std::uint64_t object, const std::string& name) const;
+    void set_attribute(std::uint64_t object, const std::string& name, std::uint64_t value);
+    /// The error that is set, as an object; 0 without one.
+    std::uint64_t exception_object();
     const Image& image() const noexcept { return image_; }
     bool can_set_gil() const noexcept { return can_set_gil_; }
     std::unordered_map<std::uint64_t, std::string>& texts() noexcept { return texts_; }
@@ -179,8 +189,10 @@ private:
     std::unordered_map<std::uint64_t, const std::string*> origins_;
     std::unordered_map<std::uint64_t, std::string> texts_;
     std::uint64_t texts_size_ = 0;
+    std::map<std::pair<std::uint64_t, std::string>, std::uint64_t> attributes_;
     std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  ///< of int objects
     std::set<std::uint64_t> sized_;                             ///< lists and tuples of which the length is known
+    std::set<std::uint64_t> own_objects_;
     std::uint64_t generic_type_ = 0, make_object_ = 0, make_instance_ = 0, do_nothing_ = 0;
     std::uint64_t interpreter_state_ = 0, thread_state_ = 0, sink_ = 0;
     std::unordered_map<std::string_view, std::uint64_t> types_;

@@ -156,13 +156,26 @@ void attribute(I& in, const std::string& name) {
         in.give_type(type, "PyType_Type");
         return in.result(type);
     }
+    if (const std::uint64_t stored = in.attribute(in.argument(0), name)) return in.result(stored);
     const std::string* from = in.origin(in.argument(0));
+    // A new module or class has nothing but what all have, until something is stored there.
+    const std::uint64_t object = in.argument(0);
+    const bool common = name.starts_with("__") && name.ends_with("__") && name != "__all__";
+    const bool own = in.is_module(object) || in.own_objects().contains(object) || in.guest().to_file(object);
+    if (own && !common) {
+        in.assume("an attribute of its own objects");
+        if (!in.likely()) return in.result_object();
+        in.raise("AttributeError: " + name);
+        return in.result(0);
+    }
     in.assume("an attribute of " + (from == nullptr ? std::string("an object") : *from));
     if (in.fails()) {
         in.raise("AttributeError: " + name);
         return in.result(0);
     }
-    in.result_object(from == nullptr ? std::string() : *from);
+    if (name == "__name__" || name == "__qualname__" || name == "__module__")
+        return in.result(in.new_text_object(in.likely() ? "name" : "other"));
+    in.result(in.opaque_object(from == nullptr ? std::string() : *from));
     if (name.find("API") != std::string::npos || name.find("capi") != std::string::npos)
         in.make_capsule(in.guest().result());
     else if (const std::string* origin = in.origin(in.argument(0)); origin != nullptr && origin->starts_with("numpy"))
@@ -170,6 +183,64 @@ void attribute(I& in, const std::string& name) {
 }
 void attribute_by_text(I& in) { attribute(in, in.guest().text(in.argument(1)).value_or("")); }
 void attribute_by_object(I& in) { attribute(in, text_of_object(in, in.argument(1))); }
+
+void set_attribute_by_text(I& in) {
+    in.set_attribute(in.argument(0), in.guest().text(in.argument(1)).value_or(""), in.argument(2));
+    in.result(0);
+}
+void set_attribute_by_object(I& in) {
+    in.set_attribute(in.argument(0), text_of_object(in, in.argument(1)), in.argument(2));
+    in.result(0);
+}
+
+// ---- dictionaries: what was stored is found again ----
+
+std::string key_of(I& in, std::uint64_t object) {
+    const auto text = in.texts().find(object);
+    return text != in.texts().end() ? text->second : fmt::format("\1{:#x}", object);  // no text begins like that
+}
+void dict_set(I& in) {
+    in.set_attribute(in.argument(0), key_of(in, in.argument(1)), in.argument(2));
+    in.result(0);
+}
+void dict_get(I& in, const std::string& key) {
+    if (const std::uint64_t stored = in.attribute(in.argument(0), key)) return in.result(stored);
+    in.unknown_number(0, in.likely() ? 0 : in.new_object());
+}
+void dict_get_object(I& in) { dict_get(in, key_of(in, in.argument(1))); }
+void dict_get_text(I& in) { dict_get(in, in.guest().text(in.argument(1)).value_or("")); }
+void dict_get_ref(I& in, const std::string& key) {
+    std::uint64_t found = in.attribute(in.argument(0), key);
+    const bool stored = found != 0;
+    if (!stored && !in.likely()) found = in.new_object();
+    if (const std::uint64_t place = in.argument(2)) in.guest().set_word(place, found);
+    stored ? in.result(1) : in.unknown_number(0, 1);
+}
+void dict_get_ref_object(I& in) { dict_get_ref(in, key_of(in, in.argument(1))); }
+void dict_get_ref_text(I& in) { dict_get_ref(in, in.guest().text(in.argument(1)).value_or("")); }
+void dict_contains(I& in) {
+    if (in.attribute(in.argument(0), key_of(in, in.argument(1))) != 0) return in.result(1);
+    in.unknown_number(0, 1);
+}
+void module_dict(I& in) {
+    const std::string where = "\1dict";
+    std::uint64_t dict = in.attribute(in.argument(0), where);
+    if (dict == 0) {
+        dict = in.new_object();
+        in.give_type(dict, "PyDict_Type");
+        in.set_attribute(in.argument(0), where, dict);
+    }
+    in.result(dict);
+}
+
+// PyCFunctionObject: behind the head are the definition, `self` and the module.
+void c_function_new(I& in) {
+    const std::uint64_t function = in.new_object();
+    in.give_type(function, "PyCFunction_Type");
+    for (unsigned i = 0; i < 3; ++i)
+        in.guest().set_word(function + in.head_size() + i * in.word(), in.argument(i));
+    in.result(function);
+}
 
 void capsule_pointer(I& in) {
     const std::string* origin = in.origin(in.argument(0));
@@ -203,6 +274,11 @@ void unicode_as_text(I& in) {
     const auto known = in.texts().find(in.argument(0));
     if (known != in.texts().end()) return in.result(in.guest().new_text(known->second));
     in.unknown_number(in.guest().new_text("text"), in.guest().new_text("other text"));
+}
+void unicode_as_text_and_size(I& in) {
+    unicode_as_text(in);
+    const auto text = in.guest().text(in.guest().result(), 1u << 16);
+    if (const std::uint64_t place = in.argument(1); place != 0 && text) in.guest().set_word(place, text->size());
 }
 
 // ---- numbers and truth ----
@@ -354,29 +430,33 @@ void attribute_at_2(I& in) {
 
 // ---- errors ----
 
-std::uint64_t exception_object(I& in) { return in.record().raised.empty() ? 0 : in.new_object(); }
 void err_fetch(I& in) {
     clear_results(in, 0, 3);
-    if (const std::uint64_t place = in.argument(0)) in.guest().set_word(place, exception_object(in));
+    if (const std::uint64_t place = in.argument(0)) in.guest().set_word(place, in.exception_object());
     in.record().fetched = std::exchange(in.record().raised, {});
 }
 void err_take(I& in) {
-    in.result(exception_object(in));
+    in.result(in.exception_object());
     in.record().fetched = std::exchange(in.record().raised, {});
 }
 void err_restore(I& in) {
     std::string& fetched = in.record().fetched;
     in.raise(in.argument(0) == 0 ? "" : fetched.empty() ? "an exception" : std::exchange(fetched, {}));
 }
-void err_occurred(I& in) { in.result(exception_object(in)); }
-void err_matches(I& in) {
-    const std::string &raised = in.record().raised, kind = text_of_object(in, in.argument(0));
-    if (raised.empty()) return in.result(0);
-    const std::string is = raised.substr(0, raised.find(':'));
+void err_occurred(I& in) { in.result(in.exception_object()); }
+void matches(I& in, const std::string& is, const std::string& kind) {
+    if (is.empty()) return in.result(0);
     const bool parent = kind == "Exception" || kind == "BaseException" ||
                         (is == "ModuleNotFoundError" && kind == "ImportError");
     if (is == kind || parent) return in.result(1);
     in.unknown_number(0, 1);
+}
+void err_matches(I& in) {
+    const std::string& raised = in.record().raised;
+    matches(in, raised.substr(0, raised.find(':')), text_of_object(in, in.argument(0)));
+}
+void given_matches(I& in) {
+    matches(in, text_of_object(in, in.argument(0)), text_of_object(in, in.argument(1)));
 }
 
 void raise(I& in) {
@@ -410,6 +490,8 @@ void type_ready(I& in) {
     in.complete_type(in.argument(0));
     in.result(0);
 }
+
+void type_flags(I& in) { in.result(in.guest().word(in.argument(0) + in.head_size() + 19 * in.word()).value_or(0)); }
 
 // Along tp_base, field 29 behind ob_size. An object of which nothing is known is what the module expects.
 void type_is_subtype(I& in) {
@@ -456,22 +538,28 @@ struct Entry {
 constexpr std::array table = {
     Entry{"PyABIInfo_Check", zero},
     Entry{"PyBool_FromLong", bool_from_number},
+    Entry{"PyCFunction_NewEx", c_function_new},
+    Entry{"PyCMethod_New", c_function_new},
     Entry{"PyCallable_Check", perhaps},
     Entry{"PyCapsule_GetContext", zero},
     Entry{"PyCapsule_GetPointer", capsule_pointer},
     Entry{"PyCapsule_Import", capsule_import},
     Entry{"PyCapsule_IsValid", perhaps},
     Entry{"PyContextVar_Get", attribute_at_2},
-    Entry{"PyDict_GetItem", not_found},
-    Entry{"PyDict_GetItemRef", nothing_found_at_2},
-    Entry{"PyDict_GetItemString", not_found},
-    Entry{"PyDict_GetItemStringRef", nothing_found_at_2},
-    Entry{"PyDict_GetItemWithError", not_found},
+    Entry{"PyDict_Contains", dict_contains},
+    Entry{"PyDict_GetItem", dict_get_object},
+    Entry{"PyDict_GetItemRef", dict_get_ref_object},
+    Entry{"PyDict_GetItemString", dict_get_text},
+    Entry{"PyDict_GetItemStringRef", dict_get_ref_text},
+    Entry{"PyDict_GetItemWithError", dict_get_object},
+    Entry{"PyDict_SetItem", dict_set},
+    Entry{"PyDict_SetItemString", set_attribute_by_text},
     Entry{"PyErr_Clear", raise_none},
     Entry{"PyErr_ExceptionMatches", err_matches},
     Entry{"PyErr_Fetch", err_fetch},
     Entry{"PyErr_Format", raise},
     Entry{"PyErr_GetRaisedException", err_take},
+    Entry{"PyErr_GivenExceptionMatches", given_matches},
     Entry{"PyErr_NoMemory", zero},
     Entry{"PyErr_Occurred", err_occurred},
     Entry{"PyErr_Restore", err_restore},
@@ -522,9 +610,13 @@ constexpr std::array table = {
     Entry{"PyMem_RawRealloc", reallocate},
     Entry{"PyMem_Realloc", reallocate},
     Entry{"PyModuleDef_Init", module_def_init},
+    Entry{"PyModule_Add", set_attribute_by_text},
+    Entry{"PyModule_AddObject", set_attribute_by_text},
+    Entry{"PyModule_AddObjectRef", set_attribute_by_text},
     Entry{"PyModule_Create2", module_create},
     Entry{"PyModule_FromDefAndSpec2", module_from_spec},
     Entry{"PyModule_GetDef", module_get_def},
+    Entry{"PyModule_GetDict", module_dict},
     Entry{"PyModule_GetState", module_state},
     Entry{"PyModule_New", module_new},
     Entry{"PyModule_NewObject", module_new},
@@ -546,6 +638,8 @@ constexpr std::array table = {
     Entry{"PyObject_Malloc", allocate},
     Entry{"PyObject_Realloc", reallocate},
     Entry{"PyObject_SelfIter", same},
+    Entry{"PyObject_SetAttr", set_attribute_by_object},
+    Entry{"PyObject_SetAttrString", set_attribute_by_text},
     Entry{"PyObject_Vectorcall", derived},
     Entry{"PyObject_VectorcallMethod", not_found},
     Entry{"PyState_FindModule", zero},
@@ -563,10 +657,11 @@ constexpr std::array table = {
     Entry{"PyTuple_Pack", tuple_pack},
     Entry{"PyTuple_SetItem", tuple_set_item},
     Entry{"PyTuple_Size", size_of},
+    Entry{"PyType_GetFlags", type_flags},
     Entry{"PyType_IsSubtype", type_is_subtype},
     Entry{"PyType_Ready", type_ready},
     Entry{"PyUnicode_AsUTF8", unicode_as_text},
-    Entry{"PyUnicode_AsUTF8AndSize", unicode_as_text},
+    Entry{"PyUnicode_AsUTF8AndSize", unicode_as_text_and_size},
     Entry{"PyUnicode_FromString", unicode_from_text},
     Entry{"PyUnicode_FromStringAndSize", unicode_from_text_and_size},
     Entry{"PyUnicode_InternFromString", unicode_from_text},

@@ -226,6 +226,49 @@ void once_proxy(I& in) {
     in.guest().call_first(function, 0, 0);
 }
 
+// getrandom(), which Rust's hash tables are seeded with, by its number; all others give 0 or fail.
+void system_call(I& in) {
+    const std::uint64_t number = in.argument(0), size = std::min<std::uint64_t>(in.argument(2), 4096);
+    const bool random = in.image().architecture == Architecture::x86_64 ? number == 318
+                        : in.image().architecture == Architecture::i386 ? number == 355
+                                                                       : number == 278;
+    if (!random) return in.unknown_number(0, ~std::uint64_t{0});
+    fill_with(in, in.argument(1), in.likely() ? 4 : 200, size);
+    in.unknown_number(size, size);
+}
+void random_bytes(I& in) {
+    const std::uint64_t size = std::min<std::uint64_t>(in.argument(1), 4096);
+    fill_with(in, in.argument(0), in.likely() ? 4 : 200, size);
+    in.unknown_number(size, size);
+}
+void random_entropy(I& in) {
+    random_bytes(in);
+    in.result(0);
+}
+
+// Tables of the "C" locale, from -128 to 255, as glibc has them.
+void character_table(I& in, unsigned width, int (*value)(int)) {
+    const std::uint64_t table = in.guest().new_object(384 * width), variable = in.guest().new_object(in.word());
+    for (int c = -128; c < 256; ++c)
+        in.guest().set_number(table + static_cast<unsigned>(c + 128) * width,
+                              static_cast<std::uint64_t>(c >= 0 && c < 128 ? value(c) : width == 2 ? 0 : c), width);
+    in.guest().set_word(variable, table + 128 * width);
+    in.result(variable);
+}
+void upper_table(I& in) { character_table(in, 4, [](int c) { return c >= 'a' && c <= 'z' ? c - 32 : c; }); }
+void lower_table(I& in) { character_table(in, 4, [](int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }); }
+void class_table(I& in) {
+    if (!in.image().little) return in.give_up("__ctype_b_loc()");  // the bits are swapped there
+    character_table(in, 2, [](int c) {
+        const bool upper = c >= 'A' && c <= 'Z', lower = c >= 'a' && c <= 'z', digit = c >= '0' && c <= '9';
+        const bool hex = digit || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f'), graph = c > ' ' && c < 127;
+        const bool alnum = upper || lower || digit, space = c == ' ' || (c >= 9 && c <= 13);
+        return upper << 8 | lower << 9 | (upper || lower) << 10 | digit << 11 | hex << 12 | space << 13 |
+               (graph || c == ' ') << 14 | graph << 15 | (c == ' ' || c == 9) << 0 | (c < 32 || c == 127) << 1 |
+               (graph && !alnum) << 2 | alnum << 3;
+    });
+}
+
 // Nothing is sorted; in the other runs what was last is first, so that the order cannot matter unnoticed.
 void sort(I& in) {
     in.unknown_number(0, 0);
@@ -399,7 +442,47 @@ void old_string_append_string(I& in) {
     in.guest().set_word(self, new_old_string(in, old_string(in, self) + old_string(in, in.argument(1))));
     in.result(self);
 }
-void old_string_reserve(I& in) { in.result(0); }
+// Capacity is the second word of the representation; code that was compiled into the module relies on it.
+void old_string_reserve(I& in) {
+    const std::uint64_t self = in.argument(0), wanted = std::min(in.argument(1), largest_copy);
+    const std::string text = old_string(in, self);
+    const std::uint64_t data = new_old_string(in, text + std::string(std::max(wanted, text.size()) - text.size(), '\0'));
+    in.guest().set_word(data - 3 * in.word(), text.size());
+    in.guest().set_word(self, data);
+    in.result(0);
+}
+void old_string_push_back(I& in) {
+    const std::uint64_t self = in.argument(0);
+    in.guest().set_word(self, new_old_string(in, old_string(in, self) + static_cast<char>(in.argument(1))));
+    in.result(0);
+}
+// (position, count, text, size), of which insert() and append() leave out some.
+void old_string_change(I& in, std::uint64_t at, std::uint64_t count, std::uint64_t from, std::uint64_t size) {
+    const std::uint64_t self = in.argument(0);
+    std::string text = old_string(in, self);
+    text.replace(std::min<std::uint64_t>(at, text.size()), count, bytes_of(in, from, size));
+    in.guest().set_word(self, new_old_string(in, text));
+    in.result(self);
+}
+void old_string_insert(I& in) { old_string_change(in, in.argument(1), 0, in.argument(2), in.argument(3)); }
+void old_string_assign(I& in) { old_string_change(in, 0, ~std::uint64_t{0}, in.argument(1), in.argument(2)); }
+void old_string_replace(I& in) {
+    old_string_change(in, in.argument(1), in.argument(2), in.argument(3), in.argument(4));
+}
+void old_string_repeat(I& in) {
+    const std::string text(std::min(in.argument(1), largest_copy), static_cast<char>(in.argument(2)));
+    in.guest().set_word(in.argument(0), new_old_string(in, text));
+}
+void old_string_from_bytes(I& in) {
+    in.guest().set_word(in.argument(0), new_old_string(in, bytes_of(in, in.argument(1), in.argument(2))));
+}
+
+// The names are for messages: that of the type, as it is.
+void demangle(I& in) {
+    in.unknown_number(in.guest().new_text(text_of(in, in.argument(0))), 0);
+    if (const std::uint64_t status = in.argument(3))
+        in.guest().set_number(status, in.likely() ? 0 : 0xffffffff, 4);
+}
 
 void hash_bytes(I& in) {
     std::uint64_t hash = 14695981039346656037ull;
@@ -598,6 +681,13 @@ constexpr Entry table[] = {
     {"atol", text_as_number},
     {"_ZNSt8ios_base4InitC1Ev", zero},
     {"_ZNSt8ios_base4InitD1Ev", zero},
+    {"syscall", system_call},
+    {"getrandom", random_bytes},
+    {"getentropy", random_entropy},
+    {"__ctype_toupper_loc", upper_table},
+    {"__ctype_tolower_loc", lower_table},
+    {"__ctype_b_loc", class_table},
+    {"__pthread_key_create", key_create},
     {"qsort", sort},
     {"dlsym", find_symbol},
     {"dlopen", open_library},
@@ -647,10 +737,20 @@ constexpr Entry table[] = {
     {"_ZNSsC2ERKSs", old_string_copy},
     {"_ZNSs6appendEPKcm", old_string_append},
     {"_ZNSs6appendERKSs", old_string_append_string},
+    {"_ZNSs6insertEmPKcm", old_string_insert},
+    {"_ZNSs6assignEPKcm", old_string_assign},
+    {"_ZNSs7replaceEmmPKcm", old_string_replace},
+    {"_ZNSs12_M_leak_hardEv", zero},
+    {"_ZNSs9push_backEc", old_string_push_back},
+    {"_ZNSsC1EmcRKSaIcE", old_string_repeat},
+    {"_ZNSsC2EmcRKSaIcE", old_string_repeat},
+    {"_ZNSsC1EPKcmRKSaIcE", old_string_from_bytes},
+    {"_ZNSsC2EPKcmRKSaIcE", old_string_from_bytes},
     {"_ZNSs7reserveEm", old_string_reserve},
     {"_ZNSs4_Rep10_M_destroyERKSaIcE", release},
     {"__cxa_allocate_exception", allocate},
     {"__cxa_free_exception", release},
+    {"__cxa_demangle", demangle},
     {"_ZSt11_Hash_bytesPKvmm", hash_bytes},
     // One bucket is enough; bool in the first half of the result: no.
     {"_ZNKSt8__detail20_Prime_rehash_policy14_M_need_rehashEmmm", zero},
