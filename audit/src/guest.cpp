@@ -106,10 +106,13 @@ struct Guest::Impl {
         add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_stand_in), GuestMap::stand_ins,
                  GuestMap::tables + GuestMap::tables_size - 1);
         if (cpu.emulator_arch == UC_ARCH_X86) {
-            uc_hook hook = 0;
-            check(
-                uc_hook_add(uc, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&on_cpuid), this, 1, 0, UC_X86_INS_CPUID),
-                "add a hook");
+            const auto add = [&](void* callback, int instruction) {
+                uc_hook hook = 0;
+                check(uc_hook_add(uc, &hook, UC_HOOK_INSN, callback, this, 1, 0, instruction), "add a hook");
+            };
+            add(reinterpret_cast<void*>(&on_cpuid), UC_X86_INS_CPUID);
+            add(reinterpret_cast<void*>(&on_system_call), UC_X86_INS_SYSCALL);
+            add(reinterpret_cast<void*>(&on_system_call), UC_X86_INS_SYSENTER);
         }
         prepare_processor();
         if (image != nullptr) set_thread_pointer();
@@ -262,6 +265,14 @@ struct Guest::Impl {
                                                            : "reads ";
         impl.guest.fault_ = what + hex_text(address) + ", where there is no memory";
         return false;
+    }
+
+    // Other processors report it as an exception, which is the end as well.
+    static void on_system_call(uc_engine* uc, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        impl.guest.fault_ = "calls the system by itself";
+        impl.stop = Stop::fault;
+        uc_emu_stop(uc);
     }
 
     static bool on_variable(uc_engine* uc, uc_mem_type, std::uint64_t, int, std::int64_t, void* self) {
@@ -523,8 +534,7 @@ std::uint64_t Guest::tls_of_import(std::uint32_t import) noexcept {
 // From the beginning of the image's block, also for what lies in another library's.
 std::uint64_t Guest::offset_in_block(const Fixup& fixup) const {
     if (fixup.import == Fixup::no_import || fixup.import >= impl_->imports.size()) return fixup.value;
-    const std::uint64_t bias = fixup.kind == Fixup::Kind::tls_offset ? tls_bias(cpu_.architecture) : 0;
-    return tls_of_import(fixup.import) - thread_area - tls_block() - bias + fixup.value;
+    return tls_of_import(fixup.import) - thread_area - tls_block() + fixup.value;
 }
 
 void Guest::store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t address, std::uint64_t value,

@@ -110,7 +110,7 @@ struct InitRunner::Impl {
         if (guest.used_foreign_variable()) interpreter.assume("a variable of another library");
         if (guest.asked_processor()) interpreter.assume("which features the processor has");
         result.assumed.insert(record.assumed.begin(), record.assumed.end());
-        if (result.phase == Phase::multi && result.failure.empty()) look_at_functions_of_slots(result, guest, interpreter);
+        if (result.phase == Phase::multi && result.failure.empty()) look_at_slots(result, guest, interpreter, options);
         result.calls = std::move(record.calls);
         result.instructions = guest.executed();
         if (options.left != nullptr) *options.left -= std::min(*options.left, guest.spent());
@@ -257,8 +257,15 @@ struct InitRunner::Impl {
         result.definition = read_definition(memory, made.definition, options.free_threaded, true);
     }
 
-    static void look_at_functions_of_slots(InitResult& result, Guest& guest, Interpreter& interpreter) {
+    static void look_at_slots(InitResult& result, Guest& guest, Interpreter& interpreter, const RunOptions& options) {
         const Slots& slots = result.definition->slots;
+        // Before 3.15 there are four.
+        const auto strange = std::ranges::find_if(slots.all, [](const SlotSeen& slot) { return slot.id > 4; });
+        if (options.minor && *options.minor < 15 && options.free_threaded && strange != slots.all.end()) {
+            result.failure = fmt::format("it has a slot {}, which Python 3.{} does not know: the import fails", strange->id,
+                                         *options.minor);
+            return;
+        }
         if (interpreter.image().format == Format::pe && result.definition->has_slots && slots.all.empty()) {
             result.failure = "its slots are empty; what fills them may be start-up code, which is not run on Windows' files";
             return;

@@ -176,6 +176,8 @@ void attribute(I& in, const std::string& name) {
     if (name == "__name__" || name == "__qualname__" || name == "__module__")
         return in.result(in.new_text_object(in.likely() ? "name" : "other"));
     in.result(in.opaque_object(from == nullptr ? std::string() : *from));
+    // Inherited from `object`: no function of C that could be looked into.
+    if (own) in.give_type(in.guest().result(), "wrapper_descriptor");
     if (name.find("API") != std::string::npos || name.find("capi") != std::string::npos)
         in.make_capsule(in.guest().result());
     else if (const std::string* origin = in.origin(in.argument(0)); origin != nullptr && origin->starts_with("numpy"))
@@ -388,6 +390,10 @@ std::string version_text(I& in) {
     return fmt::format("3.{}.0 {}(main, Oct  7 2025, 12:00:00) [GCC 14.2.0]", minor, build);
 }
 void get_version(I& in) { in.result(in.guest().new_text(version_text(in))); }
+void get_platform(I& in) {
+    const std::string& platform = in.image().platform;
+    in.result(in.guest().new_text(platform == "macos" ? "darwin" : platform == "windows" ? "win32" : platform));
+}
 void sys_object(I& in) {
     const std::string name = in.guest().text(in.argument(0)).value_or("");
     if (name == "version") return in.result(in.new_text_object(version_text(in)));
@@ -669,6 +675,7 @@ constexpr std::array table = {
     Entry{"PyWeakref_GetRef", nothing_found_at_1},
     Entry{"Py_EnterRecursiveCall", zero},
     Entry{"Py_FatalError", fatal},
+    Entry{"Py_GetPlatform", get_platform},
     Entry{"Py_GetVersion", get_version},
     Entry{"Py_IsFinalizing", zero},
     Entry{"Py_IsInitialized", one},
