@@ -216,10 +216,12 @@ private:
             run.free_threaded = likely_free_threaded();
             if (const auto version = likely_version()) run.minor = version->minor;
             seen.run = runner().run(image_, entry, run);
-            if (!seen.run.failure.empty() && !known) {
+            const bool wrong_layout =
+                seen.run.definition && seen.run.definition->free_threaded != run.free_threaded;
+            if (!known && (!seen.run.failure.empty() || wrong_layout)) {
                 run.free_threaded = !run.free_threaded;
                 InitResult other = runner().run(image_, entry, run);
-                if (other.failure.empty()) seen.run = std::move(other);
+                if (other.failure.empty() || wrong_layout) seen.run = std::move(other);
             }
             return seen;
         }

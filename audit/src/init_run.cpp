@@ -314,7 +314,7 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
         const std::span<const unsigned> others =
             options.free_threaded ? std::span<const unsigned>(versions) : std::span<const unsigned>(gil_versions);
         for (const unsigned other_minor : others.subspan(1)) {
-            if (!options.free_threaded && result.failure.empty()) break;  // a marker has no effect there
+            if (!options.free_threaded && result.failure.empty()) break;  // no marker counts there
             InitResult other = impl_->run(image, entry, options, other_minor, Answers::likely, asked);
             if (!other.failure.empty()) continue;  // it is not for that version
             if (!result.failure.empty()) {
@@ -324,6 +324,7 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
                 result.phase = Phase::unknown;
                 result.failure = fmt::format("what it says depends on the version of the interpreter: 3.{} and 3.{} differ",
                                              minor, other_minor);
+                return result;
             }
         }
     }

@@ -113,6 +113,7 @@ void do_nothing(Interpreter& interpreter) { interpreter.result(0); }
 void make_instance(Interpreter& interpreter) {
     const std::uint64_t instance = interpreter.new_type(0);
     interpreter.own_objects().insert(instance);
+    interpreter.give_own_type(instance, interpreter.argument(0));
     interpreter.result(instance);
 }
 // The function of a TLS descriptor: gets the descriptor, and gives back the offset from the thread pointer, in the
@@ -389,6 +390,10 @@ void Interpreter::give_type(std::uint64_t object, std::string_view type) {
     else
         address = made = new_type(type_flags_of(type));
     fill_head(object, address);
+}
+
+void Interpreter::give_own_type(std::uint64_t object, std::uint64_t type) {
+    if (guest_.word(type).has_value()) fill_head(object, type);
 }
 
 std::uint64_t Interpreter::new_text_object(const std::string& text) {

@@ -113,6 +113,8 @@ public:
     bool is_generic_type(std::uint64_t type) const noexcept { return type == generic_type_; }
     /// An object of a type of the interpreter: "PyUnicode_Type".
     void give_type(std::uint64_t object, std::string_view type);
+    /// The same with a type of the module; one that is not there is ignored.
+    void give_own_type(std::uint64_t object, std::uint64_t type);
     std::uint64_t new_text_object(const std::string& text);
     std::uint64_t interpreter_state();
     std::uint64_t thread_state();
@@ -140,6 +142,7 @@ public:
     std::uint64_t find_symbol(const std::string& name);
     std::unordered_map<std::uint64_t, std::uint64_t>& numbers() noexcept { return numbers_; }
     std::set<std::uint64_t>& sized() noexcept { return sized_; }
+    std::set<std::uint64_t>& lists() noexcept { return lists_; }
     /// Objects of classes of the module: they have the attributes that it gives them.
     std::set<std::uint64_t>& own_objects() noexcept { return own_objects_; }
     void keep_text(std::uint64_t object, std::string text);
@@ -192,7 +195,7 @@ private:
     std::map<std::pair<std::uint64_t, std::string>, std::uint64_t> attributes_;
     std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  ///< of int objects
     std::set<std::uint64_t> sized_;                             ///< lists and tuples of which the length is known
-    std::set<std::uint64_t> own_objects_;
+    std::set<std::uint64_t> lists_, own_objects_;
     std::uint64_t generic_type_ = 0, make_object_ = 0, make_instance_ = 0, do_nothing_ = 0;
     std::uint64_t interpreter_state_ = 0, thread_state_ = 0, sink_ = 0;
     std::unordered_map<std::string_view, std::uint64_t> types_;

@@ -321,6 +321,7 @@ void list_new(I& in) {
     const std::uint64_t count = std::min(in.argument(0), most_items), list = in.new_object();
     in.give_type(list, "PyList_Type");
     in.sized().insert(list);
+    in.lists().insert(list);
     in.guest().set_word(list + in.head_size(), count);
     in.guest().set_word(list + in.head_size() + in.word(), in.guest().allocate(count * in.word()));
     in.result(list);
@@ -375,6 +376,41 @@ void item(I& in, bool list) {
 void set_item(I& in, bool list) {
     if (const std::uint64_t place = item_place(in, list)) in.guest().set_word(place, in.argument(2));
     in.result(0);
+}
+void list_append(I& in) {
+    Guest& guest = in.guest();
+    const std::uint64_t list = in.argument(0), word = in.word(), first = list + in.head_size() + word;
+    const std::uint64_t count = guest.word(list + in.head_size()).value_or(0);
+    in.result(0);
+    if (!in.sized().contains(list)) return;
+    if (count >= most_items) {
+        in.sized().erase(list);  // from now on its length is not known
+        return;
+    }
+    std::uint64_t items = guest.word(first).value_or(0);
+    if (guest.allocated_size(items) < (count + 1) * word) {
+        const std::uint64_t larger = guest.allocate((2 * count + 4) * word);
+        for (std::uint64_t i = 0; larger != 0 && i < count; ++i)
+            guest.set_word(larger + i * word, guest.word(items + i * word).value_or(0));
+        guest.set_word(first, items = larger);
+    }
+    guest.set_word(items + count * word, in.argument(1));
+    guest.set_word(list + in.head_size(), count + 1);
+}
+void tuple_of(I& in) {
+    Guest& guest = in.guest();
+    const std::uint64_t from = in.argument(0), word = in.word();
+    const std::uint64_t count = guest.word(from + in.head_size()).value_or(0);
+    if (!in.sized().contains(from) || count > most_items) return in.unknown_object({});
+    const std::uint64_t tuple = guest.new_object(in.head_size() + word + count * word);
+    in.give_type(tuple, "PyTuple_Type");
+    in.sized().insert(tuple);
+    guest.set_word(tuple + in.head_size(), count);
+    const bool list = in.lists().contains(from);
+    const std::uint64_t first = from + in.head_size() + word, items = list ? guest.word(first).value_or(0) : first;
+    for (std::uint64_t i = 0; i < count; ++i)
+        guest.set_word(tuple + in.head_size() + word + i * word, guest.word(items + i * word).value_or(0));
+    in.result(tuple);
 }
 void tuple_item(I& in) { item(in, false); }
 void list_item(I& in) { item(in, true); }
@@ -494,6 +530,22 @@ void thread_state(I& in) { in.result(in.thread_state()); }
 
 void type_ready(I& in) {
     in.complete_type(in.argument(0));
+    // tp_bases, field 39: of tp_base alone, field 29, unless there are more.
+    Guest& guest = in.guest();
+    const auto field = [&](unsigned index) { return in.argument(0) + in.head_size() + (index + 1) * in.word(); };
+    const std::uint64_t base = guest.word(field(29)).value_or(0);
+    // What macros ask for, of int to type, is inherited.
+    constexpr std::uint64_t kinds = std::uint64_t{0xff} << 24;
+    const auto flags = guest.word(base + in.head_size() + 19 * in.word());
+    if (base != 0 && flags)
+        guest.set_word(field(18), guest.word(field(18)).value_or(0) | (*flags & kinds));
+    if (base != 0 && guest.word(field(39)) == 0u) {
+        const std::uint64_t bases = guest.new_object(in.head_size() + 2 * in.word());
+        in.give_type(bases, "PyTuple_Type");
+        guest.set_word(bases + in.head_size(), 1);
+        guest.set_word(bases + in.head_size() + in.word(), base);
+        guest.set_word(field(39), bases);
+    }
     in.result(0);
 }
 
@@ -587,6 +639,8 @@ constexpr std::array table = {
     Entry{"PyInterpreterState_Get", interpreter_state},
     Entry{"PyInterpreterState_GetID", zero},
     Entry{"PyInterpreterState_Main", interpreter_state},
+    Entry{"PyList_Append", list_append},
+    Entry{"PyList_AsTuple", tuple_of},
     Entry{"PyList_GetItem", list_item},
     Entry{"PyList_GetItemRef", list_item},
     Entry{"PyList_New", list_new},
@@ -648,6 +702,7 @@ constexpr std::array table = {
     Entry{"PyObject_SetAttrString", set_attribute_by_text},
     Entry{"PyObject_Vectorcall", derived},
     Entry{"PyObject_VectorcallMethod", not_found},
+    Entry{"PySequence_Tuple", tuple_of},
     Entry{"PyState_FindModule", zero},
     Entry{"PySys_GetObject", sys_object},
     Entry{"PyThreadState_Get", thread_state},
