@@ -24,7 +24,7 @@ namespace interlock::auditing {
 struct GuestMap {
     static constexpr std::uint64_t stand_ins = 0x6000'0000, stand_ins_size = 16u << 20;
     static constexpr std::uint64_t tables = 0x6100'0000, tables_size = 4u << 20, table_size = 4096;
-    static constexpr std::uint64_t objects = 0x6200'0000, objects_size = 32u << 20;
+    static constexpr std::uint64_t objects = 0x6200'0000, objects_size = 64u << 20;
     static constexpr std::uint64_t heap = 0x6800'0000, heap_size = 64u << 20;
     static constexpr std::uint64_t stack = 0x7000'0000, stack_size = 8u << 20;  // as most systems have it
     static constexpr std::uint64_t tls = 0x7200'0000, tls_size = 4u << 20;

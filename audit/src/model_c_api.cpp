@@ -244,6 +244,17 @@ void c_function_new(I& in) {
     in.result(function);
 }
 
+// Methods: the function lies behind the head.
+void method_new(I& in, std::string_view type) {
+    const std::uint64_t method = in.new_object();
+    in.give_type(method, type);
+    in.guest().set_word(method + in.head_size(), in.argument(0));
+    in.guest().set_word(method + in.head_size() + in.word(), in.argument(1));
+    in.result(method);
+}
+void bound_method_new(I& in) { method_new(in, "PyMethod_Type"); }
+void instance_method_new(I& in) { method_new(in, "PyInstanceMethod_Type"); }
+
 void capsule_pointer(I& in) {
     const std::string* origin = in.origin(in.argument(0));
     std::string from = origin != nullptr ? *origin : in.guest().text(in.argument(1)).value_or("a capsule");
@@ -636,6 +647,7 @@ constexpr std::array table = {
     Entry{"PyImport_ImportModuleLevel", import_by_text},
     Entry{"PyImport_ImportModuleLevelObject", import_by_object},
     Entry{"PyImport_ImportModuleNoBlock", import_by_text},
+    Entry{"PyInstanceMethod_New", instance_method_new},
     Entry{"PyInterpreterState_Get", interpreter_state},
     Entry{"PyInterpreterState_GetID", zero},
     Entry{"PyInterpreterState_Main", interpreter_state},
@@ -669,6 +681,7 @@ constexpr std::array table = {
     Entry{"PyMem_RawMalloc", allocate},
     Entry{"PyMem_RawRealloc", reallocate},
     Entry{"PyMem_Realloc", reallocate},
+    Entry{"PyMethod_New", bound_method_new},
     Entry{"PyModuleDef_Init", module_def_init},
     Entry{"PyModule_Add", set_attribute_by_text},
     Entry{"PyModule_AddObject", set_attribute_by_text},

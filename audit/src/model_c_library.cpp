@@ -469,6 +469,19 @@ void old_string_assign(I& in) { old_string_change(in, 0, ~std::uint64_t{0}, in.a
 void old_string_replace(I& in) {
     old_string_change(in, in.argument(1), in.argument(2), in.argument(3), in.argument(4));
 }
+// Makes room: (position, count that goes, count that comes, and is written by the caller).
+void old_string_mutate(I& in) {
+    const std::uint64_t self = in.argument(0), come = std::min(in.argument(3), largest_copy);
+    std::string text = old_string(in, self);
+    text.replace(std::min<std::uint64_t>(in.argument(1), text.size()), in.argument(2), std::string(come, '\0'));
+    in.guest().set_word(self, new_old_string(in, text));
+    in.result(0);
+}
+void old_string_find(I& in) {  // (text, position, size)
+    const std::string text = old_string(in, in.argument(0)), part = bytes_of(in, in.argument(1), in.argument(3));
+    in.guest().charge(text.size() * part.size() / 64);
+    in.result(text.find(part, in.argument(2)));
+}
 void old_string_repeat(I& in) {
     const std::string text(std::min(in.argument(1), largest_copy), static_cast<char>(in.argument(2)));
     in.guest().set_word(in.argument(0), new_old_string(in, text));
@@ -746,6 +759,8 @@ constexpr Entry table[] = {
     {"_ZNSsC2EmcRKSaIcE", old_string_repeat},
     {"_ZNSsC1EPKcmRKSaIcE", old_string_from_bytes},
     {"_ZNSsC2EPKcmRKSaIcE", old_string_from_bytes},
+    {"_ZNSs9_M_mutateEmmm", old_string_mutate},
+    {"_ZNKSs4findEPKcmm", old_string_find},
     {"_ZNSs7reserveEm", old_string_reserve},
     {"_ZNSs4_Rep10_M_destroyERKSaIcE", release},
     {"__cxa_allocate_exception", allocate},
