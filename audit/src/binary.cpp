@@ -193,7 +193,8 @@ private:
         if (entry.name.starts_with("PyModExport") || !imports(image_, "PyModule_Create2")) return true;
         for (const char* name : {"PyModuleDef_Init", "PyModuleDef_Type", "PyModule_FromDefAndSpec2", set_gil})
             if (imports(image_, name)) return true;
-        const bool looks_up = imports(image_, "dlsym") || imports(image_, "dlvsym") || imports(image_, "GetProcAddress");
+        const bool looks_up =
+            imports(image_, "dlsym") || imports(image_, "dlvsym") || imports(image_, "GetProcAddress");
         return looks_up && !std::ranges::search(file_, std::string_view(set_gil)).empty();
     }
 
@@ -216,8 +217,7 @@ private:
             run.free_threaded = likely_free_threaded();
             if (const auto version = likely_version()) run.minor = version->minor;
             seen.run = runner().run(image_, entry, run);
-            const bool wrong_layout =
-                seen.run.definition && seen.run.definition->free_threaded != run.free_threaded;
+            const bool wrong_layout = seen.run.definition && seen.run.definition->free_threaded != run.free_threaded;
             if (!known && (!seen.run.failure.empty() || wrong_layout)) {
                 run.free_threaded = !run.free_threaded;
                 InitResult other = runner().run(image_, entry, run);
@@ -232,9 +232,9 @@ private:
     // Libraries beside those of the system and the interpreter, which could be given the module.
     bool has_own_libraries() const {
         static constexpr std::string_view known[] = {
-            "libc.",  "libm.",   "libpthread.", "libdl.",  "librt.",    "libstdc++.", "libgcc_s.", "libutil.",
-            "ld-",    "libpython", "python",    "vcruntime", "msvcp",   "api-ms-win-", "ucrtbase", "kernel32",
-            "user32", "advapi32", "ws2_32",     "libSystem", "libc++",  "libz.",      "libobjc",   "libgomp."};
+            "libc.",  "libm.",     "libpthread.", "libdl.",    "librt.", "libstdc++.",  "libgcc_s.", "libutil.",
+            "ld-",    "libpython", "python",      "vcruntime", "msvcp",  "api-ms-win-", "ucrtbase",  "kernel32",
+            "user32", "advapi32",  "ws2_32",      "libSystem", "libc++", "libz.",       "libobjc",   "libgomp."};
         return std::ranges::any_of(image_.libraries, [](std::string_view library) {
             std::string name(library.substr(library.rfind('/') + 1));
             if (library.ends_with(".dll") || library.ends_with(".DLL"))
@@ -260,12 +260,12 @@ private:
         const bool multi = imports(image_, "PyModuleDef_Init");
         // Slots that are not there in the file may be filled in later.
         if (!multi || found.size() != 1 || found.front().definition.slots.all.empty()) {
-            seen.run.failure = (has_emulator() ? fmt::format("there is no emulation of {}",
-                                                             architecture_name(image_.architecture))
-                                               : "this build has no emulator") +
-                               (!multi          ? ""
-                                : found.empty() ? "; and the file has no complete module definition to look at"
-                                                : "; and its slots are filled in while it runs");
+            seen.run.failure =
+                (has_emulator() ? fmt::format("there is no emulation of {}", architecture_name(image_.architecture))
+                                : "this build has no emulator") +
+                (!multi          ? ""
+                 : found.empty() ? "; and the file has no complete module definition to look at"
+                                 : "; and its slots are filled in while it runs");
             return;
         }
         seen.emulated = false;

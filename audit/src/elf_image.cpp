@@ -361,13 +361,14 @@ private:
         image_.exports.erase(repeated.begin(), repeated.end());
     }
 
-    // What the program and its libraries define comes before what the module defines itself. It matters for the functions
-    // that decide.
+    // What the program and its libraries define comes before what the module defines itself. It matters for the
+    // functions that decide.
     bool is_external(const Symbol& symbol) const {
         if (!symbol.defined()) return true;
-        static constexpr std::string_view deciding[] = {"PyModuleDef_Init", "PyModule_Create2", "PyModule_FromDefAndSpec2",
-                                                        "PyUnstable_Module_SetGIL"};
-        return symbol.binding() != STB_LOCAL && std::ranges::find(deciding, string_at(symbol.name)) != std::end(deciding);
+        static constexpr std::string_view deciding[] = {"PyModuleDef_Init", "PyModule_Create2",
+                                                        "PyModule_FromDefAndSpec2", "PyUnstable_Module_SetGIL"};
+        return symbol.binding() != STB_LOCAL &&
+               std::ranges::find(deciding, string_at(symbol.name)) != std::end(deciding);
     }
 
     std::uint32_t import_of(std::uint64_t index, const Symbol& symbol) {

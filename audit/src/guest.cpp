@@ -33,7 +33,7 @@ constexpr std::uint64_t end_of_run = GuestMap::stand_ins + GuestMap::stand_ins_s
 constexpr std::uint64_t resume = end_of_run - GuestMap::stand_in_size;
 constexpr std::uint64_t table_call = resume - GuestMap::stand_in_size;  // calls of tables go on here
 constexpr std::uint32_t max_stand_ins = GuestMap::stand_ins_size / GuestMap::stand_in_size - 3;
-constexpr std::uint64_t per_call = 16;                  // instructions that a call of a stand-in counts for
+constexpr std::uint64_t per_call = 16;                   // instructions that a call of a stand-in counts for
 constexpr std::uint64_t bytes_like_an_instruction = 16;  // of what is copied for the guest
 constexpr std::uint64_t thread_area = GuestMap::tls + GuestMap::tls_size / 2;
 
@@ -214,8 +214,8 @@ struct Guest::Impl {
         return chunks.emplace(begin, std::move(chunk)).first->second.get();
     }
 
-    // The translator of x86 keeps something for each arithmetic instruction of the x87 until its block ends, has room for
-    // some hundred, and does not look. A hook for each instruction makes blocks short.
+    // The translator of x86 keeps something for each arithmetic instruction of the x87 until its block ends, has room
+    // for some hundred, and does not look. A hook for each instruction makes blocks short.
     void shorten_blocks(std::uint64_t begin, const std::uint8_t* bytes) {
         if (guest.cpu_.emulator_arch != UC_ARCH_X86) return;
         constexpr unsigned many = 128;

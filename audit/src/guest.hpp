@@ -40,8 +40,8 @@ enum class Stop : std::uint8_t {
     memory,        ///< too much of the image or of the heap is in use
 };
 
-/// One at a time is used by a thread. Each load() begins with a new processor and empty memory, so nothing that ran before
-/// can be noticed. Not for several threads at once.
+/// One at a time is used by a thread. Each load() begins with a new processor and empty memory, so nothing that ran
+/// before can be noticed. Not for several threads at once.
 class Guest {
 public:
     /// Called when the processor arrives at stand-in `number`, or at table `number - first_table`; sets the result. The
@@ -64,8 +64,8 @@ public:
 
     /// Makes a new stand-in; its number is 0 for the first after load().
     std::uint64_t new_stand_in();
-    /// Memory of GuestMap::table_size bytes that can be called like a stand-in, and written like any other. 0 when there
-    /// is no more.
+    /// Memory of GuestMap::table_size bytes that can be called like a stand-in, and written like any other. 0 when
+    /// there is no more.
     std::uint64_t new_table();
     static constexpr std::uint32_t first_table = 1u << 31;
 

@@ -11,8 +11,8 @@
 #include <span>
 
 #include <fmt/format.h>
-#include <interlock/escape.hpp>
 #include <interlock/module.h>
+#include <interlock/escape.hpp>
 
 #include "guest.hpp"
 #include "hex_text.hpp"
@@ -228,7 +228,8 @@ struct InitRunner::Impl {
         } else if (const std::string* origin = interpreter.origin(returned)) {
             result.phase = Phase::foreign;
             result.foreign = *origin;
-            if (record.argument_gil_not_used && *origin == boost_python) result.argument = *record.argument_gil_not_used != 0;
+            if (record.argument_gil_not_used && *origin == boost_python)
+                result.argument = *record.argument_gil_not_used != 0;
         } else {
             // A definition that some initialise without PyModuleDef_Init.
             if (guest.to_file(returned)) result.definition = read_definition(memory, returned, options.free_threaded);
@@ -262,12 +263,13 @@ struct InitRunner::Impl {
         // Before 3.15 there are four.
         const auto strange = std::ranges::find_if(slots.all, [](const SlotSeen& slot) { return slot.id > 4; });
         if (options.minor && *options.minor < 15 && options.free_threaded && strange != slots.all.end()) {
-            result.failure = fmt::format("it has a slot {}, which Python 3.{} does not know: the import fails", strange->id,
-                                         *options.minor);
+            result.failure = fmt::format("it has a slot {}, which Python 3.{} does not know: the import fails",
+                                         strange->id, *options.minor);
             return;
         }
         if (interpreter.image().format == Format::pe && result.definition->has_slots && slots.all.empty()) {
-            result.failure = "its slots are empty; what fills them may be start-up code, which is not run on Windows' files";
+            result.failure =
+                "its slots are empty; what fills them may be start-up code, which is not run on Windows' files";
             return;
         }
         if (slots.create != 0 && slots.gil.size() == 1 && slots.gil.front().value != 0)
@@ -275,7 +277,8 @@ struct InitRunner::Impl {
         if (interpreter.can_set_gil() && slots.gil.empty() && slots.exec != 0) run_exec(result, guest, interpreter);
     }
 
-    // What is no module is not looked at for a marker. If it cannot be run in the model, it is taken to do what it is for.
+    // What is no module is not looked at for a marker. If it cannot be run in the model, it is taken to do what it is
+    // for.
     static void run_create(InitResult& result, Guest& guest, Interpreter& interpreter) {
         const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
         const std::array arguments{interpreter.new_object(), std::uint64_t{0}};
@@ -322,15 +325,15 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
                 result = std::move(other);
             } else if (decisive(other) != decisive(result)) {
                 result.phase = Phase::unknown;
-                result.failure = fmt::format("what it says depends on the version of the interpreter: 3.{} and 3.{} differ",
-                                             minor, other_minor);
+                result.failure = fmt::format(
+                    "what it says depends on the version of the interpreter: 3.{} and 3.{} differ", minor, other_minor);
                 return result;
             }
         }
     }
     if (result.assumed.empty() || !result.failure.empty()) return result;
-    // Once more, with other answers of what is not known: the verdict must not depend on them. Where the function itself
-    // fails for want of an import, or of a call, it says nothing; then these succeed, and the rest is different.
+    // Once more, with other answers of what is not known: the verdict must not depend on them. Where the function
+    // itself fails for want of an import, or of a call, it says nothing; then these succeed, and the rest is different.
     InitResult other = impl_->run(image, entry, options, minor, Answers::other, asked);
     if (!other.failure.empty()) other = impl_->run(image, entry, options, minor, Answers::other_values, asked);
     if (other.failure.empty() && decisive(other) != decisive(result)) {

@@ -50,8 +50,9 @@ std::string_view type_made_by(std::string_view function) noexcept {
         std::string_view prefix, type;
     };
     for (const Maker maker :
-         {Maker{"PyUnicode_", "PyUnicode_Type"}, Maker{"PyLong_From", "PyLong_Type"}, Maker{"PyFloat_From", "PyFloat_Type"}, Maker{"PyTuple_", "PyTuple_Type"},
-          Maker{"PyList_New", "PyList_Type"}, Maker{"PyDict_New", "PyDict_Type"}, Maker{"PyBytes_From", "PyBytes_Type"},
+         {Maker{"PyUnicode_", "PyUnicode_Type"}, Maker{"PyLong_From", "PyLong_Type"},
+          Maker{"PyFloat_From", "PyFloat_Type"}, Maker{"PyTuple_", "PyTuple_Type"}, Maker{"PyList_New", "PyList_Type"},
+          Maker{"PyDict_New", "PyDict_Type"}, Maker{"PyBytes_From", "PyBytes_Type"},
           Maker{"PyModule_GetDict", "PyDict_Type"}, Maker{"PyCapsule_New", "PyCapsule_Type"}})
         if (function.starts_with(maker.prefix)) return maker.type;
     return {};
@@ -86,9 +87,9 @@ bool is_value(std::string_view function) noexcept {
         if (function == status) return false;
     if (function.starts_with("_PyArg_") || function.starts_with("PyArg_")) return false;
     for (const std::string_view part :
-         {"_As", "True", "False", "None", "_Not", "Has", "Compare", "_Size", "Length", "Contains", "IsInstance",
-          "IsSubclass", "Matches", "Check", "Find", "Count", "Index", "Equal", "_EQ", "_Is", "_Get", "get_thread_",
-          "strcmp", "strncmp", "mystr", "strto", "NumBits", "Sign"})
+         {"_As",        "True",        "False",   "None",    "_Not",  "Has",   "Compare", "_Size", "Length", "Contains",
+          "IsInstance", "IsSubclass",  "Matches", "Check",   "Find",  "Count", "Index",   "Equal", "_EQ",    "_Is",
+          "_Get",       "get_thread_", "strcmp",  "strncmp", "mystr", "strto", "NumBits", "Sign"})
         if (function.find(part) != std::string_view::npos) return true;
     return false;
 }
@@ -327,6 +328,16 @@ std::uint64_t Interpreter::find_symbol(const std::string& name) {
     known_imports_.emplace(kept, address);
     can_set_gil_ = can_set_gil_ || kept == "PyUnstable_Module_SetGIL";
     return address;
+}
+
+std::string Interpreter::text_of(std::uint64_t object) const {
+    const auto known = texts_.find(object);
+    return known == texts_.end() ? std::string() : known->second;
+}
+
+void Interpreter::clear_results(unsigned first, unsigned count) {
+    for (unsigned i = 0; i < count; ++i)
+        if (const std::uint64_t place = argument(first + i)) guest_.set_word(place, 0);
 }
 
 std::uint64_t Interpreter::opaque_object(const std::string& origin) {

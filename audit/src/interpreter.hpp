@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -50,10 +51,10 @@ struct InitRecord {
     };
     /// Also il_set_threading, in modules of interlock; the value is its level then. Bounded: see add_set_gil().
     std::vector<SetGil> set_gil;
-    std::string aborted_in;       ///< "abort", "__cxa_throw"
-    std::string raised;           ///< "ImportError: text": the error that is set
-    std::string fetched;          ///< the last one that was taken away by PyErr_Fetch
-    bool asked_version = false;   ///< Py_GetVersion, Py_Version
+    std::string aborted_in;      ///< "abort", "__cxa_throw"
+    std::string raised;          ///< "ImportError: text": the error that is set
+    std::string fetched;         ///< the last one that was taken away by PyErr_Fetch
+    bool asked_version = false;  ///< Py_GetVersion, Py_Version
     std::set<std::string> assumed;
     std::vector<CallSeen> calls;  ///< with AuditOptions::details
     /// Boost.Python: the third argument of init_module, where it has one.
@@ -146,6 +147,10 @@ public:
     /// Objects of classes of the module: they have the attributes that it gives them.
     std::set<std::uint64_t>& own_objects() noexcept { return own_objects_; }
     void keep_text(std::uint64_t object, std::string text);
+    /// Of a text object, an exception or its class; empty if it is not known.
+    std::string text_of(std::uint64_t object) const;
+    /// Clears `count` pointers given from argument `first` on.
+    void clear_results(unsigned first, unsigned count);
     /// An object of which nothing is known. What lies behind its head are pointers that lead to memory of no meaning.
     std::uint64_t opaque_object(const std::string& origin);
     /// What was stored under this name; 0 if nothing was.
@@ -201,8 +206,15 @@ private:
     std::unordered_map<std::string_view, std::uint64_t> types_;
 };
 
-/// The model of a function, by its name; null when there is none. (model_c_api.cpp, model_c_library.cpp)
+/// The model of a function, by its name; null when there is none. (model_*.cpp)
 using ModelFunction = void (*)(Interpreter&);
+struct ModelEntry {
+    std::string_view name;
+    ModelFunction function;
+};
+std::span<const ModelEntry> model_values() noexcept;
+std::span<const ModelEntry> model_containers() noexcept;
+std::span<const ModelEntry> model_cpp_library() noexcept;
 ModelFunction c_api_function(std::string_view name) noexcept;
 ModelFunction c_library_function(std::string_view name) noexcept;
 /// A service of interlock, by where it lies in il_host. (model_interlock.cpp)

@@ -2,7 +2,7 @@
 // their way to the decision: memory, text, guards of static variables, threads.
 //
 // SPDX-License-Identifier: MIT
-#include "interpreter.hpp"
+#include "model_memory.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
@@ -16,8 +16,6 @@ namespace interlock::auditing {
 namespace {
 
 using I = Interpreter;
-
-constexpr std::uint64_t largest_copy = GuestMap::heap_size, longest_text = 1u << 20;
 
 // ---- allocation ----
 
@@ -46,10 +44,6 @@ void allocate_into(I& in) {  // posix_memalign
 void release(I& in) { in.result(0); }
 
 // ---- memory and text ----
-// What a real machine would fail at, ends the run.
-
-void no_memory_there(I& in) { in.give_up("a function of the C library, at memory that is not there"); }
-
 void copy_memory(I& in) {
     const std::uint64_t to = in.argument(0), from = in.argument(1), size = in.argument(2);
     in.result(to);
@@ -69,20 +63,6 @@ void arm_fill_memory(I& in) {
     fill_with(in, in.argument(0), static_cast<std::uint8_t>(in.argument(2)), in.argument(1));
 }
 
-std::string bytes_of(I& in, std::uint64_t address, std::uint64_t size) {
-    std::string bytes(std::min(size, largest_copy), '\0');
-    if (!in.guest().read(address, bytes.data(), bytes.size())) no_memory_there(in);
-    return bytes;
-}
-std::string text_of(I& in, std::uint64_t address) {
-    auto text = in.guest().text(address, longest_text);
-    if (!text) no_memory_there(in);
-    return std::move(text).value_or("");
-}
-
-void compare(I& in, const std::string& a, const std::string& b) {
-    in.result(a == b ? 0 : static_cast<std::uint64_t>(std::int64_t{a < b ? -1 : 1}));
-}
 // Not further than to the first difference, as what follows may not be there.
 void compare_memory(I& in) {
     constexpr std::uint64_t step = 4096;
@@ -91,7 +71,8 @@ void compare_memory(I& in) {
     for (std::uint64_t at = 0; at < size && at <= largest_copy; at += step) {
         std::uint64_t count = std::min(step, size - at);
         std::array<std::uint8_t, step> left{}, right{};
-        while (count > 1 && !(in.guest().read(a + at, left.data(), count) && in.guest().read(b + at, right.data(), count)))
+        while (count > 1 &&
+               !(in.guest().read(a + at, left.data(), count) && in.guest().read(b + at, right.data(), count)))
             count /= 2;
         if (!in.guest().read(a + at, left.data(), count) || !in.guest().read(b + at, right.data(), count))
             return no_memory_there(in);
@@ -231,7 +212,7 @@ void system_call(I& in) {
     const std::uint64_t number = in.argument(0), size = std::min<std::uint64_t>(in.argument(2), 4096);
     const bool random = in.image().architecture == Architecture::x86_64 ? number == 318
                         : in.image().architecture == Architecture::i386 ? number == 355
-                                                                       : number == 278;
+                                                                        : number == 278;
     if (!random) return in.unknown_number(0, ~std::uint64_t{0});
     fill_with(in, in.argument(1), in.likely() ? 4 : 200, size);
     in.unknown_number(size, size);
@@ -251,12 +232,19 @@ void character_table(I& in, unsigned width, int (*value)(int)) {
     const std::uint64_t table = in.guest().new_object(384 * width), variable = in.guest().new_object(in.word());
     for (int c = -128; c < 256; ++c)
         in.guest().set_number(table + static_cast<unsigned>(c + 128) * width,
-                              static_cast<std::uint64_t>(c >= 0 && c < 128 ? value(c) : width == 2 ? 0 : c), width);
+                              static_cast<std::uint64_t>(c >= 0 && c < 128 ? value(c)
+                                                         : width == 2      ? 0
+                                                                           : c),
+                              width);
     in.guest().set_word(variable, table + 128 * width);
     in.result(variable);
 }
-void upper_table(I& in) { character_table(in, 4, [](int c) { return c >= 'a' && c <= 'z' ? c - 32 : c; }); }
-void lower_table(I& in) { character_table(in, 4, [](int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }); }
+void upper_table(I& in) {
+    character_table(in, 4, [](int c) { return c >= 'a' && c <= 'z' ? c - 32 : c; });
+}
+void lower_table(I& in) {
+    character_table(in, 4, [](int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+}
 void class_table(I& in) {
     if (!in.image().little) return in.give_up("__ctype_b_loc()");  // the bits are swapped there
     character_table(in, 2, [](int c) {
@@ -351,165 +339,7 @@ constexpr const char* an_exception = "a C++ exception";
 constexpr const char* a_stack_check = "the check of the stack";
 constexpr const char* a_jump = "longjmp()";
 
-// ---- libstdc++ ----
-
-// std::string::_M_create(size_t& capacity, size_t old): doubles, as the original does.
-void string_create(I& in) {
-    const std::uint64_t place = in.argument(1), old = in.argument(2);
-    std::uint64_t capacity = in.guest().word(place).value_or(0);
-    if (capacity > old && capacity < 2 * old) capacity = 2 * old;
-    in.guest().set_word(place, capacity);
-    in.result(in.guest().allocate(capacity + 1));
-}
-struct StdString {  // pointer, size, buffer of 16 bytes or capacity
-    std::string text;
-    StdString(I& in, std::uint64_t self) {
-        const std::uint64_t data = in.guest().word(self).value_or(0);
-        const std::uint64_t size = in.guest().word(self + in.word()).value_or(0);
-        text = bytes_of(in, data, size);
-    }
-    void store(I& in, std::uint64_t self) const {
-        std::uint64_t data = in.guest().word(self).value_or(0);
-        const std::uint64_t local = self + 2 * in.word();
-        const std::uint64_t capacity = data == local ? 15 : in.guest().word(local).value_or(0);
-        if (text.size() > capacity) {
-            data = in.guest().allocate(text.size() + 1);
-            in.guest().set_word(self, data);
-            in.guest().set_word(local, text.size());
-        }
-        in.guest().write(data, text.c_str(), text.size() + 1);
-        in.guest().set_word(self + in.word(), text.size());
-    }
-};
-void string_append(I& in) {
-    const std::uint64_t self = in.argument(0);
-    StdString string(in, self);
-    string.text += bytes_of(in, in.argument(1), in.argument(2));
-    string.store(in, self);
-    in.result(self);
-}
-void string_append_text(I& in) {
-    const std::uint64_t self = in.argument(0);
-    StdString string(in, self);
-    string.text += text_of(in, in.argument(1));
-    string.store(in, self);
-    in.result(self);
-}
-void string_assign(I& in) {
-    const std::uint64_t self = in.argument(0);
-    StdString(in, in.argument(1)).store(in, self);
-    in.result(self);
-}
-void string_replace(I& in) {  // (position, count, text, size)
-    const std::uint64_t self = in.argument(0);
-    StdString string(in, self);
-    const std::uint64_t at = std::min<std::uint64_t>(in.argument(1), string.text.size());
-    string.text.replace(at, in.argument(2), bytes_of(in, in.argument(3), in.argument(4)));
-    string.store(in, self);
-    in.result(self);
-}
-void string_compare_text(I& in) { compare(in, StdString(in, in.argument(0)).text, text_of(in, in.argument(1))); }
-
-// The std::string of the older C++ ABI: length, capacity and count of references in front of the text.
-void old_string_create(I& in) {
-    const std::uint64_t capacity = in.argument(0), rep = in.guest().allocate(capacity + 3 * in.word() + 1);
-    if (rep != 0) in.guest().set_word(rep + in.word(), capacity);
-    in.result(rep);
-}
-std::uint64_t new_old_string(I& in, const std::string& text) {
-    const std::uint64_t rep = in.guest().allocate(text.size() + 3 * in.word() + 1);
-    if (rep == 0) return 0;
-    in.guest().set_word(rep, text.size());
-    in.guest().set_word(rep + in.word(), text.size());
-    in.guest().write(rep + 3 * in.word(), text.c_str(), text.size() + 1);
-    return rep + 3 * in.word();
-}
-std::string old_string(I& in, std::uint64_t self) {
-    const std::uint64_t data = in.guest().word(self).value_or(0);
-    return bytes_of(in, data, in.guest().word(data - 3 * in.word()).value_or(0));
-}
-void old_string_from_text(I& in) {
-    in.guest().set_word(in.argument(0), new_old_string(in, text_of(in, in.argument(1))));
-}
-void old_string_copy(I& in) { in.guest().set_word(in.argument(0), new_old_string(in, old_string(in, in.argument(1)))); }
-void old_string_append(I& in) {
-    const std::uint64_t self = in.argument(0);
-    in.guest().set_word(self, new_old_string(in, old_string(in, self) + bytes_of(in, in.argument(1), in.argument(2))));
-    in.result(self);
-}
-void old_string_append_string(I& in) {
-    const std::uint64_t self = in.argument(0);
-    in.guest().set_word(self, new_old_string(in, old_string(in, self) + old_string(in, in.argument(1))));
-    in.result(self);
-}
-// Capacity is the second word of the representation; code that was compiled into the module relies on it.
-void old_string_reserve(I& in) {
-    const std::uint64_t self = in.argument(0), wanted = std::min(in.argument(1), largest_copy);
-    const std::string text = old_string(in, self);
-    const std::uint64_t data = new_old_string(in, text + std::string(std::max(wanted, text.size()) - text.size(), '\0'));
-    in.guest().set_word(data - 3 * in.word(), text.size());
-    in.guest().set_word(self, data);
-    in.result(0);
-}
-void old_string_push_back(I& in) {
-    const std::uint64_t self = in.argument(0);
-    in.guest().set_word(self, new_old_string(in, old_string(in, self) + static_cast<char>(in.argument(1))));
-    in.result(0);
-}
-// (position, count, text, size), of which insert() and append() leave out some.
-void old_string_change(I& in, std::uint64_t at, std::uint64_t count, std::uint64_t from, std::uint64_t size) {
-    const std::uint64_t self = in.argument(0);
-    std::string text = old_string(in, self);
-    text.replace(std::min<std::uint64_t>(at, text.size()), count, bytes_of(in, from, size));
-    in.guest().set_word(self, new_old_string(in, text));
-    in.result(self);
-}
-void old_string_insert(I& in) { old_string_change(in, in.argument(1), 0, in.argument(2), in.argument(3)); }
-void old_string_assign(I& in) { old_string_change(in, 0, ~std::uint64_t{0}, in.argument(1), in.argument(2)); }
-void old_string_replace(I& in) {
-    old_string_change(in, in.argument(1), in.argument(2), in.argument(3), in.argument(4));
-}
-// Makes room: (position, count that goes, count that comes, and is written by the caller).
-void old_string_mutate(I& in) {
-    const std::uint64_t self = in.argument(0), come = std::min(in.argument(3), largest_copy);
-    std::string text = old_string(in, self);
-    text.replace(std::min<std::uint64_t>(in.argument(1), text.size()), in.argument(2), std::string(come, '\0'));
-    in.guest().set_word(self, new_old_string(in, text));
-    in.result(0);
-}
-void old_string_find(I& in) {  // (text, position, size)
-    const std::string text = old_string(in, in.argument(0)), part = bytes_of(in, in.argument(1), in.argument(3));
-    in.guest().charge(text.size() * part.size() / 64);
-    in.result(text.find(part, in.argument(2)));
-}
-void old_string_repeat(I& in) {
-    const std::string text(std::min(in.argument(1), largest_copy), static_cast<char>(in.argument(2)));
-    in.guest().set_word(in.argument(0), new_old_string(in, text));
-}
-void old_string_from_bytes(I& in) {
-    in.guest().set_word(in.argument(0), new_old_string(in, bytes_of(in, in.argument(1), in.argument(2))));
-}
-
-// The names are for messages: that of the type, as it is.
-void demangle(I& in) {
-    in.unknown_number(in.guest().new_text(text_of(in, in.argument(0))), 0);
-    if (const std::uint64_t status = in.argument(3))
-        in.guest().set_number(status, in.likely() ? 0 : 0xffffffff, 4);
-}
-
-void hash_bytes(I& in) {
-    std::uint64_t hash = 14695981039346656037ull;
-    for (const char c : bytes_of(in, in.argument(0), in.argument(1)))
-        hash = (hash ^ static_cast<std::uint8_t>(c)) * 1099511628211ull;
-    in.result(hash);
-}
-
-struct Entry {
-    std::string_view name;
-    ModelFunction function;
-};
-
-constexpr Entry table[] = {
+constexpr ModelEntry table[] = {
     {"malloc", allocate},
     {"calloc", allocate_zeroed},
     {"realloc", reallocate},
@@ -735,38 +565,10 @@ constexpr Entry table[] = {
     {"_ZSt20__throw_length_errorPKc", abort_in<an_exception>},
     {"_ZSt19__throw_logic_errorPKc", abort_in<an_exception>},
     {"_ZSt24__throw_out_of_range_fmtPKcz", abort_in<an_exception>},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE9_M_createERmm", string_create},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE9_M_createERjj", string_create},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE9_M_appendEPKcm", string_append},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE6appendEPKcm", string_append},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE6appendEPKc", string_append_text},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE9_M_assignERKS4_", string_assign},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE10_M_replaceEmmPKcm", string_replace},
-    {"_ZNKSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE7compareEPKc", string_compare_text},
-    {"_ZNSs4_Rep9_S_createEmmRKSaIcE", old_string_create},
-    {"_ZNSsC1EPKcRKSaIcE", old_string_from_text},
-    {"_ZNSsC2EPKcRKSaIcE", old_string_from_text},
-    {"_ZNSsC1ERKSs", old_string_copy},
-    {"_ZNSsC2ERKSs", old_string_copy},
-    {"_ZNSs6appendEPKcm", old_string_append},
-    {"_ZNSs6appendERKSs", old_string_append_string},
-    {"_ZNSs6insertEmPKcm", old_string_insert},
-    {"_ZNSs6assignEPKcm", old_string_assign},
-    {"_ZNSs7replaceEmmPKcm", old_string_replace},
     {"_ZNSs12_M_leak_hardEv", zero},
-    {"_ZNSs9push_backEc", old_string_push_back},
-    {"_ZNSsC1EmcRKSaIcE", old_string_repeat},
-    {"_ZNSsC2EmcRKSaIcE", old_string_repeat},
-    {"_ZNSsC1EPKcmRKSaIcE", old_string_from_bytes},
-    {"_ZNSsC2EPKcmRKSaIcE", old_string_from_bytes},
-    {"_ZNSs9_M_mutateEmmm", old_string_mutate},
-    {"_ZNKSs4findEPKcmm", old_string_find},
-    {"_ZNSs7reserveEm", old_string_reserve},
     {"_ZNSs4_Rep10_M_destroyERKSaIcE", release},
     {"__cxa_allocate_exception", allocate},
     {"__cxa_free_exception", release},
-    {"__cxa_demangle", demangle},
-    {"_ZSt11_Hash_bytesPKvmm", hash_bytes},
     // One bucket is enough; bool in the first half of the result: no.
     {"_ZNKSt8__detail20_Prime_rehash_policy14_M_need_rehashEmmm", zero},
     {"_ZNKSt8__detail20_Prime_rehash_policy11_M_next_bktEm", one},
@@ -778,7 +580,8 @@ constexpr Entry table[] = {
 ModelFunction c_library_function(std::string_view name) noexcept {
     static const auto* const functions = [] {
         auto* map = new std::unordered_map<std::string_view, ModelFunction>;
-        for (const Entry& entry : table) map->emplace(entry.name, entry.function);
+        for (const std::span<const ModelEntry> entries : {std::span<const ModelEntry>(table), model_cpp_library()})
+            for (const ModelEntry& entry : entries) map->emplace(entry.name, entry.function);
         return map;
     }();
     const auto found = functions->find(name);

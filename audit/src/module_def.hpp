@@ -42,7 +42,7 @@ struct Slots {
     std::uint64_t exec = 0;     ///< value of the first Py_mod_exec
     std::optional<AbiInfo> abi;
     std::optional<std::string> name;  ///< Py_mod_name
-    std::string problem;  ///< why the array cannot be relied on; empty if it can
+    std::string problem;              ///< why the array cannot be relied on; empty if it can
 };
 
 struct Definition {
@@ -53,8 +53,9 @@ struct Definition {
     Slots slots;
 };
 
-/// The definition at an address: nullopt if neither layout fits. When both do, `expect_free_threaded` decides; also when
-/// neither looks like a definition, and it is `known` to be one: a name of any kind, or none, does not matter then.
+/// The definition at an address: nullopt if neither layout fits. When both do, `expect_free_threaded` decides; also
+/// when neither looks like a definition, and it is `known` to be one: a name of any kind, or none, does not matter
+/// then.
 std::optional<Definition> read_definition(Memory& memory, std::uint64_t address, bool expect_free_threaded,
                                           bool known = false);
 
