@@ -1,5 +1,4 @@
-// interpreter.cpp: objects, data and stand-ins of the modelled interpreter. The functions are in model_c_api.cpp and
-// model_c_library.cpp.
+// interpreter.cpp: objects, data and stand-ins of the modelled interpreter. The functions are in model_*.cpp.
 //
 // SPDX-License-Identifier: MIT
 #include "interpreter.hpp"

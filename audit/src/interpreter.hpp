@@ -215,6 +215,7 @@ struct ModelEntry {
 std::span<const ModelEntry> model_values() noexcept;
 std::span<const ModelEntry> model_containers() noexcept;
 std::span<const ModelEntry> model_cpp_library() noexcept;
+std::span<const ModelEntry> model_system() noexcept;
 ModelFunction c_api_function(std::string_view name) noexcept;
 ModelFunction c_library_function(std::string_view name) noexcept;
 /// A service of interlock, by where it lies in il_host. (model_interlock.cpp)

@@ -13,6 +13,10 @@ namespace {
 
 using I = Interpreter;
 
+void zero(I& in) { in.result(0); }
+void one(I& in) { in.result(1); }
+void release(I& in) { in.result(0); }
+
 // std::string::_M_create(size_t& capacity, size_t old): doubles, as the original does.
 void string_create(I& in) {
     const std::uint64_t place = in.argument(1), old = in.argument(2);
@@ -193,6 +197,17 @@ constexpr ModelEntry table[] = {
     {"_ZNSs7reserveEm", old_string_reserve},
     {"__cxa_demangle", demangle},
     {"_ZSt11_Hash_bytesPKvmm", hash_bytes},
+    {"_ZNSs4_Rep10_M_destroyERKSaIcE", release},
+    {"_ZNSt6thread4joinEv", zero},
+    {"_ZNSt6thread6_StateD2Ev", zero},
+    {"_ZNSt6thread6_StateD1Ev", zero},
+    {"_ZNSt8ios_base4InitC1Ev", zero},
+    {"_ZNSt8ios_base4InitD1Ev", zero},
+    {"_ZNSs12_M_leak_hardEv", zero},
+    // One bucket is enough; bool in the first half of the result: no.
+    {"_ZNKSt8__detail20_Prime_rehash_policy14_M_need_rehashEmmm", zero},
+    {"_ZNKSt8__detail20_Prime_rehash_policy11_M_next_bktEm", one},
+    {"_ZNKSt8__detail20_Prime_rehash_policy14_M_bkt_for_elementsEm", one},
 };
 
 }  // namespace

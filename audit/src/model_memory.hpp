@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "interpreter.hpp"
 
@@ -27,6 +28,13 @@ inline std::string text_of(Interpreter& in, std::uint64_t address) {
 
 inline void compare(Interpreter& in, const std::string& a, const std::string& b) {
     in.result(a == b ? 0 : static_cast<std::uint64_t>(std::int64_t{a < b ? -1 : 1}));
+}
+
+inline void fill_with(Interpreter& in, std::uint64_t to, std::uint8_t value, std::uint64_t size) {
+    in.result(to);
+    if (size > largest_copy) return no_memory_there(in);
+    const std::vector<std::uint8_t> bytes(size, value);
+    if (!in.guest().write(to, bytes.data(), size)) no_memory_there(in);
 }
 
 }  // namespace interlock::auditing

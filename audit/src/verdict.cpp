@@ -150,6 +150,7 @@ void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) 
     }
     // An interpreter with a GIL does not look at it; what was seen stays in marker and evidence.
     const bool with_gil = abi == AbiFlavour::gil || abi == AbiFlavour::abi3;
+    if (with_gil) module.confidence = Confidence::certain;
     if (with_gil && module.verdict != Verdict::undetermined) {
         module.verdict = Verdict::not_applicable;
         module.reason =
@@ -157,7 +158,6 @@ void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) 
             (module.marker ? *module.marker ? "; it is marked as not using it" : "; it is marked as using it" : "");
     } else if (with_gil) {
         module.verdict = Verdict::not_applicable;
-        module.confidence = Confidence::certain;
         module.evidence.push_back({"whether it has a marker is not known: " + module.reason, module.entry_point});
         module.reason = "it is compiled for interpreters with a GIL, where a marker has no effect";
     }
