@@ -4,6 +4,7 @@
 #include "binary.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <memory>
 
@@ -24,6 +25,8 @@ namespace interlock::auditing {
 namespace {
 
 constexpr std::size_t max_modules = 64;
+constexpr unsigned budgets_of_a_file = 6;  // of the runs of one init function, which has up to five
+constexpr const char* set_gil = "PyUnstable_Module_SetGIL";
 
 bool imports(const Image& image, std::string_view name) {
     return std::ranges::any_of(image.imports, [&](const Import& import) { return import.name == name; });
@@ -185,10 +188,14 @@ private:
         binary_.modules.push_back(std::move(module));
     }
 
-    // A file that imports neither can say nothing, whatever its function does.
+    // A file that imports none of these can say nothing, whatever its function does.
     bool can_be_marked(const Export& entry) const {
-        return entry.name.starts_with("PyModExport") || imports(image_, "PyModuleDef_Init") ||
-               imports(image_, "PyUnstable_Module_SetGIL") || !imports(image_, "PyModule_Create2");
+        if (entry.name.starts_with("PyModExport") || !imports(image_, "PyModule_Create2")) return true;
+        for (const char* name : {"PyModuleDef_Init", "PyModuleDef_Type", "PyModule_FromDefAndSpec2", set_gil})
+            if (imports(image_, name)) return true;
+        const bool looks_up =
+            imports(image_, "dlsym") || imports(image_, "dlvsym") || imports(image_, "GetProcAddress");
+        return looks_up && !std::ranges::search(file_, std::string_view(set_gil)).empty();
     }
 
     Seen see(const Export& entry, const std::string& name) const {
@@ -202,6 +209,7 @@ private:
         if (!can_be_marked(entry)) {
             seen.run.phase = Phase::single;
             seen.run.not_needed = true;
+            if (has_own_libraries()) seen.run.assumed.insert("that no library of its own marks it");
             return seen;
         }
         if (!context_.not_run_because.empty()) {
@@ -209,20 +217,36 @@ private:
             return seen;
         }
         if (InitRunner::can_run(image_)) {
-            RunOptions run{.budget = options_.budget.instructions, .details = options_.details};
+            RunOptions run{.budget = options_.budget.instructions, .left = &left_, .details = options_.details};
             const bool known = linked_.strong || tag_.abi != AbiFlavour::unknown;
             run.free_threaded = likely_free_threaded();
             if (const auto version = likely_version()) run.minor = version->minor;
             seen.run = runner().run(image_, entry, run);
-            if (!seen.run.failure.empty() && !known) {
+            const bool wrong_layout = seen.run.definition && seen.run.definition->free_threaded != run.free_threaded;
+            if (!known && (!seen.run.failure.empty() || wrong_layout)) {
                 run.free_threaded = !run.free_threaded;
                 InitResult other = runner().run(image_, entry, run);
-                if (other.failure.empty()) seen.run = std::move(other);
+                if (other.failure.empty() || wrong_layout) seen.run = std::move(other);
             }
-            if (seen.run.failure.empty()) return seen;
+            return seen;
         }
         look_at_data(seen, name);
         return seen;
+    }
+
+    // Libraries beside those of the system and the interpreter, which could be given the module.
+    bool has_own_libraries() const {
+        static constexpr std::string_view known[] = {
+            "libc.",  "libm.",     "libpthread.", "libdl.",    "librt.", "libstdc++.",  "libgcc_s.", "libutil.",
+            "ld-",    "libpython", "python",      "vcruntime", "msvcp",  "api-ms-win-", "ucrtbase",  "kernel32",
+            "user32", "advapi32",  "ws2_32",      "libSystem", "libc++", "libz.",       "libobjc",   "libgomp."};
+        return std::ranges::any_of(image_.libraries, [](std::string_view library) {
+            std::string name(library.substr(library.rfind('/') + 1));
+            if (library.ends_with(".dll") || library.ends_with(".DLL"))
+                std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+            if (library.find(".framework/") != std::string_view::npos) return false;
+            return std::ranges::none_of(known, [&](std::string_view start) { return name.starts_with(start); });
+        });
     }
 
     bool likely_free_threaded() const {
@@ -235,26 +259,23 @@ private:
         return tag_.abi == AbiFlavour::abi3t ? std::optional(PythonVersion{3, 15}) : std::nullopt;
     }
 
-    // Where nothing can be run, or running it led to nothing.
+    // Where nothing can be run: this build has no emulator, or there is none of the processor.
     void look_at_data(Seen& seen, const std::string& name) const {
-        const std::string why = seen.run.failure.empty()
-                                    ? fmt::format("there is no emulation of {}", architecture_name(image_.architecture))
-                                    : seen.run.failure;
-        if (!has_emulator() && seen.run.failure.empty()) seen.run.failure = "this build has no emulator";
         const auto found = find_definitions(image_, name, likely_free_threaded());
         const bool multi = imports(image_, "PyModuleDef_Init");
         // Slots that are not there in the file may be filled in later.
         if (!multi || found.size() != 1 || found.front().definition.slots.all.empty()) {
-            seen.run.phase = Phase::unknown;
-            seen.run.failure = why + (!multi          ? ""
-                                      : found.empty() ? "; and the file has no complete module definition to look at"
-                                                      : "; and its slots are filled in while it runs");
+            seen.run.failure =
+                (has_emulator() ? fmt::format("there is no emulation of {}", architecture_name(image_.architecture))
+                                : "this build has no emulator") +
+                (!multi          ? ""
+                 : found.empty() ? "; and the file has no complete module definition to look at"
+                                 : "; and its slots are filled in while it runs");
             return;
         }
         seen.emulated = false;
         seen.run.phase = Phase::multi;
         seen.run.definition = found.front().definition;
-        seen.run.failure.clear();
         seen.run.assumed.insert("that its init function leaves the slots as they are in the file");
     }
 
@@ -407,6 +428,7 @@ private:
     const AuditOptions& options_;
     FileTag tag_;
     LinkedAbi linked_;
+    mutable std::uint64_t left_ = budgets_of_a_file * options_.budget.instructions;
     BinaryAudit binary_;
 };
 

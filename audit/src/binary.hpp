@@ -19,7 +19,7 @@ struct BinaryContext {
     std::string module_path;  ///< below the root of its package, with '/': "numpy/_core/_x.cpython-313t-darwin.so"
     std::filesystem::path disk_path;  ///< where it lies; empty for a member of an archive
     std::string manifest;     ///< text of the manifest beside it; empty if there is none
-    std::string not_run_because;  ///< why init functions must not be run: they ended a process before. Else empty
+    std::string not_run_because{};  ///< why init functions must not be run: they ended a process before. Else empty
 };
 
 /// Reads and judges all slices of one file: everything of BinaryAudit but `package`; `effects` are those of the

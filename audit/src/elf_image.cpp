@@ -263,6 +263,15 @@ private:
                 case DT_PLTREL:
                     dyn_.plt_is_rela = value == DT_RELA;
                     break;
+                case DT_INIT:
+                    if (value != 0) image_.constructors = {value};
+                    break;
+                case DT_INIT_ARRAY:
+                    image_.constructor_table = value;
+                    break;
+                case DT_INIT_ARRAYSZ:
+                    image_.constructor_table_size = value;
+                    break;
                 default:
                     break;
             }
@@ -340,7 +349,7 @@ private:
         const std::uint64_t count = symbol_count();
         for (std::uint64_t i = 1; i < count; ++i) {
             const Symbol symbol = symbol_at(i);
-            if (!symbol.defined()) {
+            if (is_external(symbol)) {
                 import_of(i, symbol);
             } else if (symbol.binding() != STB_LOCAL) {
                 const std::string_view name = string_at(symbol.name);
@@ -350,6 +359,16 @@ private:
         std::ranges::sort(image_.exports, {}, &Export::name);
         const auto repeated = std::ranges::unique(image_.exports, {}, &Export::name);
         image_.exports.erase(repeated.begin(), repeated.end());
+    }
+
+    // What the program and its libraries define comes before what the module defines itself. It matters for the
+    // functions that decide.
+    bool is_external(const Symbol& symbol) const {
+        if (!symbol.defined()) return true;
+        static constexpr std::string_view deciding[] = {"PyModuleDef_Init", "PyModule_Create2",
+                                                        "PyModule_FromDefAndSpec2", "PyUnstable_Module_SetGIL"};
+        return symbol.binding() != STB_LOCAL &&
+               std::ranges::find(deciding, string_at(symbol.name)) != std::end(deciding);
     }
 
     std::uint32_t import_of(std::uint64_t index, const Symbol& symbol) {
@@ -423,7 +442,7 @@ private:
                 view_.malformed(at, "a relocation names a symbol outside of the symbol table");
             symbol = symbol_at(index);
         }
-        const bool external = index != 0 && !symbol.defined();
+        const bool external = index != 0 && is_external(symbol);
         if (external) fixup.import = import_of(index, symbol);
         const std::uint64_t target = external ? fixup.value : fixup.value + symbol.value;
         switch (kind) {

@@ -1,8 +1,8 @@
 // guest.cpp: the guest over Unicorn.
 //
 // The image is taken in by chunks: the first access to a chunk copies and relocates it. An init function touches a few
-// of them, of libraries that may have hundreds of megabytes. Each image gets addresses that no earlier one had, so that
-// no code translated for an earlier image can be met.
+// of them, of libraries that may have hundreds of megabytes. Each load opens a new emulator: that takes a third of a
+// millisecond, and there is no other way to be sure that no register and no translated code of an earlier image is met.
 //
 // SPDX-License-Identifier: MIT
 #include "guest.hpp"
@@ -26,12 +26,15 @@ namespace interlock::auditing {
 namespace {
 
 constexpr std::uint64_t chunk_size = 64u << 10, max_chunks = 1024;  // 64 MiB of image in use
-constexpr std::uint64_t first_base = 0x0100'0000, last_base_32 = GuestMap::stand_ins;
-constexpr std::uint64_t first_base_64 = 0x1'0000'0000, last_base_64 = 0x2000'0000'0000;
-constexpr std::uint64_t between_images = 16u << 20;
+constexpr std::uint64_t base_32 = 0x0100'0000, limit_32 = GuestMap::stand_ins;
+// Looks like an address of a real process: some programs use the upper half of an address for something else.
+constexpr std::uint64_t base_64 = 0x7f10'0000'0000, limit_64 = 0x7fff'0000'0000;
 constexpr std::uint64_t end_of_run = GuestMap::stand_ins + GuestMap::stand_ins_size - GuestMap::stand_in_size;
 constexpr std::uint64_t resume = end_of_run - GuestMap::stand_in_size;
-constexpr std::uint32_t max_stand_ins = GuestMap::stand_ins_size / GuestMap::stand_in_size - 2;
+constexpr std::uint64_t table_call = resume - GuestMap::stand_in_size;  // calls of tables go on here
+constexpr std::uint32_t max_stand_ins = GuestMap::stand_ins_size / GuestMap::stand_in_size - 3;
+constexpr std::uint64_t per_call = 16;                   // instructions that a call of a stand-in counts for
+constexpr std::uint64_t bytes_like_an_instruction = 16;  // of what is copied for the guest
 constexpr std::uint64_t thread_area = GuestMap::tls + GuestMap::tls_size / 2;
 
 /// Anonymous memory of this process that serves as memory of the guest.
@@ -53,9 +56,6 @@ public:
     std::uint64_t address() const noexcept { return address_; }
     std::uint64_t size() const noexcept { return size_; }
     /// Zeros again; gives the memory back.
-    void clear(std::uint64_t used) noexcept {
-        madvise(bytes_, std::min<std::uint64_t>(size_, (used + 4095) & ~4095ull), MADV_DONTNEED);
-    }
     void clear() noexcept { madvise(bytes_, size_, MADV_DONTNEED); }
 
 private:
@@ -75,10 +75,7 @@ struct Resumption {
 }  // namespace
 
 struct Guest::Impl {
-    explicit Impl(Guest& owner) : guest(owner) {
-        for (Region* region : regions()) region->clear();
-        open();
-    }
+    explicit Impl(Guest& owner) : guest(owner) {}
     ~Impl() {
         if (uc != nullptr) uc_close(uc);
     }
@@ -93,21 +90,33 @@ struct Guest::Impl {
         const Cpu& cpu = guest.cpu_;
         check(uc_open(static_cast<uc_arch>(cpu.emulator_arch), static_cast<uc_mode>(cpu.emulator_mode), &uc), "open");
         if (cpu.emulator_model >= 0) check(uc_ctl_set_cpu_model(uc, cpu.emulator_model), "choose a processor");
-        for (Region* region : regions())
-            check(uc_mem_map_ptr(uc, region->address(), region->size(), UC_PROT_ALL, region->at(region->address())),
+        for (Region* region : regions()) {
+            // What is read there is code of a stand-in, and not the variable that the module takes it for.
+            const bool only_run = region == &stand_ins && cpu.architecture != Architecture::s390x;
+            const std::uint32_t allowed = only_run && !guest.used_foreign_variable_ ? UC_PROT_EXEC : UC_PROT_ALL;
+            check(uc_mem_map_ptr(uc, region->address(), region->size(), allowed, region->at(region->address())),
                   "map memory");
+        }
+        for (const auto& [address, chunk] : chunks)
+            check(uc_mem_map_ptr(uc, address, chunk_size, UC_PROT_ALL, chunk.get()), "map memory");
+        for (const auto& [address, chunk] : chunks) shorten_blocks(address, chunk.get());
         add_hook(UC_HOOK_MEM_UNMAPPED, reinterpret_cast<void*>(&on_unmapped), 1, 0);
+        add_hook(UC_HOOK_MEM_READ_PROT | UC_HOOK_MEM_WRITE_PROT, reinterpret_cast<void*>(&on_variable), 1, 0);
         add_hook(UC_HOOK_BLOCK, reinterpret_cast<void*>(&on_block), 1, 0);
         add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_stand_in), GuestMap::stand_ins,
                  GuestMap::tables + GuestMap::tables_size - 1);
         if (cpu.emulator_arch == UC_ARCH_X86) {
-            uc_hook hook = 0;
-            check(
-                uc_hook_add(uc, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&on_cpuid), this, 1, 0, UC_X86_INS_CPUID),
-                "add a hook");
+            const auto add = [&](void* callback, int instruction) {
+                uc_hook hook = 0;
+                check(uc_hook_add(uc, &hook, UC_HOOK_INSN, callback, this, 1, 0, instruction), "add a hook");
+            };
+            add(reinterpret_cast<void*>(&on_cpuid), UC_X86_INS_CPUID);
+            add(reinterpret_cast<void*>(&on_system_call), UC_X86_INS_SYSCALL);
+            add(reinterpret_cast<void*>(&on_system_call), UC_X86_INS_SYSENTER);
         }
         prepare_processor();
-        next_base = cpu.wide ? first_base_64 : first_base;
+        if (image != nullptr) set_thread_pointer();
+        broken = false;
     }
 
     void add_hook(int type, void* callback, std::uint64_t begin, std::uint64_t end) {
@@ -201,8 +210,21 @@ struct Guest::Impl {
         if (!chunk) throw std::bad_alloc();
         fill(begin, chunk.get());
         if (uc_mem_map_ptr(uc, begin, chunk_size, UC_PROT_ALL, chunk.get()) != UC_ERR_OK) return nullptr;
+        shorten_blocks(begin, chunk.get());
         return chunks.emplace(begin, std::move(chunk)).first->second.get();
     }
+
+    // The translator of x86 keeps something for each arithmetic instruction of the x87 until its block ends, has room
+    // for some hundred, and does not look. A hook for each instruction makes blocks short.
+    void shorten_blocks(std::uint64_t begin, const std::uint8_t* bytes) {
+        if (guest.cpu_.emulator_arch != UC_ARCH_X86) return;
+        constexpr unsigned many = 128;
+        unsigned found = 0;
+        for (std::uint64_t i = 0; i + 1 < chunk_size && found < many; ++i)
+            if ((bytes[i] == 0xdc || bytes[i] == 0xde) && bytes[i + 1] >= 0xc0) ++found;
+        if (found == many) add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_nothing), begin, begin + chunk_size - 1);
+    }
+    static void on_nothing(uc_engine*, std::uint64_t, std::uint32_t, void*) {}
 
     void fill(std::uint64_t begin, std::uint8_t* bytes) const {
         std::memset(bytes, 0, chunk_size);
@@ -219,10 +241,9 @@ struct Guest::Impl {
     }
 
     void forget_image() {
-        for (auto& [address, chunk] : chunks) {
-            uc_mem_unmap(uc, address, chunk_size);
-            spare = std::move(chunk);
-        }
+        if (uc != nullptr) uc_close(uc);  // before the memory that it uses
+        uc = nullptr;
+        if (!chunks.empty()) spare = std::move(chunks.begin()->second);
         chunks.clear();
         image = nullptr;
     }
@@ -246,9 +267,24 @@ struct Guest::Impl {
         return false;
     }
 
-    // Unicorn hides features that it has, and modules refuse to load without: the answer is that of x86-64-v2.
+    // Other processors report it as an exception, which is the end as well.
+    static void on_system_call(uc_engine* uc, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        impl.guest.fault_ = "calls the system by itself";
+        impl.stop = Stop::fault;
+        uc_emu_stop(uc);
+    }
+
+    static bool on_variable(uc_engine* uc, uc_mem_type, std::uint64_t, int, std::int64_t, void* self) {
+        static_cast<Impl*>(self)->guest.used_foreign_variable_ = true;
+        return uc_mem_protect(uc, GuestMap::stand_ins, GuestMap::stand_ins_size, UC_PROT_ALL) == UC_ERR_OK;
+    }
+
+    // Unicorn hides features that it has, and modules refuse to load without: the answer is that of x86-64-v2, or the
+    // least that 64-bit code may expect.
     static int on_cpuid(uc_engine*, void* self) {
         const auto& impl = *static_cast<Impl*>(self);
+        impl.guest.asked_processor_ = true;
         const auto leaf = static_cast<std::uint32_t>(impl.get(UC_X86_REG_EAX));
         std::array<std::uint32_t, 4> answer{};  // eax, ebx, ecx, edx
         switch (leaf) {
@@ -256,7 +292,7 @@ struct Guest::Impl {
                 answer = {7, 0x756e6547, 0x6c65746e, 0x49656e69};  // "GenuineIntel"
                 break;
             case 1:  // SSE3, SSSE3, CX16, SSE4.1, SSE4.2, POPCNT; FPU, TSC, CX8, CMOV, CLFLUSH, MMX, FXSR, SSE, SSE2
-                answer = {0x000106a3, 0x00000800, 0x00982201, 0x07888111};
+                answer = {0x000106a3, 0x00000800, impl.guest.old_processor_ ? 0 : 0x00982201u, 0x07888111};
                 break;
             case 0x80000000:
                 answer[0] = 0x80000001;
@@ -275,7 +311,7 @@ struct Guest::Impl {
     static void on_block(uc_engine* uc, std::uint64_t, std::uint32_t size, void* self) {
         auto& impl = *static_cast<Impl*>(self);
         if (!impl.guest.exact_) impl.guest.executed_ += size / 4 + 1;
-        if (impl.guest.executed_ > impl.budget) {
+        if (impl.guest.spent() > impl.budget) {
             impl.stop = Stop::instructions;
             uc_emu_stop(uc);
         }
@@ -287,8 +323,14 @@ struct Guest::Impl {
 
     static void on_stand_in(uc_engine* uc, std::uint64_t address, std::uint32_t, void* self) {
         auto& impl = *static_cast<Impl*>(self);
-        const bool table = address >= GuestMap::tables;
-        if (address % (table ? GuestMap::table_size : GuestMap::stand_in_size) != 0) return;
+        if (address >= GuestMap::tables) {
+            // What lies there is data. The call goes on where there is code that returns.
+            if (address % GuestMap::table_size != 0) return;
+            impl.called_table = static_cast<std::uint32_t>((address - GuestMap::tables) / GuestMap::table_size);
+            impl.set(impl.guest.cpu_.pc, table_call);
+            return;
+        }
+        if (address % GuestMap::stand_in_size != 0) return;
         if (address == end_of_run) {
             impl.stop = Stop::returned;
             uc_emu_stop(uc);
@@ -301,9 +343,11 @@ struct Guest::Impl {
             impl.leave_resumption();
         } else {
             try {
-                const std::uint64_t number = table ? first_table + (address - GuestMap::tables) / GuestMap::table_size
-                                                   : (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
+                const std::uint64_t number = address == table_call
+                                                 ? first_table + impl.called_table
+                                                 : (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
                 (*impl.handler)(static_cast<std::uint32_t>(number));
+                guest.charge(per_call);
             } catch (...) {
                 impl.thrown = std::current_exception();  // must not pass through the emulator
                 impl.stop = Stop::asked;
@@ -374,7 +418,7 @@ struct Guest::Impl {
 
     const Image* image = nullptr;
     std::vector<std::uint64_t> imports;  ///< guest addresses
-    std::uint64_t base = 0, span = 0, next_base = 0;
+    std::uint64_t base = 0, span = 0;
     std::map<std::uint64_t, Chunk> chunks;
     Chunk spare;
     std::uint64_t objects_used = 0, heap_used = 0;
@@ -385,7 +429,9 @@ struct Guest::Impl {
     std::vector<Resumption> resumptions;
     std::uint64_t target = 0;  ///< where a stand-in goes, on processors with a link register
     std::uint64_t budget = 0;
+    std::uint32_t called_table = 0;
     Stop stop = Stop::returned;
+    bool broken = false;  ///< after a fault the emulator is not to be trusted
 };
 
 Guest::Guest(const Cpu& cpu) : cpu_(cpu), impl_(std::make_unique<Impl>(*this)) {}
@@ -394,29 +440,22 @@ Guest::~Guest() = default;
 bool Guest::load(const Image& image, const std::function<std::uint64_t(std::uint32_t)>& address_of_import) {
     Impl& impl = *impl_;
     impl.forget_image();
-    impl.stand_ins.clear(std::uint64_t{stand_in_count_} * GuestMap::stand_in_size);
-    impl.tables.clear(std::uint64_t{table_count_} * GuestMap::table_size);
-    impl.objects.clear(impl.objects_used);
-    impl.heap.clear(impl.heap_used);
-    impl.stack.clear();
-    impl.tls.clear();
+    for (Region* region : impl.regions()) region->clear();  // all of it: the guest may write anywhere
     impl.allocations.clear();
     impl.resumptions.clear();
     impl.objects_used = impl.heap_used = 0;
     stand_in_count_ = table_count_ = 0;
-    executed_ = 0;
+    executed_ = charged_ = 0;
+    asked_processor_ = used_foreign_variable_ = false;
     fault_.clear();
-    for (const std::uint64_t place : {end_of_run, resume})
+    for (const std::uint64_t place : {end_of_run, resume, table_call})
         std::memcpy(impl.stand_ins.at(place), cpu_.leave.data(), cpu_.leave_size);
 
     const std::uint64_t first = image.segments.front().address & ~(chunk_size - 1);
     const std::uint64_t end = image.segments.back().address + image.segments.back().size;
     const std::uint64_t span = (end - first + chunk_size - 1) & ~(chunk_size - 1);
-    const std::uint64_t limit = cpu_.wide ? last_base_64 : last_base_32;
-    if (span > limit - (cpu_.wide ? first_base_64 : first_base)) return false;
-    if (impl.next_base > limit - span) impl.open();
-    impl.base = impl.next_base;
-    impl.next_base += span + between_images;
+    impl.base = cpu_.wide ? base_64 : base_32;
+    if (span > (cpu_.wide ? limit_64 : limit_32) - impl.base) return false;
     impl.span = span;
     slide_ = impl.base - first;
 
@@ -428,7 +467,7 @@ bool Guest::load(const Image& image, const std::function<std::uint64_t(std::uint
     // Variables lie below the thread pointer (x86, s390x) or above it (the others).
     if (!image.tls_data.empty())
         std::memcpy(impl.tls.at(thread_area + tls_block()), image.tls_data.data(), image.tls_data.size());
-    impl.set_thread_pointer();
+    impl.open();
     // The emulated S/390 reports an access to memory that is not there to its own program, and not to this one.
     if (cpu_.architecture == Architecture::s390x)
         for (std::uint64_t address = impl.base; address < impl.base + span; address += chunk_size)
@@ -477,14 +516,25 @@ std::uint64_t Guest::value_of(const Fixup& fixup) const {
         case Fixup::Kind::tls_module:
             return 1;
         case Fixup::Kind::tls_offset:
-            return fixup.value;
+            return offset_in_block(fixup);
         case Fixup::Kind::tls_from_base:
-            return fixup.value + tls_block();
+            return offset_in_block(fixup) + tls_block();
         case Fixup::Kind::tls_descriptor:
         case Fixup::Kind::indirect:
             return fixup.value;
     }
     return 0;
+}
+
+std::uint64_t Guest::tls_of_import(std::uint32_t import) noexcept {
+    constexpr std::uint64_t first = thread_area + GuestMap::tls_size / 4 + GuestMap::tls_size / 8, each = 64;
+    return first + import % 1024 * each;
+}
+
+// From the beginning of the image's block, also for what lies in another library's.
+std::uint64_t Guest::offset_in_block(const Fixup& fixup) const {
+    if (fixup.import == Fixup::no_import || fixup.import >= impl_->imports.size()) return fixup.value;
+    return tls_of_import(fixup.import) - thread_area - tls_block() + fixup.value;
 }
 
 void Guest::store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t address, std::uint64_t value,
@@ -501,7 +551,7 @@ void Guest::apply(const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes) 
     if (fixup.kind == Fixup::Kind::tls_descriptor) {
         // The function of a descriptor is a stand-in, the first that load() makes; its argument is the offset.
         store(chunk, bytes, place, GuestMap::stand_ins, fixup.width);
-        store(chunk, bytes, place + fixup.width, fixup.value, fixup.width);
+        store(chunk, bytes, place + fixup.width, offset_in_block(fixup), fixup.width);
         return;
     }
     store(chunk, bytes, place, value_of(fixup), fixup.width);
@@ -522,7 +572,7 @@ std::uint64_t Guest::new_table() {
 std::uint64_t Guest::new_object(std::uint64_t size) {
     Impl& impl = *impl_;
     const std::uint64_t rounded = (size + 63) & ~63ull;
-    if (rounded < size || rounded > GuestMap::objects_size - impl.objects_used) return 0;
+    if (rounded < size || rounded > GuestMap::objects_size - impl.objects_used) return out_of_memory(), 0;
     const std::uint64_t address = GuestMap::objects + impl.objects_used;
     impl.objects_used += rounded;
     return address;
@@ -531,7 +581,9 @@ std::uint64_t Guest::new_object(std::uint64_t size) {
 std::uint64_t Guest::allocate(std::uint64_t size) {
     Impl& impl = *impl_;
     const std::uint64_t rounded = (std::max<std::uint64_t>(size, 1) + 31) & ~15ull;
-    if (rounded < size || rounded > GuestMap::heap_size - impl.heap_used) return 0;
+    constexpr std::uint64_t absurd = 1ull << 46;  // more than a process can have
+    if (rounded < size || size >= absurd || (!cpu_.wide && size >= 1ull << 31)) return 0;
+    if (rounded > GuestMap::heap_size - impl.heap_used) return out_of_memory(), 0;
     const std::uint64_t address = GuestMap::heap + impl.heap_used;
     impl.heap_used += rounded;
     impl.allocations[address] = size;
@@ -553,6 +605,7 @@ bool Guest::access(std::uint64_t address, void* data, std::uint64_t size, bool s
     };
     auto* buffer = static_cast<std::uint8_t*>(data);
     if (size == 0) return true;
+    charge(size / bytes_like_an_instruction);
     for (const Region* region : impl.regions())
         if (region->contains(address, size)) return copy(region->at(address), buffer, size), true;
     while (size > 0) {
@@ -592,9 +645,13 @@ std::optional<std::string> Guest::text(std::uint64_t address, std::size_t limit)
     std::string text;
     for (std::uint8_t byte = 0; text.size() < limit; ++address) {
         if (!read(address, &byte, 1)) return std::nullopt;
-        if (byte == 0) return text;
+        if (byte == 0) {
+            charge(text.size() / 4);
+            return text;
+        }
         text.push_back(static_cast<char>(byte));
     }
+    charge(limit / 4);
     return std::nullopt;
 }
 
@@ -607,6 +664,7 @@ std::uint64_t Guest::new_text(std::string_view text) {
 Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t budget,
                 const Handler& handler) {
     Impl& impl = *impl_;
+    if (impl.broken) impl.open();
     std::uint64_t sp = GuestMap::stack + GuestMap::stack_size - 0x10000;
     for (const int reg : cpu_.arguments)
         if (reg != 0) impl.set(reg, 0);
@@ -627,7 +685,7 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
     }
     impl.set(cpu_.sp, sp);
     impl.handler = &handler;
-    impl.budget = executed_ + budget;
+    impl.budget = spent() + budget;
     impl.resumptions.clear();
     impl.thrown = nullptr;
     impl.stop = Stop::fault;
@@ -646,6 +704,7 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
             fault_ = error == UC_ERR_INSN_INVALID ? "runs an instruction that the emulator does not know"
                                                   : std::string("stops: ") + uc_strerror(error);
     }
+    impl.broken = impl.stop != Stop::returned && impl.stop != Stop::asked;
     return impl.stop;
 }
 
@@ -671,6 +730,11 @@ void Guest::call_first(std::uint64_t function, std::uint64_t argument, std::uint
 void Guest::stop() {
     impl_->stop = Stop::asked;
     uc_emu_stop(impl_->uc);
+}
+
+void Guest::out_of_memory() {
+    impl_->stop = Stop::memory;
+    if (impl_->uc != nullptr) uc_emu_stop(impl_->uc);
 }
 
 std::uint64_t Guest::at() { return impl_->get(cpu_.pc); }

@@ -24,9 +24,9 @@ namespace interlock::auditing {
 struct GuestMap {
     static constexpr std::uint64_t stand_ins = 0x6000'0000, stand_ins_size = 16u << 20;
     static constexpr std::uint64_t tables = 0x6100'0000, tables_size = 4u << 20, table_size = 4096;
-    static constexpr std::uint64_t objects = 0x6200'0000, objects_size = 32u << 20;
+    static constexpr std::uint64_t objects = 0x6200'0000, objects_size = 64u << 20;
     static constexpr std::uint64_t heap = 0x6800'0000, heap_size = 64u << 20;
-    static constexpr std::uint64_t stack = 0x7000'0000, stack_size = 2u << 20;
+    static constexpr std::uint64_t stack = 0x7000'0000, stack_size = 8u << 20;  // as most systems have it
     static constexpr std::uint64_t tls = 0x7200'0000, tls_size = 4u << 20;
     static constexpr std::uint64_t stand_in_size = 64;
 };
@@ -40,7 +40,8 @@ enum class Stop : std::uint8_t {
     memory,        ///< too much of the image or of the heap is in use
 };
 
-/// One at a time is used by a thread; reset by each load(). Not for several threads at once.
+/// One at a time is used by a thread. Each load() begins with a new processor and empty memory, so nothing that ran
+/// before can be noticed. Not for several threads at once.
 class Guest {
 public:
     /// Called when the processor arrives at stand-in `number`, or at table `number - first_table`; sets the result. The
@@ -63,19 +64,22 @@ public:
 
     /// Makes a new stand-in; its number is 0 for the first after load().
     std::uint64_t new_stand_in();
-    /// Memory of GuestMap::table_size bytes that can be called like a stand-in, and written like any other. Code and
-    /// tables never share an address: the processor would remember the one for the other. 0 when there is no more.
+    /// Memory of GuestMap::table_size bytes that can be called like a stand-in, and written like any other. 0 when
+    /// there is no more.
     std::uint64_t new_table();
     static constexpr std::uint32_t first_table = 1u << 31;
 
-    /// Memory for an object of the interpreter, zeroed. 0 when there is no more.
+    /// Memory for an object of the interpreter, zeroed. 0 when there is no more; the run ends then (Stop::memory).
     std::uint64_t new_object(std::uint64_t size);
-    /// Memory of the heap, zeroed, aligned to 16. 0 when there is no more, or `size` is absurd.
+    /// Memory of the heap, zeroed, aligned to 16. 0 when `size` is absurd, as on a real machine; when there is no more,
+    /// and a real machine might have had it, the run ends as well.
     std::uint64_t allocate(std::uint64_t size);
     std::uint64_t allocated_size(std::uint64_t address) const noexcept;
 
     /// Where the image's thread-local block begins, seen from the thread pointer.
     std::uint64_t tls_block() const noexcept;
+    /// Where a thread-local variable lies that another library defines.
+    static std::uint64_t tls_of_import(std::uint32_t import) noexcept;
 
     /// Reading and writing memory; false or nullopt when it is not there.
     bool read(std::uint64_t address, void* to, std::uint64_t size);
@@ -102,9 +106,21 @@ public:
     /// Lets the guest run `function` before the stand-in returns with `value`.
     void call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value);
     void stop();
+    /// Ends the run with Stop::memory.
+    void out_of_memory();
+    /// Work that was done for the guest counts like its own: about as many instructions.
+    void charge(std::uint64_t instructions) { charged_ += instructions; }
+
+    /// What cpuid answers: x86-64-v2, or the least that there is. And whether it was asked.
+    void pretend_old_processor(bool old) { old_processor_ = old; }
+    bool asked_processor() const noexcept { return asked_processor_; }
+    /// Whether a variable was used that another library defines, and nothing is known of.
+    bool used_foreign_variable() const noexcept { return used_foreign_variable_; }
 
     /// Counted while running: bytes of code in basic blocks, or instructions after count_instructions(true).
     std::uint64_t executed() const noexcept { return executed_; }
+    /// The same, with what was charged.
+    std::uint64_t spent() const noexcept { return executed_ + charged_; }
     void count_instructions(bool exactly) { exact_ = exactly; }
     /// What went wrong at Stop::fault, as text: "reads 0x10, which is not mapped".
     const std::string& fault() const noexcept { return fault_; }
@@ -116,6 +132,7 @@ private:
     bool access(std::uint64_t address, void* data, std::uint64_t size, bool store);
     void apply(const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes);
     std::uint64_t value_of(const Fixup& fixup) const;
+    std::uint64_t offset_in_block(const Fixup& fixup) const;
     void store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t address, std::uint64_t value,
                unsigned size) const;
 
@@ -123,8 +140,8 @@ private:
     std::unique_ptr<Impl> impl_;
     std::uint64_t slide_ = 0;
     std::uint32_t stand_in_count_ = 0, table_count_ = 0;
-    std::uint64_t executed_ = 0;
-    bool exact_ = false;
+    std::uint64_t executed_ = 0, charged_ = 0;
+    bool exact_ = false, old_processor_ = false, asked_processor_ = false, used_foreign_variable_ = false;
     std::string fault_;
 };
 

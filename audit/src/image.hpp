@@ -81,6 +81,9 @@ struct Image {
     /// Of entry points of modules (PyInit*, PyModExport*, il_module_*) and of what the image imports from itself; not
     /// everything that is exported. Sorted by name.
     std::vector<Export> exports;
+    // Functions that run when the image is loaded, in this order; not read from PE, where the C library runs them.
+    std::vector<std::uint64_t> constructors;  ///< file addresses
+    std::uint64_t constructor_table = 0, constructor_table_size = 0;  ///< words, relocated; bytes
     std::vector<std::string_view> libraries;  ///< that it is linked against, in order
     std::string build_id;                     ///< hex, or empty
 

@@ -5,12 +5,14 @@
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
+#include <algorithm>
 #include <array>
 #include <map>
+#include <span>
 
 #include <fmt/format.h>
-#include <interlock/escape.hpp>
 #include <interlock/module.h>
+#include <interlock/escape.hpp>
 
 #include "guest.hpp"
 #include "hex_text.hpp"
@@ -42,16 +44,23 @@ private:
 };
 
 // Which versions to pretend to be, when the module asks and its name does not say for which it is.
-constexpr std::array<unsigned, 6> versions = {14, 13, 15, 12, 11, 10};
-constexpr std::uint64_t exec_budget = 400'000;
+constexpr std::array<unsigned, 3> versions = {14, 13, 15};
+constexpr std::array<unsigned, 6> gil_versions = {14, 13, 15, 12, 11, 10};
+// Constructors, and functions that a slot points to.
+constexpr std::uint64_t side_budget = 400'000, constructors_budget = 2'000'000;
+constexpr std::uint64_t max_constructors = 512, max_failures = 4;
 
 // What a verdict is made of.
-std::vector<std::uint64_t> decisive(const InitResult& result) {
-    std::vector<std::uint64_t> values{static_cast<std::uint64_t>(result.phase)};
+std::string decisive(const InitResult& result) {
+    std::string values = fmt::format("{} {}", static_cast<unsigned>(result.phase), result.foreign);
     const Slots* slots = result.slots ? &*result.slots : result.definition ? &result.definition->slots : nullptr;
-    if (slots != nullptr && result.phase != Phase::single)
-        for (const SlotSeen& slot : slots->gil) values.push_back(slot.value);
-    if (result.phase == Phase::single && !result.set_gil.empty()) values.push_back(result.set_gil.back().value);
+    if (slots != nullptr && result.phase != Phase::single) {
+        for (const SlotSeen& slot : slots->gil) values += fmt::format(" {}", slot.value);
+        values += slots->problem;
+    }
+    if (result.phase == Phase::single && !result.set_gil.empty())
+        values += fmt::format(" {}", result.set_gil.back().value);
+    if (result.argument) values += *result.argument ? " free" : " used";
     return values;
 }
 
@@ -71,56 +80,103 @@ struct InitRunner::Impl {
         return *guest;
     }
 
-    InitResult run(const Image& image, const Export& entry, const RunOptions& options, unsigned minor,
-                   bool& asked_version, bool unknown_is_zero = true) {
+    InitResult run(const Image& image, const Export& entry, const RunOptions& options, unsigned minor, Answers answers,
+                   bool& asked_version) {
         InitResult result;
+        if (options.left != nullptr && *options.left == 0) {
+            result.failure = "the init functions of the file use up the budget of instructions";
+            return result;
+        }
         Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
         guest.count_instructions(options.details);
-        Interpreter interpreter(guest, image, {options.free_threaded, minor, unknown_is_zero}, options.details);
+        guest.pretend_old_processor(answers != Answers::likely);
+        Interpreter interpreter(guest, image, {options.free_threaded, minor, answers}, options.details);
         if (!interpreter.load()) {
             result.failure = "the image does not fit into the emulator";
             return result;
         }
         const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
-        const Stop stop = guest.run(guest.to_guest(entry.address), {}, options.budget, handler);
+        begin(result, guest, interpreter, image, handler);
+        const std::uint64_t budget = options.left != nullptr ? std::min(options.budget, *options.left) : options.budget;
+        const Stop stop = guest.run(guest.to_guest(entry.address), {}, budget, handler);
         InitRecord& record = interpreter.record();
-        asked_version = record.asked_version;
-        const std::uint64_t returned = stop == Stop::returned ? guest.result() : 0;
-        explain_end(result, stop, guest, record, options);
-        read_what_was_handed_over(result, stop, returned, guest, interpreter, options,
-                                  entry.name.starts_with("PyModExport"));
-        for (const auto& call : record.set_gil)
-            result.set_gil.push_back({call.value, guest.to_file(call.called_from).value_or(0)});
-        if (result.phase == Phase::multi && interpreter.can_set_gil() && result.definition &&
-            result.definition->slots.gil.empty() && result.definition->slots.exec != 0)
-            run_exec(result, guest, interpreter);
-        if (options.details) show_file_addresses(result, guest);
+        asked_version = asked_version || record.asked_version;
+        const std::string ended_early = why_it_ended(stop, guest, record, budget);
+        if (ended_early.empty())
+            read_what_was_handed_over(result, guest.result(), guest, interpreter, options,
+                                      entry.name.starts_with("PyModExport"));
+        else
+            result.failure = ended_early;
+        if (guest.used_foreign_variable()) interpreter.assume("a variable of another library");
+        if (guest.asked_processor()) interpreter.assume("which features the processor has");
         result.assumed.insert(record.assumed.begin(), record.assumed.end());
+        if (result.phase == Phase::multi && result.failure.empty()) look_at_slots(result, guest, interpreter, options);
+        if (options.details) show_file_addresses(result, guest);
         result.calls = std::move(record.calls);
         result.instructions = guest.executed();
+        if (options.left != nullptr) *options.left -= std::min(*options.left, guest.spent());
         return result;
     }
 
-    LegacyResult run_legacy(const Image& image, const Export& entry, const RunOptions& options, bool unknown_is_zero) {
+    // What the dynamic linker runs before anybody can call the init function.
+    static void begin(InitResult& result, Guest& guest, Interpreter& interpreter, const Image& image,
+                      const Guest::Handler& handler) {
+        std::uint64_t left = constructors_budget;
+        std::uint64_t done = 0, failed = 0;
+        const auto run_one = [&](std::uint64_t function, std::uint64_t& answer) {
+            if (++done > max_constructors || failed >= max_failures || left == 0) return false;
+            const std::uint64_t before = guest.spent();
+            const Stop stop = guest.run(function, {}, std::min(side_budget, left), handler);
+            left -= std::min(left, guest.spent() - before);
+            answer = guest.result();
+            interpreter.record().ending = Ending::none;
+            interpreter.record().raised.clear();
+            if (stop != Stop::returned) ++failed;
+            return stop == Stop::returned;
+        };
+        bool all = true;
+        std::uint64_t answer = 0;
+        for (const Fixup& fixup : image.fixups) {
+            if (fixup.kind != Fixup::Kind::indirect) continue;
+            if (run_one(guest.to_guest(fixup.value), answer))
+                guest.set_number(guest.to_guest(fixup.address), answer, fixup.width);
+            else
+                all = false;
+        }
+        for (const std::uint64_t function : image.constructors)
+            if (!run_one(guest.to_guest(function), answer)) all = false;
+        const std::uint64_t count = image.constructor_table_size / guest.cpu().word();
+        for (std::uint64_t i = 0; i < count; ++i) {
+            const auto function = guest.word(guest.to_guest(image.constructor_table) + i * guest.cpu().word());
+            if (!function || *function == 0 || *function == 1 || *function + 1 == 0) continue;  // 1, -1: fillers
+            if (!run_one(*function, answer)) all = false;
+        }
+        if (all) return;
+        result.complete = false;
+        interpreter.assume("a constructor of the file that could not be run");
+    }
+
+    LegacyResult run_legacy(const Image& image, const Export& entry, const RunOptions& options, Answers answers) {
         LegacyResult result;
         Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
         guest.count_instructions(options.details);
-        Interpreter interpreter(guest, image, {.unknown_is_zero = unknown_is_zero}, options.details);
+        Interpreter interpreter(guest, image, {.answers = answers}, options.details);
         if (!interpreter.load()) {
             result.failure = "the image does not fit into the emulator";
             return result;
         }
         const std::uint64_t host = interpreter.new_interlock_host();
         const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
+        InitResult begun;
+        begin(begun, guest, interpreter, image, handler);
         const Stop stop = guest.run(guest.to_guest(entry.address), std::array{host}, options.budget, handler);
         InitRecord& record = interpreter.record();
-        InitResult end;
-        explain_end(end, stop, guest, record, options);
         const std::uint64_t module = stop == Stop::returned ? guest.result() : 0;
-        if (!end.incomplete_because.empty())
-            result.failure = end.incomplete_because;
-        else if (!interpreter.is_module(module))
+        result.failure = why_it_ended(stop, guest, record, options.budget);
+        if (!result.failure.empty()) {
+        } else if (!interpreter.is_module(module)) {
             result.failure = record.raised.empty() ? "it returns no module" : "it raises " + escape(record.raised, 300);
+        }
         for (const InitRecord::SetGil& call : record.set_gil) {
             if (call.module != module || call.value > IL_THREADING_FREE) continue;  // as the loader does
             result.stated = true;
@@ -133,88 +189,106 @@ struct InitRunner::Impl {
         return result;
     }
 
-    static void explain_end(InitResult& result, Stop stop, Guest& guest, const InitRecord& record,
-                            const RunOptions& options) {
+    // Why the function did not return; empty if it did.
+    static std::string why_it_ended(Stop stop, Guest& guest, const InitRecord& record, std::uint64_t budget) {
         switch (stop) {
             case Stop::returned:
-                break;
+                return {};
             case Stop::asked:
-                if (record.ending == Ending::aborted) {
-                    result.complete = false;
-                    result.incomplete_because = "it ends in " + record.aborted_in;
-                }
-                break;
+                return "it ends in " + record.aborted_in;
             case Stop::fault:
-                result.complete = false;
-                result.incomplete_because = "it " + guest.fault() + where_it_is(guest);
-                break;
+                return "it " + guest.fault() + where_it_is(guest);
             case Stop::instructions:
-                result.complete = false;
-                result.incomplete_because = fmt::format("it runs longer than {} instructions", options.budget);
-                break;
+                return fmt::format("it runs longer than {} instructions", budget);
             case Stop::memory:
-                result.complete = false;
-                result.incomplete_because = "it uses more memory than the emulator has";
-                break;
+                return "it uses more memory than the emulator has";
         }
+        return {};
     }
 
-    static void read_what_was_handed_over(InitResult& result, Stop stop, std::uint64_t returned, Guest& guest,
+    // The function has returned. What counts is what it returned, as it is now.
+    static void read_what_was_handed_over(InitResult& result, std::uint64_t returned, Guest& guest,
                                           Interpreter& interpreter, const RunOptions& options, bool table) {
         GuestMemory memory(guest);
         InitRecord& record = interpreter.record();
-        const bool no_definition = record.ending == Ending::none && record.created == 0;
-        if (table) {
-            if (stop == Stop::returned && returned != 0 && !memory.is_unknown(returned)) {
-                result.phase = Phase::slot_table;
-                result.slots = read_slot_table(memory, returned);
+        if (returned == 0) {
+            result.failure = record.raised.empty() ? "it returns NULL" : "it raises " + escape(record.raised, 300);
+        } else if (table) {
+            if (memory.is_unknown(returned)) {
+                result.failure = "it returns no slot table that is known";
                 return;
             }
-        } else if (record.ending == Ending::definition) {
+            result.phase = Phase::slot_table;
+            result.slots = read_slot_table(memory, returned);
+        } else if (const auto made = record.modules.find(returned); made != record.modules.end()) {
+            read_module(result, made->first, made->second, guest, interpreter, options);
+        } else if (interpreter.is_definition(returned)) {
             result.phase = Phase::multi;
-            result.definition = read_definition(memory, record.definition, options.free_threaded);
-            if (!result.definition)
-                result.failure = "what it gives to PyModuleDef_Init is no module definition that is known";
-            return;
-        } else if (record.created != 0) {
-            result.phase = Phase::single;
-            if (record.definition != 0)
-                result.definition = read_definition(memory, record.definition, options.free_threaded);
-            // What a failing init function left out, a succeeding one may do: it returns the module only at its end.
-            if (stop == Stop::returned && !interpreter.is_module(returned)) {
-                result.complete = false;
-                result.incomplete_because = record.raised.empty() ? "it fails in the model of the interpreter"
-                                                                  : "it raises " + escape(record.raised, 300);
-            }
-            return;
-        } else if (record.ending == Ending::foreign_call) {
+            result.definition = read_definition(memory, returned, options.free_threaded, true);
+            if (!result.definition) result.failure = "what it returns is no module definition that is known";
+        } else if (const std::string* origin = interpreter.origin(returned)) {
             result.phase = Phase::foreign;
-            result.foreign = record.foreign;
-            if (record.argument_gil_not_used) result.argument = *record.argument_gil_not_used != 0;
-            return;
-        } else if (stop == Stop::returned && returned != 0) {
-            if (const std::string* origin = interpreter.origin(returned)) {
-                result.phase = Phase::foreign;
-                result.foreign = *origin;
-                return;
-            }
-            // A definition that is returned without PyModuleDef_Init, which some do by themselves.
-            if (guest.to_file(returned)) {
-                result.definition = read_definition(memory, returned, options.free_threaded);
-                if (result.definition) {
-                    result.phase = Phase::multi;
-                    return;
-                }
-            }
+            result.foreign = *origin;
+            if (record.argument_gil_not_used && *origin == boost_python)
+                result.argument = *record.argument_gil_not_used != 0;
+        } else {
+            // A definition that some initialise without PyModuleDef_Init.
+            if (guest.to_file(returned)) result.definition = read_definition(memory, returned, options.free_threaded);
+            if (result.definition)
+                result.phase = Phase::multi;
+            else
+                result.failure = "it makes no module in a way that is known";
         }
-        if (!result.incomplete_because.empty())
-            result.failure = result.incomplete_because;
-        else if (!record.raised.empty() && (returned == 0 || no_definition))
-            result.failure = "it raises " + escape(record.raised, 300);
-        else if (stop == Stop::returned && returned == 0)
-            result.failure = "it returns NULL";
-        else
-            result.failure = "it makes no module in a way that is known";
+    }
+
+    static void read_module(InitResult& result, std::uint64_t module, const MadeModule& made, Guest& guest,
+                            Interpreter& interpreter, const RunOptions& options) {
+        for (const InitRecord::SetGil& call : interpreter.record().set_gil)
+            if (call.module == module)
+                result.set_gil.push_back({call.value, guest.to_file(call.called_from).value_or(0)});
+        if (made.from_spec && result.set_gil.empty()) {
+            result.failure = "it makes its module by PyModule_FromDefAndSpec, whose slots are not followed";
+            return;
+        }
+        if (made.definition == 0) {
+            result.failure = "it returns a module that has no definition, for which the import fails";
+            return;
+        }
+        GuestMemory memory(guest);
+        result.phase = Phase::single;
+        result.definition = read_definition(memory, made.definition, options.free_threaded, true);
+    }
+
+    static void look_at_slots(InitResult& result, Guest& guest, Interpreter& interpreter, const RunOptions& options) {
+        const Slots& slots = result.definition->slots;
+        // Before 3.15 there are four.
+        const auto strange = std::ranges::find_if(slots.all, [](const SlotSeen& slot) { return slot.id > 4; });
+        if (options.minor && *options.minor < 15 && options.free_threaded && strange != slots.all.end()) {
+            result.failure = fmt::format("it has a slot {}, which Python 3.{} does not know: the import fails",
+                                         strange->id, *options.minor);
+            return;
+        }
+        if (interpreter.image().format == Format::pe && result.definition->has_slots && slots.all.empty()) {
+            result.failure =
+                "its slots are empty; what fills them may be start-up code, which is not run on Windows' files";
+            return;
+        }
+        if (slots.create != 0 && slots.gil.size() == 1 && slots.gil.front().value != 0)
+            run_create(result, guest, interpreter);
+        if (interpreter.can_set_gil() && slots.gil.empty() && slots.exec != 0) run_exec(result, guest, interpreter);
+    }
+
+    // What is no module is not looked at for a marker. If it cannot be run in the model, it is taken to do what it is
+    // for.
+    static void run_create(InitResult& result, Guest& guest, Interpreter& interpreter) {
+        const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
+        const std::array arguments{interpreter.new_object(), std::uint64_t{0}};
+        const Stop stop = guest.run(result.definition->slots.create, arguments, side_budget, handler);
+        const std::uint64_t made = stop == Stop::returned ? guest.result() : 0;
+        if (made == 0)
+            result.assumed.insert("that its Py_mod_create makes a module");
+        else if (!interpreter.is_module(made))
+            result.failure = "whether its Py_mod_create makes a module is not known, and nothing else can be marked";
     }
 
     // For people: where a value is in the file, and not where the emulator has put it.
@@ -228,17 +302,15 @@ struct InitRunner::Impl {
 
     // Only to be able to say that a marker is set where it has no effect.
     static void run_exec(InitResult& result, Guest& guest, Interpreter& interpreter) {
-        const std::size_t before = interpreter.record().set_gil.size();
+        interpreter.record().set_gil.clear();
         const std::uint64_t module = interpreter.new_module();
         const auto handler = [&](std::uint32_t number) {
             interpreter.handle(number);
-            if (interpreter.record().set_gil.size() > before) guest.stop();
+            if (!interpreter.record().set_gil.empty()) guest.stop();
         };
-        guest.run(result.definition->slots.exec, std::array{module}, exec_budget, handler);
-        for (std::size_t i = before; i < interpreter.record().set_gil.size(); ++i) {
-            const auto& call = interpreter.record().set_gil[i];
+        guest.run(result.definition->slots.exec, std::array{module}, side_budget, handler);
+        for (const InitRecord::SetGil& call : interpreter.record().set_gil)
             result.set_gil_late.push_back({call.value, guest.to_file(call.called_from).value_or(0)});
-        }
     }
 };
 
@@ -250,18 +322,30 @@ bool InitRunner::can_run(const Image& image) noexcept { return cpu_for(image.arc
 InitResult InitRunner::run(const Image& image, const Export& entry, const RunOptions& options) {
     bool asked = false;
     unsigned minor = options.minor.value_or(versions[0]);
-    InitResult result = impl_->run(image, entry, options, minor, asked);
-    if (!options.minor && asked)
-        for (const unsigned other_minor : versions) {
-            if (result.failure.empty() || other_minor == versions[0]) continue;
-            InitResult other = impl_->run(image, entry, options, other_minor, asked);
-            if (!other.failure.empty()) continue;
-            minor = other_minor;
-            result = std::move(other);
+    InitResult result = impl_->run(image, entry, options, minor, Answers::likely, asked);
+    if (!options.minor && asked) {
+        const std::span<const unsigned> others =
+            options.free_threaded ? std::span<const unsigned>(versions) : std::span<const unsigned>(gil_versions);
+        for (const unsigned other_minor : others.subspan(1)) {
+            if (!options.free_threaded && result.failure.empty()) break;  // no marker counts there
+            InitResult other = impl_->run(image, entry, options, other_minor, Answers::likely, asked);
+            if (!other.failure.empty()) continue;  // it is not for that version
+            if (!result.failure.empty()) {
+                minor = other_minor;
+                result = std::move(other);
+            } else if (decisive(other) != decisive(result)) {
+                result.phase = Phase::unknown;
+                result.failure = fmt::format(
+                    "what it says depends on the version of the interpreter: 3.{} and 3.{} differ", minor, other_minor);
+                return result;
+            }
         }
+    }
     if (result.assumed.empty() || !result.failure.empty()) return result;
-    // Once more, with other answers of what is not known: the verdict must not depend on them.
-    const InitResult other = impl_->run(image, entry, options, minor, asked, false);
+    // Once more, with other answers of what is not known: the verdict must not depend on them. Where the function
+    // itself fails for want of an import, or of a call, it says nothing; then these succeed, and the rest is different.
+    InitResult other = impl_->run(image, entry, options, minor, Answers::other, asked);
+    if (!other.failure.empty()) other = impl_->run(image, entry, options, minor, Answers::other_values, asked);
     if (other.failure.empty() && decisive(other) != decisive(result)) {
         result.phase = Phase::unknown;
         result.failure = "what it says depends on " + escape(*result.assumed.begin(), 200) +
@@ -271,10 +355,10 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
 }
 
 LegacyResult InitRunner::run_legacy(const Image& image, const Export& entry, const RunOptions& options) {
-    LegacyResult result = impl_->run_legacy(image, entry, options, true);
+    LegacyResult result = impl_->run_legacy(image, entry, options, Answers::likely);
     if (result.assumed.empty() || !result.failure.empty()) return result;
     // As for Python's: the verdict must not depend on what is not known.
-    const LegacyResult other = impl_->run_legacy(image, entry, options, false);
+    const LegacyResult other = impl_->run_legacy(image, entry, options, Answers::other_values);
     if (other.failure.empty() && (other.stated != result.stated || other.level != result.level))
         result.failure =
             "what it says depends on " + escape(*result.assumed.begin(), 200) + ", of which nothing is known";

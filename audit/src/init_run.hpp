@@ -20,7 +20,8 @@ namespace interlock::auditing {
 struct RunOptions {
     bool free_threaded = true;        ///< of the interpreter that is modelled
     std::optional<unsigned> minor{};  ///< of its version; nullopt: tries several, when the module asks
-    std::uint64_t budget = 0;         ///< instructions
+    std::uint64_t budget = 0;         ///< instructions of a run
+    std::uint64_t* left = nullptr;    ///< and of all runs for the file; each takes its share
     bool details = false;
 };
 
@@ -35,13 +36,12 @@ struct InitResult {
         std::uint64_t value = 0;
         std::uint64_t called_from = 0;  ///< file address
     };
-    std::vector<SetGil> set_gil;       ///< in the order of the calls
+    std::vector<SetGil> set_gil;       ///< for the module that is returned, in the order of the calls
     std::vector<SetGil> set_gil_late;  ///< by the exec slot, where it has no effect
     std::string foreign;               ///< whose function makes the module
     std::optional<bool> argument;      ///< Boost.Python's mod_gil_not_used
     std::string failure;               ///< why nothing is known; empty if something is
-    bool complete = true;              ///< false: the run ended early, and what was seen before may not be all
-    std::string incomplete_because;
+    bool complete = true;              ///< false: a constructor of the file was stepped over
     bool not_needed = false;  ///< was not run: the file imports nothing with which it could set a marker
     std::set<std::string> assumed{};
     std::vector<CallSeen> calls{};

@@ -1,5 +1,4 @@
-// interpreter.cpp: objects, data and stand-ins of the modelled interpreter. The functions are in model_c_api.cpp and
-// model_c_library.cpp.
+// interpreter.cpp: objects, data and stand-ins of the modelled interpreter. The functions are in model_*.cpp.
 //
 // SPDX-License-Identifier: MIT
 #include "interpreter.hpp"
@@ -22,7 +21,9 @@ namespace {
 
 constexpr std::uint64_t object_size = 256, type_size = 2048, data_size = 512;
 constexpr std::uint32_t table_entries = 512;
-constexpr std::size_t max_calls = 2000;
+constexpr std::size_t max_calls = 2000, max_set_gil = 64, max_assumed = 100;
+constexpr std::uint64_t exception_flags = std::uint64_t{1} << 30 | std::uint64_t{1} << 31;  // exception, and a type
+constexpr std::uint64_t max_texts = 16u << 20;
 
 // Bits of tp_flags that the checks in macros look at (Include/object.h).
 constexpr std::uint64_t type_flags_of(std::string_view type) noexcept {
@@ -48,8 +49,9 @@ std::string_view type_made_by(std::string_view function) noexcept {
         std::string_view prefix, type;
     };
     for (const Maker maker :
-         {Maker{"PyUnicode_", "PyUnicode_Type"}, Maker{"PyLong_From", "PyLong_Type"}, Maker{"PyTuple_", "PyTuple_Type"},
-          Maker{"PyList_New", "PyList_Type"}, Maker{"PyDict_New", "PyDict_Type"}, Maker{"PyBytes_From", "PyBytes_Type"},
+         {Maker{"PyUnicode_", "PyUnicode_Type"}, Maker{"PyLong_From", "PyLong_Type"},
+          Maker{"PyFloat_From", "PyFloat_Type"}, Maker{"PyTuple_", "PyTuple_Type"}, Maker{"PyList_New", "PyList_Type"},
+          Maker{"PyDict_New", "PyDict_Type"}, Maker{"PyBytes_From", "PyBytes_Type"},
           Maker{"PyModule_GetDict", "PyDict_Type"}, Maker{"PyCapsule_New", "PyCapsule_Type"}})
         if (function.starts_with(maker.prefix)) return maker.type;
     return {};
@@ -77,10 +79,43 @@ bool is_data(std::string_view name) noexcept {
     return false;
 }
 
+// Numbers that say something, and not only that a call succeeded. 0 is the likely one.
+bool is_value(std::string_view function) noexcept {
+    for (const std::string_view status : {"PyErr_CheckSignals", "PyOS_CheckStack", "_Py_CheckRecursiveCall",
+                                          "PyObject_GetBuffer", "_PyErr_CheckSignals"})
+        if (function == status) return false;
+    if (function.starts_with("_PyArg_") || function.starts_with("PyArg_")) return false;
+    for (const std::string_view part :
+         {"_As",        "True",        "False",   "None",    "_Not",  "Has",   "Compare", "_Size", "Length", "Contains",
+          "IsInstance", "IsSubclass",  "Matches", "Check",   "Find",  "Count", "Index",   "Equal", "_EQ",    "_Is",
+          "_Get",       "get_thread_", "strcmp",  "strncmp", "mystr", "strto", "NumBits", "Sign"})
+        if (function.find(part) != std::string_view::npos) return true;
+    return false;
+}
+
+// Objects that are what the arguments make them; of others nothing is known.
+bool is_made(std::string_view function) noexcept {
+    for (const std::string_view part : {"_New", "_From", "_new", "PyUnicode_", "PyDescr_", "PyCFunction_", "PyCMethod_",
+                                        "PyStaticMethod_", "Py_BuildValue", "_Py_BuildValue", "Py_VaBuildValue",
+                                        "PyModule_", "PyType_", "PyBytes_", "PyBool_", "PyTuple_", "PyMemoryView_"})
+        if (function.find(part) != std::string_view::npos) return true;
+    return false;
+}
+
+bool is_of_c_api(std::string_view function) noexcept {
+    return function.find("Py") != std::string_view::npos &&
+           (c_api_returns(function) != Returns::unknown || c_api_function(function) != nullptr);
+}
+
 void make_object(Interpreter& interpreter) { interpreter.result_object(); }
 void do_nothing(Interpreter& interpreter) { interpreter.result(0); }
 // An instance may be a type itself (pybind11 makes metaclasses): large enough for one, and complete.
-void make_instance(Interpreter& interpreter) { interpreter.result(interpreter.new_type(0)); }
+void make_instance(Interpreter& interpreter) {
+    const std::uint64_t instance = interpreter.new_type(0);
+    interpreter.own_objects().insert(instance);
+    interpreter.give_own_type(instance, interpreter.argument(0));
+    interpreter.result(instance);
+}
 // The function of a TLS descriptor: gets the descriptor, and gives back the offset from the thread pointer, in the
 // register for results.
 void tls_descriptor(Interpreter& interpreter) {
@@ -100,7 +135,7 @@ Interpreter::Interpreter(Guest& guest, const Image& image, const InterpreterMode
 bool Interpreter::load() {
     // Guest::load() asks for the imports while it works; stand-in 0 is the one of TLS descriptors.
     bool first = true;
-    return guest_.load(image_, [&](std::uint32_t import) {
+    const bool loaded = guest_.load(image_, [&](std::uint32_t import) {
         if (std::exchange(first, false)) {
             add_stand_in({.handler = &tls_descriptor});
             make_object_ = add_stand_in({.handler = &make_object});
@@ -110,6 +145,10 @@ bool Interpreter::load() {
         }
         return address_of_import(import);
     });
+    // Their type may have been imported after them.
+    for (const char* truth : {"_Py_TrueStruct", "_Py_FalseStruct"})
+        if (const std::uint64_t object = known_import(truth)) give_type(object, "PyBool_Type");
+    return loaded;
 }
 
 std::uint64_t Interpreter::add_stand_in(StandIn stand_in) {
@@ -188,7 +227,7 @@ std::uint64_t Interpreter::new_object(const std::string& origin) {
     const std::uint64_t object = guest_.new_object(object_size);
     if (object == 0) return 0;
     fill_head(object, generic_type_);
-    if (!origin.empty()) origins_[object] = origin;
+    if (!origin.empty()) origins_[object] = shared(origin);
     return object;
 }
 
@@ -197,14 +236,14 @@ std::uint64_t Interpreter::new_data(std::string_view name) {
     const std::uint64_t data = guest_.new_object(data_size);
     if (data == 0) return 0;
     if (name.starts_with("PyExc_") || name.ends_with("Object")) {  // a variable that holds an object
-        const std::uint64_t object = name.starts_with("PyExc_") ? new_type(std::uint64_t{1} << 31) : new_object();
+        const std::uint64_t object = name.starts_with("PyExc_") ? new_type(exception_flags) : new_object();
         texts_[object] = name.starts_with("PyExc_") ? std::string(name.substr(6)) : std::string(name);
         guest_.set_word(data, object);
     } else if (name == "Py_Version") {
         record_.asked_version = true;
         guest_.set_number(data, 0x030000f0u | model_.minor << 16, word() == 8 && image_.format != Format::pe ? 8 : 4);
     } else if (name.ends_with("Struct")) {
-        fill_head(data, generic_type_);
+        give_type(data, name == "_Py_TrueStruct" || name == "_Py_FalseStruct" ? "PyBool_Type" : "NoneType");
     } else if (name.starts_with("_ZTV") || name.starts_with("_ZTI")) {
         for (unsigned i = 0; i < 16; ++i) guest_.set_word(data + i * word(), do_nothing_);
     }
@@ -215,22 +254,135 @@ std::uint64_t Interpreter::new_function_table(const std::string& origin) {
     // The table can be called itself: capsules hold functions as well as tables.
     const std::uint64_t table = guest_.new_table();
     if (table == 0) return 0;
-    tables_.push_back(origin);
+    const std::string* name = shared(origin);
+    tables_.push_back(name);
     for (std::uint32_t i = 0; i < table_entries; ++i) {
-        const std::uint64_t function = add_stand_in({.origin = origin, .entry = i, .entry_of_table = true});
+        const std::uint64_t function = add_stand_in({.origin = name, .entry = i, .entry_of_table = true});
         if (function == 0) return 0;
         guest_.set_word(table + std::uint64_t{i} * word(), function);
     }
-    origins_[table] = origin;
+    origins_[table] = name;
     return table;
 }
 
-std::uint64_t Interpreter::new_module_object(std::uint64_t definition) {
-    const std::uint64_t module = new_object("module");
-    ++record_.created;
-    if (record_.definition == 0) record_.definition = definition;
-    modules_.insert(module);
+std::uint64_t Interpreter::new_module_object(MadeModule made) {
+    const std::uint64_t module = new_object();
+    give_type(module, "PyModule_Type");
+    if (module != 0) record_.modules[module] = made;
     return module;
+}
+
+void Interpreter::add_definition(std::uint64_t definition) {
+    give_type(definition, "PyModuleDef_Type");
+    record_.definitions.insert(definition);
+}
+
+bool Interpreter::is_definition(std::uint64_t object) {
+    if (record_.definitions.contains(object)) return true;
+    const std::uint64_t type = known_import("PyModuleDef_Type");
+    const auto made = types_.find("PyModuleDef_Type");
+    const auto own = guest_.word(object + head_size() - word());
+    return own && *own != 0 && (*own == type || (made != types_.end() && *own == made->second));
+}
+
+void Interpreter::add_set_gil(std::uint64_t module, std::uint64_t value) {
+    if (record_.set_gil.size() >= max_set_gil) {
+        const auto earlier = std::ranges::find(record_.set_gil, module, &InitRecord::SetGil::module);
+        if (earlier == record_.set_gil.end()) return give_up("more modules than the audit follows");
+        record_.set_gil.erase(earlier);
+    }
+    record_.set_gil.push_back({module, value, guest_.return_address()});
+}
+
+void Interpreter::assume(std::string_view what) {
+    if (record_.assumed.size() < max_assumed) record_.assumed.emplace(what);
+}
+
+void Interpreter::unknown_number(std::uint64_t likely_value, std::uint64_t other_value) {
+    assume(current_);
+    result(likely() ? likely_value : other_value);
+}
+
+// False is what a question to Python would be answered with.
+void Interpreter::unknown_object(const std::string& origin) {
+    assume(current_);
+    if (fails()) {
+        raise("RuntimeError");
+        return result(0);
+    }
+    const std::uint64_t no = likely() ? 0 : known_import("_Py_FalseStruct");
+    result(no != 0 ? no : opaque_object(origin));
+}
+
+std::uint64_t Interpreter::known_import(std::string_view name) const noexcept {
+    const auto known = known_imports_.find(name);
+    return known == known_imports_.end() ? 0 : known->second;
+}
+
+std::uint64_t Interpreter::find_symbol(const std::string& name) {
+    if (const std::uint64_t known = known_import(name)) return known;
+    if (!is_of_c_api(name)) return 0;
+    const std::string& kept = *found_symbols_.insert(name).first;
+    const std::uint64_t address = add_stand_in({.name = kept, .handler = c_api_function(kept)});
+    known_imports_.emplace(kept, address);
+    can_set_gil_ = can_set_gil_ || kept == "PyUnstable_Module_SetGIL";
+    return address;
+}
+
+std::string Interpreter::text_of(std::uint64_t object) const {
+    const auto known = texts_.find(object);
+    return known == texts_.end() ? std::string() : known->second;
+}
+
+void Interpreter::clear_results(unsigned first, unsigned count) {
+    for (unsigned i = 0; i < count; ++i)
+        if (const std::uint64_t place = argument(first + i)) guest_.set_word(place, 0);
+}
+
+std::uint64_t Interpreter::opaque_object(const std::string& origin) {
+    const auto fill = [&](std::uint64_t object, std::uint64_t size) {
+        for (std::uint64_t field = 6 * word(); field < size; field += word()) guest_.set_word(object + field, sink_);
+    };
+    if (sink_ == 0) {
+        sink_ = guest_.new_object(4096);
+        fill_head(sink_, generic_type_);
+        fill(sink_, 4096);
+    }
+    const std::uint64_t object = new_object(origin);
+    if (object != 0) fill(object, object_size);
+    return object;
+}
+
+std::uint64_t Interpreter::attribute(std::uint64_t object, const std::string& name) const {
+    const auto found = attributes_.find({object, name});
+    return found == attributes_.end() ? 0 : found->second;
+}
+
+void Interpreter::set_attribute(std::uint64_t object, const std::string& name, std::uint64_t value) {
+    texts_size_ += name.size() + 64;
+    if (texts_size_ > max_texts) return guest_.out_of_memory();
+    attributes_[{object, name}] = value;
+}
+
+std::uint64_t Interpreter::exception_object() {
+    if (record_.raised.empty()) return 0;
+    const std::string kind = record_.raised.substr(0, record_.raised.find(':'));
+    const std::uint64_t known = known_import("PyExc_" + kind);
+    std::uint64_t type = known == 0 ? 0 : guest_.word(known).value_or(0);
+    if (type == 0) {
+        type = new_type(exception_flags);
+        keep_text(type, kind);
+    }
+    const std::uint64_t object = new_object();
+    fill_head(object, type);
+    keep_text(object, kind);
+    return object;
+}
+
+void Interpreter::keep_text(std::uint64_t object, std::string text) {
+    texts_size_ += text.size();
+    if (texts_size_ > max_texts) return guest_.out_of_memory();
+    texts_[object] = std::move(text);
 }
 
 void Interpreter::make_capsule(std::uint64_t object) {
@@ -250,10 +402,14 @@ void Interpreter::give_type(std::uint64_t object, std::string_view type) {
     fill_head(object, address);
 }
 
+void Interpreter::give_own_type(std::uint64_t object, std::uint64_t type) {
+    if (guest_.word(type).has_value()) fill_head(object, type);
+}
+
 std::uint64_t Interpreter::new_text_object(const std::string& text) {
     const std::uint64_t object = new_object();
     give_type(object, "PyUnicode_Type");
-    texts_[object] = text;
+    keep_text(object, text);
     return object;
 }
 
@@ -282,15 +438,11 @@ std::uint64_t Interpreter::new_interlock_host() {
     return host;
 }
 
-std::uint64_t Interpreter::new_module() {
-    const std::uint64_t module = new_object("module");
-    modules_.insert(module);
-    return module;
-}
+std::uint64_t Interpreter::new_module() { return new_module_object({}); }
 
 const std::string* Interpreter::origin(std::uint64_t object) const noexcept {
     const auto found = origins_.find(object);
-    return found == origins_.end() ? nullptr : &found->second;
+    return found == origins_.end() ? nullptr : found->second;
 }
 
 std::uint64_t Interpreter::tls_address(std::uint64_t offset) const noexcept {
@@ -299,20 +451,18 @@ std::uint64_t Interpreter::tls_address(std::uint64_t offset) const noexcept {
 
 // NumPy's import_array() compares versions before anything else; the numbers satisfy both NumPy 1 and 2.
 void Interpreter::call_table_entry(const StandIn& stand_in) {
-    const bool numpy = stand_in.origin.starts_with("numpy");
+    const std::string& origin = *stand_in.origin;
+    const bool numpy = origin.starts_with("numpy");
     if (numpy && stand_in.entry == 0) return result(0x01000009);               // PyArray_GetNDArrayCVersion
     if (numpy && stand_in.entry == 210) return result(image_.little ? 1 : 2);  // PyArray_GetEndianness
     if (numpy && stand_in.entry == 211) return result(0x7f);                   // PyArray_GetNDArrayCFeatureVersion
     if (numpy && (stand_in.entry == 174 || stand_in.entry == 175)) {           // PyArray_DescrConverter(object, result)
-        guest_.set_word(argument(1), new_object(stand_in.origin));
+        guest_.set_word(argument(1), new_object(origin));
         return result(1);
     }
-    assume(stand_in.origin + "'s C API");
-    // It may be a structure with pointers to write through: they lead to memory of no meaning.
-    const std::uint64_t object = new_object(stand_in.origin);
-    if (sink_ == 0) sink_ = guest_.new_object(4096);
-    for (std::uint64_t field = 6 * word(); field < object_size; field += word()) guest_.set_word(object + field, sink_);
-    result(object);
+    assume(origin + "'s C API");
+    if (fails()) return result(0);
+    result(opaque_object(origin));
 }
 
 /// Addresses are those in the file, which is where somebody can look.
@@ -336,56 +486,59 @@ void Interpreter::keep_call(std::string_view name) {
     record_.calls.push_back(std::move(call));
 }
 
+// A function of which only the kind of result is known, or nothing.
+void Interpreter::call_unmodelled(const StandIn& stand_in) {
+    const std::string_view name = stand_in.name;
+    switch (c_api_returns(name)) {
+        case Returns::none:
+            return;
+        case Returns::number:
+            if (name.starts_with("PyList_")) sized_.erase(argument(0));
+            return is_value(name) ? unknown_number(0, 1) : result(0);
+        case Returns::object: {
+            const std::string* from = origin(argument(0));
+            if (!is_made(name)) return unknown_object(from == nullptr ? std::string() : *from);
+            const std::uint64_t made = new_object(from == nullptr ? std::string() : *from);
+            give_type(made, type_made_by(name));
+            return result(made);
+        }
+        case Returns::text:
+            assume(name);
+            return result(guest_.new_text(likely() ? "text" : "other text"));
+        case Returns::memory:
+            return result(guest_.new_object(4096));
+        case Returns::unknown:
+            break;
+    }
+    assume(name);
+    // What an init function of another file makes comes from there.
+    if (is_init_of_another(name) || name.starts_with("PyInit_")) return result(new_object(std::string(name)));
+    if (name.starts_with("Py") || name.starts_with("_Py")) {
+        if (fails()) return result(0);
+        return result_object();
+    }
+    result(likely() ? 0 : new_object());
+}
+
 void Interpreter::handle(std::uint32_t number) {
     if (number >= Guest::first_table) {
-        record_.foreign = tables_.at(number - Guest::first_table);
-        return end(Ending::foreign_call);
+        current_ = {};
+        return call_table_entry({.origin = tables_.at(number - Guest::first_table), .entry = ~0u});
     }
     const StandIn stand_in = stand_ins_[number];
+    current_ = stand_in.name;
     const auto keep_result = [&] {
         if (keep_calls_ && !record_.calls.empty() && record_.calls.back().result.empty() && !stand_in.name.empty() &&
             c_api_returns(stand_in.name) != Returns::none)
             record_.calls.back().result = value_text(guest_.result());
     };
     if (keep_calls_ && !stand_in.name.empty()) keep_call(stand_in.name);
-    if (stand_in.handler != nullptr) {
+    if (stand_in.handler != nullptr)
         stand_in.handler(*this);
-    } else if (stand_in.entry_of_table) {
+    else if (stand_in.entry_of_table)
         call_table_entry(stand_in);
-    } else {
-        switch (c_api_returns(stand_in.name)) {
-            case Returns::none:
-                break;
-            case Returns::number:
-                result(0);
-                break;
-            case Returns::object: {
-                const std::string* from = origin(argument(0));
-                const std::uint64_t made = new_object(from == nullptr ? std::string() : *from);
-                give_type(made, type_made_by(stand_in.name));
-                result(made);
-                break;
-            }
-            case Returns::text:
-                result(guest_.new_text("text"));
-                break;
-            case Returns::memory:
-                result(guest_.new_object(4096));
-                break;
-            case Returns::unknown:
-                if (is_init_of_another(stand_in.name)) {
-                    record_.foreign = stand_in.name;
-                    end(Ending::foreign_call);
-                    break;
-                }
-                assume(stand_in.name);
-                if (stand_in.name.starts_with("Py") || stand_in.name.starts_with("_Py"))
-                    result_object();
-                else
-                    result(model_.unknown_is_zero ? 0 : new_object());
-                break;
-        }
-    }
+    else
+        call_unmodelled(stand_in);
     keep_result();
 }
 

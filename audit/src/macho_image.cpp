@@ -78,6 +78,7 @@ enum SectionType : std::uint32_t {
     thread_local_variables = 0x13,
     thread_local_pointers = 0x14,
     thread_local_initializers = 0x15,
+    initializer_offsets = 0x16,
 };
 
 class MachReader {
@@ -91,6 +92,7 @@ public:
         read_mach_exports(file_);
         if (image().exports.empty()) return file_.builder.finish();  // no module: nothing will be run
         read_thread_local_block();
+        read_constructors();
         if (file_.chained_fixups) read_chained_fixups(file_, *file_.chained_fixups);
         if (file_.dyld_info) read_dyld_info(file_, *file_.dyld_info);
         if (!file_.chained_fixups && !file_.dyld_info && file_.has_classic_relocations)
@@ -343,6 +345,26 @@ private:
                 at, "the thread-local data from " + hex(first) + " to " + hex(last) + " is not within one segment");
         image().tls_size = last - first;
         if (last_data > first) image().tls_data = image().bytes_at(first, last_data - first);
+    }
+
+    /// Pointers, of which the first section counts, or offsets from the header of the image.
+    void read_constructors() {
+        const std::uint64_t header = image().segments.empty() ? 0 : image().segments.front().address;
+        for (const MachSegment& segment : file_.segments)
+            for (const MachSection& section : segment.sections) {
+                if (section.type == initializers && image().constructor_table_size == 0) {
+                    image().constructor_table = section.address;
+                    image().constructor_table_size = section.size;
+                } else if (section.type == initializer_offsets) {
+                    const Bytes bytes = image().bytes_at(section.address, section.size);
+                    for (std::size_t i = 0; i + 4 <= bytes.size() && image().constructors.size() < 4096; i += 4) {
+                        std::uint32_t offset = 0;
+                        for (unsigned k = 0; k < 4; ++k)
+                            offset |= std::uint32_t{bytes[i + (view_.little() ? k : 3 - k)]} << (8 * k);
+                        image().constructors.push_back(header + offset);
+                    }
+                }
+            }
     }
 
     /// Imports with a stub are functions. The indirect symbol table says which they are.

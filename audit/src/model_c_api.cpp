@@ -1,4 +1,5 @@
-// model_c_api.cpp: the functions of CPython's C API of which more has to be known than what they return.
+// model_c_api.cpp: the functions of CPython's C API of which more has to be known than what they return: modules,
+// imports, attributes, threads, memory. Others are in model_values.cpp and model_containers.cpp.
 //
 // SPDX-License-Identifier: MIT
 #include "interpreter.hpp"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,35 +21,26 @@ using I = Interpreter;
 // ---- modules ----
 
 void module_def_init(I& in) {
-    in.record().definition = in.argument(0);
+    in.add_definition(in.argument(0));
     in.result(in.argument(0));
-    in.end(Ending::definition);
 }
 
-// A file that does not import SetGIL cannot say anything any more.
-void module_create(I& in) {
-    in.result(in.new_module_object(in.argument(0)));
-    if (!in.can_set_gil()) in.end(Ending::single_phase);
-}
-
-void module_new(I& in) {
-    in.result(in.new_module_object(0));
-    if (!in.can_set_gil()) in.end(Ending::single_phase);
-}
+void module_create(I& in) { in.result(in.new_module_object({.definition = in.argument(0)})); }
+void module_from_spec(I& in) { in.result(in.new_module_object({.definition = in.argument(0), .from_spec = true})); }
+void module_new(I& in) { in.result(in.new_module_object({})); }
 
 void set_gil(I& in) {
-    in.record().set_gil.push_back({in.argument(0), in.argument(1), in.guest().return_address()});
+    in.add_set_gil(in.argument(0), in.argument(1));
     in.result(0);
 }
 
-void abi_info_check(I& in) { in.result(0); }
-
-void module_get_def(I& in) { in.result(in.record().definition); }
-
-void boost_python_init_module(I& in) {
-    in.record().foreign = "libboost_python";
-    in.end(Ending::foreign_call);
+void module_get_def(I& in) {
+    const auto& modules = in.record().modules;
+    const auto module = modules.find(in.argument(0));
+    in.result(module == modules.end() ? 0 : module->second.definition);
 }
+
+void boost_python_init_module(I& in) { in.result_object(std::string(boost_python)); }
 void boost_python_init_module_gil(I& in) {
     in.record().argument_gil_not_used = in.argument(2) & 1;
     boost_python_init_module(in);
@@ -55,21 +48,36 @@ void boost_python_init_module_gil(I& in) {
 
 // ---- what other modules hand out ----
 
-std::string text_of_object(I& in, std::uint64_t object) {
-    const auto known = in.texts().find(object);
-    return known == in.texts().end() ? std::string() : known->second;
+// Of the standard library, and what modules import first: they are always there.
+bool is_always_there(std::string_view module) noexcept {
+    static constexpr std::string_view names[] = {
+        "_io",       "_thread",    "abc",       "array",    "asyncio",  "atexit",    "builtins",  "collections",
+        "codecs",    "contextlib", "copy",      "copyreg",  "datetime", "decimal",   "enum",      "fractions",
+        "functools", "gc",         "importlib", "inspect",  "io",       "itertools", "json",      "logging",
+        "marshal",   "math",       "numbers",   "operator", "os",       "pathlib",   "pickle",    "platform",
+        "random",    "re",         "signal",    "string",   "struct",   "sys",       "sysconfig", "threading",
+        "time",      "traceback",  "types",     "typing",   "uuid",     "warnings",  "weakref",   "zlib"};
+    return std::ranges::find(names, module.substr(0, module.find('.'))) != std::end(names);
 }
 
-void import_by_text(I& in) { in.result_object(in.guest().text(in.argument(0)).value_or("an unknown module")); }
-void import_by_object(I& in) {
-    const std::string name = text_of_object(in, in.argument(0));
+void import(I& in, const std::string& name) {
+    if (!is_always_there(name)) {
+        in.assume("the import of " + (name.empty() ? std::string("an unknown module") : name));
+        if (in.fails()) {
+            in.raise("ModuleNotFoundError: No module named " + name);
+            return in.result(0);
+        }
+    }
     in.result_object(name.empty() ? "an unknown module" : name);
 }
+void import_by_text(I& in) { import(in, in.guest().text(in.argument(0)).value_or("")); }
+void import_by_object(I& in) { import(in, in.text_of(in.argument(0))); }
+void add_module(I& in) { in.result_object(in.guest().text(in.argument(0)).value_or("an unknown module")); }
 
 // What comes from an object of another module comes from that module.
 void derived(I& in) {
     const std::string* origin = in.origin(in.argument(0));
-    in.result_object(origin == nullptr ? std::string() : *origin);
+    in.unknown_object(origin == nullptr ? std::string() : *origin);
 }
 
 // What C code sees of NumPy's universal functions: the numbers of their inputs and outputs, and the sum. Libraries that
@@ -144,14 +152,63 @@ void attribute(I& in, const std::string& name) {
         in.give_type(type, "PyType_Type");
         return in.result(type);
     }
-    derived(in);
+    if (const std::uint64_t stored = in.attribute(in.argument(0), name)) return in.result(stored);
+    const std::string* from = in.origin(in.argument(0));
+    // A new module or class has nothing but what all have, until something is stored there.
+    const std::uint64_t object = in.argument(0);
+    const bool common = name.starts_with("__") && name.ends_with("__") && name != "__all__";
+    const bool own = in.is_module(object) || in.own_objects().contains(object) || in.guest().to_file(object);
+    if (own && !common) {
+        in.assume("an attribute of its own objects");
+        if (!in.likely()) return in.result_object();
+        in.raise("AttributeError: " + name);
+        return in.result(0);
+    }
+    in.assume("an attribute of " + (from == nullptr ? std::string("an object") : *from));
+    if (in.fails()) {
+        in.raise("AttributeError: " + name);
+        return in.result(0);
+    }
+    if (name == "__name__" || name == "__qualname__" || name == "__module__")
+        return in.result(in.new_text_object(in.likely() ? "name" : "other"));
+    in.result(in.opaque_object(from == nullptr ? std::string() : *from));
+    // Inherited from `object`: no function of C that could be looked into.
+    if (own) in.give_type(in.guest().result(), "wrapper_descriptor");
     if (name.find("API") != std::string::npos || name.find("capi") != std::string::npos)
         in.make_capsule(in.guest().result());
     else if (const std::string* origin = in.origin(in.argument(0)); origin != nullptr && origin->starts_with("numpy"))
         fill_universal_function(in, in.guest().result(), name);
 }
 void attribute_by_text(I& in) { attribute(in, in.guest().text(in.argument(1)).value_or("")); }
-void attribute_by_object(I& in) { attribute(in, text_of_object(in, in.argument(1))); }
+void attribute_by_object(I& in) { attribute(in, in.text_of(in.argument(1))); }
+
+void set_attribute_by_text(I& in) {
+    in.set_attribute(in.argument(0), in.guest().text(in.argument(1)).value_or(""), in.argument(2));
+    in.result(0);
+}
+void set_attribute_by_object(I& in) {
+    in.set_attribute(in.argument(0), in.text_of(in.argument(1)), in.argument(2));
+    in.result(0);
+}
+
+// PyCFunctionObject: behind the head are the definition, `self` and the module.
+void c_function_new(I& in) {
+    const std::uint64_t function = in.new_object();
+    in.give_type(function, "PyCFunction_Type");
+    for (unsigned i = 0; i < 3; ++i) in.guest().set_word(function + in.head_size() + i * in.word(), in.argument(i));
+    in.result(function);
+}
+
+// Methods: the function lies behind the head.
+void method_new(I& in, std::string_view type) {
+    const std::uint64_t method = in.new_object();
+    in.give_type(method, type);
+    in.guest().set_word(method + in.head_size(), in.argument(0));
+    in.guest().set_word(method + in.head_size() + in.word(), in.argument(1));
+    in.result(method);
+}
+void bound_method_new(I& in) { method_new(in, "PyMethod_Type"); }
+void instance_method_new(I& in) { method_new(in, "PyInstanceMethod_Type"); }
 
 void capsule_pointer(I& in) {
     const std::string* origin = in.origin(in.argument(0));
@@ -163,153 +220,49 @@ void capsule_import(I& in) {
     std::string name = in.guest().text(in.argument(0)).value_or("a capsule");
     // SWIG asks whether another module of it was there first: none was.
     if (name.starts_with("swig_runtime_data")) return in.result(0);
+    in.assume("the capsule " + name);
+    if (in.fails()) {
+        in.raise("ImportError: " + name);
+        return in.result(0);
+    }
     in.result(in.new_function_table(name.substr(0, name.rfind('.'))));
-}
-
-// ---- values ----
-
-void unicode_from_text(I& in) { in.result(in.new_text_object(in.guest().text(in.argument(0)).value_or(""))); }
-
-void unicode_from_text_and_size(I& in) {
-    std::string text(std::min<std::uint64_t>(in.argument(1), 4096), '\0');
-    if (!in.guest().read(in.argument(0), text.data(), text.size())) text.clear();
-    in.result(in.new_text_object(text));
-}
-
-void unicode_as_text(I& in) {
-    const std::string text = text_of_object(in, in.argument(0));
-    in.result(in.guest().new_text(text.empty() ? "text" : text));
-}
-
-// Macros write the items of lists and tuples: ob_size, then a pointer to the items, or the items themselves.
-constexpr std::uint64_t most_items = 4096;
-void list_new(I& in) {
-    const std::uint64_t count = std::min(in.argument(0), most_items), list = in.new_object();
-    in.give_type(list, "PyList_Type");
-    in.guest().set_word(list + in.head_size(), count);
-    in.guest().set_word(list + in.head_size() + in.word(), in.guest().allocate(count * in.word()));
-    in.result(list);
-}
-void tuple_new(I& in) {
-    const std::uint64_t count = std::min(in.argument(0), most_items);
-    const std::uint64_t tuple = in.guest().new_object(in.head_size() + 2 * in.word() + count * in.word());
-    if (tuple != 0) {
-        in.give_type(tuple, "PyTuple_Type");
-        in.guest().set_word(tuple + in.head_size(), count);
-    }
-    in.result(tuple);
-}
-
-void tuple_pack(I& in) {
-    const std::uint64_t count = std::min<std::uint64_t>(in.argument(0), 64);
-    const std::uint64_t items = in.head_size() + in.word(), tuple = in.guest().new_object(items + count * in.word());
-    if (tuple != 0) {
-        in.give_type(tuple, "PyTuple_Type");
-        in.guest().set_word(tuple + in.head_size(), count);
-        // Apple's convention for arm64 passes such arguments elsewhere than the others.
-        const bool elsewhere = in.image().format == Format::macho && in.image().architecture == Architecture::aarch64;
-        for (unsigned i = 0; i < count; ++i)
-            in.guest().set_word(tuple + items + i * in.word(), elsewhere ? in.new_object() : in.argument(i + 1));
-    }
-    in.result(tuple);
-}
-
-void size_of(I& in) { in.result(in.guest().word(in.argument(0) + in.head_size()).value_or(0)); }
-
-/// Address of item `index` of a tuple or list; 0 when it has none.
-std::uint64_t item_place(I& in, bool list) {
-    const std::uint64_t sequence = in.argument(0), index = in.argument(1);
-    if (index >= in.guest().word(sequence + in.head_size()).value_or(0)) return 0;
-    const std::uint64_t first = sequence + in.head_size() + in.word();
-    return (list ? in.guest().word(first).value_or(0) : first) + index * in.word();
-}
-void item(I& in, bool list) {
-    const std::uint64_t place = item_place(in, list);
-    const std::uint64_t object = place == 0 ? 0 : in.guest().word(place).value_or(0);
-    if (object != 0)
-        in.result(object);
-    else
-        in.result_object();
-}
-void set_item(I& in, bool list) {
-    if (const std::uint64_t place = item_place(in, list)) in.guest().set_word(place, in.argument(2));
-    in.result(0);
-}
-void tuple_item(I& in) { item(in, false); }
-void list_item(I& in) { item(in, true); }
-void tuple_set_item(I& in) { set_item(in, false); }
-void list_set_item(I& in) { set_item(in, true); }
-
-std::string version_text(I& in) {
-    in.record().asked_version = true;
-    return fmt::format("3.{}.0 (main) [GCC]", in.model().minor);
-}
-void get_version(I& in) { in.result(in.guest().new_text(version_text(in))); }
-void sys_object(I& in) {
-    const std::string name = in.guest().text(in.argument(0)).value_or("");
-    if (name == "version")
-        in.result(in.new_text_object(version_text(in)));
-    else
-        in.result_object();
 }
 
 // ---- results through pointers ----
 
-/// Clears `count` pointers given from argument `first` on.
-void clear_results(I& in, unsigned first, unsigned count) {
-    for (unsigned i = 0; i < count; ++i)
-        if (const std::uint64_t place = in.argument(first + i)) in.guest().set_word(place, 0);
+void nothing_found_at_2(I& in) {
+    in.clear_results(2, 1);
+    if (!in.likely())
+        if (const std::uint64_t place = in.argument(2)) in.guest().set_word(place, in.new_object());
+    in.unknown_number(0, 1);
 }
-
-void err_fetch(I& in) { clear_results(in, 0, 3); }
-void nothing_found_at_2(I& in) { clear_results(in, 2, 1), in.result(0); }
-void nothing_found_at_1(I& in) { clear_results(in, 1, 1), in.result(0); }
+void nothing_found_at_1(I& in) { in.clear_results(1, 1), in.result(0); }
 
 void attribute_at_2(I& in) {
+    if (in.fails()) {
+        in.clear_results(2, 1);
+        in.assume("an attribute of an object");
+        return in.result(0);
+    }
     const std::string* origin = in.origin(in.argument(0));
+    in.assume("an attribute of " + (origin == nullptr ? std::string("an object") : *origin));
     if (const std::uint64_t place = in.argument(2))
         in.guest().set_word(place, in.new_object(origin == nullptr ? std::string() : *origin));
     in.result(1);
 }
 
-void raise(I& in) {
-    const std::string kind = text_of_object(in, in.argument(0));
-    in.record().raised = (kind.empty() ? "an exception" : kind) + ": " + in.guest().text(in.argument(1)).value_or("");
-    in.result(0);
-}
-void raise_object(I& in) {
-    const std::string kind = text_of_object(in, in.argument(0));
-    in.record().raised = kind.empty() ? "an exception" : kind;
-}
-void raise_none(I& in) {
-    in.record().raised.clear();
-    in.result(0);
-}
+void fatal(I& in) { in.give_up("Py_FatalError"); }
 
-void fatal(I& in) {
-    in.record().aborted_in = "Py_FatalError";
-    in.end(Ending::aborted);
+// The thread may come first, or not in time: both is tried.
+void start_thread(I& in) {
+    in.assume("whether a thread is faster");
+    if (in.likely()) return in.result(1);
+    in.guest().call_first(in.argument(0), in.argument(1), 1);
 }
 
 // There is one interpreter with one thread: pybind11 compares them.
 void interpreter_state(I& in) { in.result(in.interpreter_state()); }
 void thread_state(I& in) { in.result(in.thread_state()); }
-
-void type_ready(I& in) {
-    in.complete_type(in.argument(0));
-    in.result(0);
-}
-
-// Along tp_base, field 29 behind ob_size. An object of which nothing is known is what the module expects.
-void type_is_subtype(I& in) {
-    if (in.is_generic_type(in.argument(0))) return in.result(1);
-    std::uint64_t type = in.argument(0);
-    for (int depth = 0; depth < 16 && type != 0; ++depth) {
-        if (type == in.argument(1)) return in.result(1);
-        type = in.guest().word(type + in.head_size() + 30 * std::uint64_t{in.word()}).value_or(0);
-    }
-    in.result(0);
-}
 
 void one(I& in) { in.result(1); }
 void zero(I& in) { in.result(0); }
@@ -336,130 +289,97 @@ void release(I&) {}
 
 void module_state(I& in) { in.result(in.guest().allocate(64 << 10)); }
 
-struct Entry {
-    std::string_view name;
-    ModelFunction function;
-};
-
 // Sorted by name.
 constexpr std::array table = {
-    Entry{"PyABIInfo_Check", abi_info_check},
-    Entry{"PyBool_FromLong", object},
-    Entry{"PyCallable_Check", one},
-    Entry{"PyCapsule_GetContext", zero},
-    Entry{"PyCapsule_GetPointer", capsule_pointer},
-    Entry{"PyCapsule_Import", capsule_import},
-    Entry{"PyCapsule_IsValid", one},
-    Entry{"PyContextVar_Get", attribute_at_2},
-    Entry{"PyDict_GetItem", zero},
-    Entry{"PyDict_GetItemRef", nothing_found_at_2},
-    Entry{"PyDict_GetItemString", zero},
-    Entry{"PyDict_GetItemStringRef", nothing_found_at_2},
-    Entry{"PyDict_GetItemWithError", zero},
-    Entry{"PyErr_Clear", raise_none},
-    Entry{"PyErr_Fetch", err_fetch},
-    Entry{"PyErr_Format", raise},
-    Entry{"PyErr_GetRaisedException", zero},
-    Entry{"PyErr_NoMemory", zero},
-    Entry{"PyErr_Occurred", zero},
-    Entry{"PyErr_SetNone", raise_object},
-    Entry{"PyErr_SetObject", raise_object},
-    Entry{"PyErr_SetString", raise},
-    Entry{"PyGILState_Check", one},
-    Entry{"PyGILState_GetThisThreadState", thread_state},
-    Entry{"PyImport_AddModule", import_by_text},
-    Entry{"PyImport_AddModuleRef", import_by_text},
-    Entry{"PyImport_GetModule", zero},
-    Entry{"PyImport_GetModuleDict", object},
-    Entry{"PyImport_Import", import_by_object},
-    Entry{"PyImport_ImportModule", import_by_text},
-    Entry{"PyImport_ImportModuleLevel", import_by_text},
-    Entry{"PyImport_ImportModuleLevelObject", import_by_object},
-    Entry{"PyImport_ImportModuleNoBlock", import_by_text},
-    Entry{"PyInterpreterState_Get", interpreter_state},
-    Entry{"PyInterpreterState_GetID", zero},
-    Entry{"PyInterpreterState_Main", interpreter_state},
-    Entry{"PyList_GetItem", list_item},
-    Entry{"PyList_GetItemRef", list_item},
-    Entry{"PyList_New", list_new},
-    Entry{"PyList_SetItem", list_set_item},
-    Entry{"PyList_Size", size_of},
-    Entry{"PyMapping_GetOptionalItem", nothing_found_at_2},
-    Entry{"PyMapping_GetOptionalItemString", nothing_found_at_2},
-    Entry{"PyMem_Calloc", allocate_zeroed},
-    Entry{"PyMem_Free", release},
-    Entry{"PyMem_Malloc", allocate},
-    Entry{"PyMem_RawCalloc", allocate_zeroed},
-    Entry{"PyMem_RawFree", release},
-    Entry{"PyMem_RawMalloc", allocate},
-    Entry{"PyMem_RawRealloc", reallocate},
-    Entry{"PyMem_Realloc", reallocate},
-    Entry{"PyModuleDef_Init", module_def_init},
-    Entry{"PyModule_Create2", module_create},
-    Entry{"PyModule_FromDefAndSpec2", module_create},
-    Entry{"PyModule_GetDef", module_get_def},
-    Entry{"PyModule_GetState", module_state},
-    Entry{"PyModule_New", module_new},
-    Entry{"PyModule_NewObject", module_new},
-    Entry{"PyObject_Call", derived},
-    Entry{"PyObject_CallFunction", derived},
-    Entry{"PyObject_CallFunctionObjArgs", derived},
-    Entry{"PyObject_CallMethod", derived},
-    Entry{"PyObject_CallMethodObjArgs", derived},
-    Entry{"PyObject_CallNoArgs", derived},
-    Entry{"PyObject_CallObject", derived},
-    Entry{"PyObject_CallOneArg", derived},
-    Entry{"PyObject_Calloc", allocate_zeroed},
-    Entry{"PyObject_Free", release},
-    Entry{"PyObject_GetAttr", attribute_by_object},
-    Entry{"PyObject_GetAttrString", attribute_by_text},
-    Entry{"PyObject_GetOptionalAttr", attribute_at_2},
-    Entry{"PyObject_GetOptionalAttrString", attribute_at_2},
-    Entry{"PyObject_IsTrue", one},
-    Entry{"PyObject_Malloc", allocate},
-    Entry{"PyObject_Realloc", reallocate},
-    Entry{"PyObject_SelfIter", same},
-    Entry{"PyObject_Vectorcall", derived},
-    Entry{"PyObject_VectorcallMethod", zero},
-    Entry{"PyState_FindModule", zero},
-    Entry{"PySys_GetObject", sys_object},
-    Entry{"PyThreadState_Get", thread_state},
-    Entry{"PyThreadState_GetInterpreter", interpreter_state},
-    Entry{"PyThreadState_GetUnchecked", thread_state},
-    Entry{"PyThread_allocate_lock", object},
-    Entry{"PyThread_tss_alloc", object},
-    Entry{"PyThread_tss_get", zero},
-    Entry{"PyThread_tss_is_created", zero},
-    Entry{"PyTuple_GetItem", tuple_item},
-    Entry{"PyTuple_New", tuple_new},
-    Entry{"PyTuple_Pack", tuple_pack},
-    Entry{"PyTuple_SetItem", tuple_set_item},
-    Entry{"PyTuple_Size", size_of},
-    Entry{"PyType_IsSubtype", type_is_subtype},
-    Entry{"PyType_Ready", type_ready},
-    Entry{"PyUnicode_AsUTF8", unicode_as_text},
-    Entry{"PyUnicode_AsUTF8AndSize", unicode_as_text},
-    Entry{"PyUnicode_FromString", unicode_from_text},
-    Entry{"PyUnicode_FromStringAndSize", unicode_from_text_and_size},
-    Entry{"PyUnicode_InternFromString", unicode_from_text},
-    Entry{"PyUnstable_Module_SetGIL", set_gil},
-    Entry{"PyWeakref_GetRef", nothing_found_at_1},
-    Entry{"Py_EnterRecursiveCall", zero},
-    Entry{"Py_FatalError", fatal},
-    Entry{"Py_GetVersion", get_version},
-    Entry{"Py_IsFinalizing", zero},
-    Entry{"Py_IsInitialized", one},
-    Entry{"Py_NewRef", same},
-    Entry{"Py_XNewRef", same},
-    Entry{"_PyObject_GC_New", object},
-    Entry{"_PyObject_New", object},
-    Entry{"_PyThreadState_UncheckedGet", thread_state},
-    Entry{"_PyWeakref_RefType", object},
-    Entry{"_Py_FatalErrorFunc", fatal},
-    Entry{"_ZN5boost6python6detail11init_moduleER11PyModuleDefPFvvE", boost_python_init_module},
+    ModelEntry{"PyABIInfo_Check", zero},
+    ModelEntry{"PyCFunction_NewEx", c_function_new},
+    ModelEntry{"PyCMethod_New", c_function_new},
+    ModelEntry{"PyCapsule_GetContext", zero},
+    ModelEntry{"PyCapsule_GetPointer", capsule_pointer},
+    ModelEntry{"PyCapsule_Import", capsule_import},
+    ModelEntry{"PyContextVar_Get", attribute_at_2},
+    ModelEntry{"PyErr_NoMemory", zero},
+    ModelEntry{"PyGILState_Check", one},
+    ModelEntry{"PyGILState_GetThisThreadState", thread_state},
+    ModelEntry{"PyImport_AddModule", add_module},
+    ModelEntry{"PyImport_AddModuleRef", add_module},
+    ModelEntry{"PyImport_GetModuleDict", object},
+    ModelEntry{"PyImport_Import", import_by_object},
+    ModelEntry{"PyImport_ImportModule", import_by_text},
+    ModelEntry{"PyImport_ImportModuleLevel", import_by_text},
+    ModelEntry{"PyImport_ImportModuleLevelObject", import_by_object},
+    ModelEntry{"PyImport_ImportModuleNoBlock", import_by_text},
+    ModelEntry{"PyInstanceMethod_New", instance_method_new},
+    ModelEntry{"PyInterpreterState_Get", interpreter_state},
+    ModelEntry{"PyInterpreterState_GetID", zero},
+    ModelEntry{"PyInterpreterState_Main", interpreter_state},
+    ModelEntry{"PyMapping_GetOptionalItem", nothing_found_at_2},
+    ModelEntry{"PyMapping_GetOptionalItemString", nothing_found_at_2},
+    ModelEntry{"PyMem_Calloc", allocate_zeroed},
+    ModelEntry{"PyMem_Free", release},
+    ModelEntry{"PyMem_Malloc", allocate},
+    ModelEntry{"PyMem_RawCalloc", allocate_zeroed},
+    ModelEntry{"PyMem_RawFree", release},
+    ModelEntry{"PyMem_RawMalloc", allocate},
+    ModelEntry{"PyMem_RawRealloc", reallocate},
+    ModelEntry{"PyMem_Realloc", reallocate},
+    ModelEntry{"PyMethod_New", bound_method_new},
+    ModelEntry{"PyModuleDef_Init", module_def_init},
+    ModelEntry{"PyModule_Add", set_attribute_by_text},
+    ModelEntry{"PyModule_AddObject", set_attribute_by_text},
+    ModelEntry{"PyModule_AddObjectRef", set_attribute_by_text},
+    ModelEntry{"PyModule_Create2", module_create},
+    ModelEntry{"PyModule_FromDefAndSpec2", module_from_spec},
+    ModelEntry{"PyModule_GetDef", module_get_def},
+    ModelEntry{"PyModule_GetState", module_state},
+    ModelEntry{"PyModule_New", module_new},
+    ModelEntry{"PyModule_NewObject", module_new},
+    ModelEntry{"PyObject_Call", derived},
+    ModelEntry{"PyObject_CallFunction", derived},
+    ModelEntry{"PyObject_CallFunctionObjArgs", derived},
+    ModelEntry{"PyObject_CallMethod", derived},
+    ModelEntry{"PyObject_CallMethodObjArgs", derived},
+    ModelEntry{"PyObject_CallNoArgs", derived},
+    ModelEntry{"PyObject_CallObject", derived},
+    ModelEntry{"PyObject_CallOneArg", derived},
+    ModelEntry{"PyObject_Calloc", allocate_zeroed},
+    ModelEntry{"PyObject_Free", release},
+    ModelEntry{"PyObject_GetAttr", attribute_by_object},
+    ModelEntry{"PyObject_GetAttrString", attribute_by_text},
+    ModelEntry{"PyObject_GetOptionalAttr", attribute_at_2},
+    ModelEntry{"PyObject_GetOptionalAttrString", attribute_at_2},
+    ModelEntry{"PyObject_Malloc", allocate},
+    ModelEntry{"PyObject_Realloc", reallocate},
+    ModelEntry{"PyObject_SelfIter", same},
+    ModelEntry{"PyObject_SetAttr", set_attribute_by_object},
+    ModelEntry{"PyObject_SetAttrString", set_attribute_by_text},
+    ModelEntry{"PyObject_Vectorcall", derived},
+    ModelEntry{"PyState_FindModule", zero},
+    ModelEntry{"PyThreadState_Get", thread_state},
+    ModelEntry{"PyThreadState_GetInterpreter", interpreter_state},
+    ModelEntry{"PyThreadState_GetUnchecked", thread_state},
+    ModelEntry{"PyThread_allocate_lock", object},
+    ModelEntry{"PyThread_start_new_thread", start_thread},
+    ModelEntry{"PyThread_tss_alloc", object},
+    ModelEntry{"PyThread_tss_get", zero},
+    ModelEntry{"PyThread_tss_is_created", zero},
+    ModelEntry{"PyUnstable_Module_SetGIL", set_gil},
+    ModelEntry{"PyWeakref_GetRef", nothing_found_at_1},
+    ModelEntry{"Py_EnterRecursiveCall", zero},
+    ModelEntry{"Py_FatalError", fatal},
+    ModelEntry{"Py_IsFinalizing", zero},
+    ModelEntry{"Py_IsInitialized", one},
+    ModelEntry{"Py_NewRef", same},
+    ModelEntry{"Py_XNewRef", same},
+    ModelEntry{"_PyObject_GC_New", object},
+    ModelEntry{"_PyObject_New", object},
+    ModelEntry{"_PyThreadState_UncheckedGet", thread_state},
+    ModelEntry{"_PyWeakref_RefType", object},
+    ModelEntry{"_Py_FatalErrorFunc", fatal},
+    ModelEntry{"_ZN5boost6python6detail11init_moduleER11PyModuleDefPFvvE", boost_python_init_module},
 };
 
-static_assert(std::ranges::is_sorted(table, {}, &Entry::name));
+static_assert(std::ranges::is_sorted(table, {}, &ModelEntry::name));
 
 constexpr unsigned not_known = ~0u;  // or not in the registers for integers
 
@@ -481,8 +401,11 @@ const Prototype* prototype_of(std::string_view name) noexcept {
 }  // namespace
 
 ModelFunction c_api_function(std::string_view name) noexcept {
-    const auto found = std::ranges::lower_bound(table, name, {}, &Entry::name);
-    if (found != table.end() && found->name == name) return found->function;
+    for (const std::span<const ModelEntry> entries :
+         {std::span<const ModelEntry>(table), model_values(), model_containers()}) {
+        const auto found = std::ranges::lower_bound(entries, name, {}, &ModelEntry::name);
+        if (found != entries.end() && found->name == name) return found->function;
+    }
     // Later releases have one more argument, which says whether the module needs the GIL.
     if (name.starts_with("_ZN5boost6python6detail11init_moduleER11PyModuleDefPFvvE"))
         return boost_python_init_module_gil;

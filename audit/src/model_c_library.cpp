@@ -1,13 +1,14 @@
-// model_c_library.cpp: the functions of the C library, of the C++ runtime and of Windows that init functions call on
-// their way to the decision: memory, text, guards of static variables, threads.
+// model_c_library.cpp: memory and text: the functions of the C library, of the C++ runtime and of Windows that init
+// functions call on their way to the decision. Others are in model_system.cpp and model_cpp_library.cpp.
 //
 // SPDX-License-Identifier: MIT
-#include "interpreter.hpp"
+#include "model_memory.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 
 namespace interlock::auditing {
@@ -15,8 +16,6 @@ namespace interlock::auditing {
 namespace {
 
 using I = Interpreter;
-
-constexpr std::uint64_t largest_copy = 16u << 20;
 
 // ---- allocation ----
 
@@ -45,21 +44,12 @@ void allocate_into(I& in) {  // posix_memalign
 void release(I& in) { in.result(0); }
 
 // ---- memory and text ----
-
 void copy_memory(I& in) {
     const std::uint64_t to = in.argument(0), from = in.argument(1), size = in.argument(2);
-    if (size != 0 && size <= largest_copy) {
-        std::vector<std::uint8_t> bytes(size);
-        if (in.guest().read(from, bytes.data(), size)) in.guest().write(to, bytes.data(), size);
-    }
     in.result(to);
-}
-void fill_with(I& in, std::uint64_t to, std::uint8_t value, std::uint64_t size) {
-    if (size != 0 && size <= largest_copy) {
-        const std::vector<std::uint8_t> bytes(size, value);
-        in.guest().write(to, bytes.data(), size);
-    }
-    in.result(to);
+    if (size > largest_copy) return no_memory_there(in);
+    std::vector<std::uint8_t> bytes(size);
+    if (!in.guest().read(from, bytes.data(), size) || !in.guest().write(to, bytes.data(), size)) no_memory_there(in);
 }
 void fill_memory(I& in) { fill_with(in, in.argument(0), static_cast<std::uint8_t>(in.argument(1)), in.argument(2)); }
 void clear_memory(I& in) { fill_with(in, in.argument(0), 0, in.argument(1)); }  // bzero
@@ -67,19 +57,23 @@ void arm_fill_memory(I& in) {
     fill_with(in, in.argument(0), static_cast<std::uint8_t>(in.argument(2)), in.argument(1));
 }
 
-std::string bytes_of(I& in, std::uint64_t address, std::uint64_t size) {
-    std::string bytes(std::min(size, largest_copy), '\0');
-    in.guest().read(address, bytes.data(), bytes.size());
-    return bytes;
-}
-std::string text_of(I& in, std::uint64_t address) { return in.guest().text(address, 1u << 16).value_or(""); }
-
-void compare(I& in, const std::string& a, const std::string& b) {
-    in.result(a == b ? 0 : static_cast<std::uint64_t>(std::int64_t{a < b ? -1 : 1}));
-}
+// Not further than to the first difference, as what follows may not be there.
 void compare_memory(I& in) {
-    const std::uint64_t size = in.argument(2);
-    compare(in, bytes_of(in, in.argument(0), size), bytes_of(in, in.argument(1), size));
+    constexpr std::uint64_t step = 4096;
+    const std::uint64_t a = in.argument(0), b = in.argument(1), size = in.argument(2);
+    in.result(0);
+    for (std::uint64_t at = 0; at < size && at <= largest_copy; at += step) {
+        std::uint64_t count = std::min(step, size - at);
+        std::array<std::uint8_t, step> left{}, right{};
+        while (count > 1 &&
+               !(in.guest().read(a + at, left.data(), count) && in.guest().read(b + at, right.data(), count)))
+            count /= 2;
+        if (!in.guest().read(a + at, left.data(), count) || !in.guest().read(b + at, right.data(), count))
+            return no_memory_there(in);
+        if (const int order = std::memcmp(left.data(), right.data(), count); order != 0)
+            return in.result(static_cast<std::uint64_t>(std::int64_t{order < 0 ? -1 : 1}));
+        if (count < step && at + count < size) return no_memory_there(in);
+    }
 }
 void compare_text(I& in) { compare(in, text_of(in, in.argument(0)), text_of(in, in.argument(1))); }
 void compare_text_begin(I& in) {
@@ -101,7 +95,9 @@ void find_last_character(I& in) {
     in.result(at == std::string::npos ? 0 : in.argument(0) + at);
 }
 void find_text(I& in) {
-    const std::size_t at = text_of(in, in.argument(0)).find(text_of(in, in.argument(1)));
+    const std::string text = text_of(in, in.argument(0)), part = text_of(in, in.argument(1));
+    in.guest().charge(text.size() * part.size() / 64);
+    const std::size_t at = text.find(part);
     in.result(at == std::string::npos ? 0 : in.argument(0) + at);
 }
 void find_byte(I& in) {
@@ -126,193 +122,7 @@ void append_text(I& in) {
 }
 void duplicate_text(I& in) { in.result(in.guest().new_text(text_of(in, in.argument(0)))); }
 
-// ---- guards, once, threads ----
-
-void guard_acquire(I& in) {
-    const std::uint64_t done = in.guest().number(in.argument(0), 1).value_or(1);
-    in.result(done == 0 ? 1 : 0);
-}
-void guard_release(I& in) {
-    in.guest().set_number(in.argument(0), 1, 1);
-    in.result(0);
-}
-
-// pthread_once: the function runs at its first time. The first word of the control is 0 until then, on all systems but
-// macOS, where a signature comes first.
-void once(I& in) {
-    const std::uint64_t control = in.argument(0) + (in.image().format == Format::macho ? in.word() : 0);
-    const std::uint64_t function = in.argument(1);
-    if (in.guest().number(control, 4).value_or(1) != 0) return in.result(0);
-    in.guest().set_number(control, 2, 4);
-    in.guest().call_first(function, 0, 0);
-}
-
-void zero(I& in) { in.result(0); }
-void one(I& in) { in.result(1); }
-void same(I& in) { in.result(in.argument(0)); }
-void object(I& in) { in.result(in.guest().new_object(512)); }
-
-void tls_address(I& in) {
-    // Its argument points to the pair of block and offset.
-    const std::uint64_t offset = in.guest().word(in.argument(0) + in.word()).value_or(0);
-    in.result(in.tls_address(offset));
-}
-// macOS: the descriptor of a variable has the offset in its third word.
-void tlv_address(I& in) {
-    const std::uint64_t offset = in.guest().word(in.argument(0) + 2 * in.word()).value_or(0);
-    in.result(in.tls_address(offset));
-}
-void thread_pointer(I& in) { in.result(GuestMap::tls + GuestMap::tls_size / 2); }
-
-std::uint64_t thread_specific(I& in, std::uint64_t key) {
-    return GuestMap::tls + GuestMap::tls_size / 4 + (key % 1024) * in.word();
-}
-void key_create(I& in) {
-    const std::uint64_t counter = thread_specific(in, 0);
-    const std::uint64_t key = in.guest().word(counter).value_or(0) + 1;
-    in.guest().set_word(counter, key);
-    in.guest().set_number(in.argument(0), key, in.image().format == Format::macho ? in.word() : 4);
-    in.result(0);
-}
-void key_get(I& in) { in.result(in.guest().word(thread_specific(in, in.argument(0))).value_or(0)); }
-void key_set(I& in) {
-    in.guest().set_word(thread_specific(in, in.argument(0)), in.argument(1));
-    in.result(0);
-}
-void windows_key_create(I& in) {
-    const std::uint64_t counter = thread_specific(in, 0);
-    const std::uint64_t key = in.guest().word(counter).value_or(0) + 1;
-    in.guest().set_word(counter, key);
-    in.result(key);
-}
-void windows_key_set(I& in) {
-    in.guest().set_word(thread_specific(in, in.argument(0)), in.argument(1));
-    in.result(1);
-}
-
-// SYSTEM_INFO: size of a page, number of processors.
-void system_info(I& in) {
-    in.guest().set_number(in.argument(0) + 4, 4096, 4);
-    in.guest().set_number(in.argument(0) + (in.word() == 8 ? 32 : 20), 1, 4);
-}
-
-void error_number(I& in) { in.result(thread_specific(in, 1023)); }
-
-template <const char* const& Name>
-void abort_in(I& in) {
-    in.record().aborted_in = Name;
-    in.end(Ending::aborted);
-}
-constexpr const char* an_abort = "abort()";
-constexpr const char* an_exception = "a C++ exception";
-constexpr const char* a_stack_check = "the check of the stack";
-
-// ---- libstdc++ ----
-
-// std::string::_M_create(size_t& capacity, size_t old): doubles, as the original does.
-void string_create(I& in) {
-    const std::uint64_t place = in.argument(1), old = in.argument(2);
-    std::uint64_t capacity = in.guest().word(place).value_or(0);
-    if (capacity > old && capacity < 2 * old) capacity = 2 * old;
-    in.guest().set_word(place, capacity);
-    in.result(in.guest().allocate(capacity + 1));
-}
-struct StdString {  // pointer, size, buffer of 16 bytes or capacity
-    std::string text;
-    StdString(I& in, std::uint64_t self) {
-        const std::uint64_t data = in.guest().word(self).value_or(0);
-        const std::uint64_t size = in.guest().word(self + in.word()).value_or(0);
-        text = bytes_of(in, data, size);
-    }
-    void store(I& in, std::uint64_t self) const {
-        std::uint64_t data = in.guest().word(self).value_or(0);
-        const std::uint64_t local = self + 2 * in.word();
-        const std::uint64_t capacity = data == local ? 15 : in.guest().word(local).value_or(0);
-        if (text.size() > capacity) {
-            data = in.guest().allocate(text.size() + 1);
-            in.guest().set_word(self, data);
-            in.guest().set_word(local, text.size());
-        }
-        in.guest().write(data, text.c_str(), text.size() + 1);
-        in.guest().set_word(self + in.word(), text.size());
-    }
-};
-void string_append(I& in) {
-    const std::uint64_t self = in.argument(0);
-    StdString string(in, self);
-    string.text += bytes_of(in, in.argument(1), in.argument(2));
-    string.store(in, self);
-    in.result(self);
-}
-void string_append_text(I& in) {
-    const std::uint64_t self = in.argument(0);
-    StdString string(in, self);
-    string.text += text_of(in, in.argument(1));
-    string.store(in, self);
-    in.result(self);
-}
-void string_assign(I& in) {
-    const std::uint64_t self = in.argument(0);
-    StdString(in, in.argument(1)).store(in, self);
-    in.result(self);
-}
-void string_replace(I& in) {  // (position, count, text, size)
-    const std::uint64_t self = in.argument(0);
-    StdString string(in, self);
-    const std::uint64_t at = std::min<std::uint64_t>(in.argument(1), string.text.size());
-    string.text.replace(at, in.argument(2), bytes_of(in, in.argument(3), in.argument(4)));
-    string.store(in, self);
-    in.result(self);
-}
-void string_compare_text(I& in) { compare(in, StdString(in, in.argument(0)).text, text_of(in, in.argument(1))); }
-
-// The std::string of the older C++ ABI: length, capacity and count of references in front of the text.
-void old_string_create(I& in) {
-    const std::uint64_t capacity = in.argument(0), rep = in.guest().allocate(capacity + 3 * in.word() + 1);
-    if (rep != 0) in.guest().set_word(rep + in.word(), capacity);
-    in.result(rep);
-}
-std::uint64_t new_old_string(I& in, const std::string& text) {
-    const std::uint64_t rep = in.guest().allocate(text.size() + 3 * in.word() + 1);
-    if (rep == 0) return 0;
-    in.guest().set_word(rep, text.size());
-    in.guest().set_word(rep + in.word(), text.size());
-    in.guest().write(rep + 3 * in.word(), text.c_str(), text.size() + 1);
-    return rep + 3 * in.word();
-}
-std::string old_string(I& in, std::uint64_t self) {
-    const std::uint64_t data = in.guest().word(self).value_or(0);
-    return bytes_of(in, data, in.guest().word(data - 3 * in.word()).value_or(0));
-}
-void old_string_from_text(I& in) {
-    in.guest().set_word(in.argument(0), new_old_string(in, text_of(in, in.argument(1))));
-}
-void old_string_copy(I& in) { in.guest().set_word(in.argument(0), new_old_string(in, old_string(in, in.argument(1)))); }
-void old_string_append(I& in) {
-    const std::uint64_t self = in.argument(0);
-    in.guest().set_word(self, new_old_string(in, old_string(in, self) + bytes_of(in, in.argument(1), in.argument(2))));
-    in.result(self);
-}
-void old_string_append_string(I& in) {
-    const std::uint64_t self = in.argument(0);
-    in.guest().set_word(self, new_old_string(in, old_string(in, self) + old_string(in, in.argument(1))));
-    in.result(self);
-}
-void old_string_reserve(I& in) { in.result(0); }
-
-void hash_bytes(I& in) {
-    std::uint64_t hash = 14695981039346656037ull;
-    for (const char c : bytes_of(in, in.argument(0), in.argument(1)))
-        hash = (hash ^ static_cast<std::uint8_t>(c)) * 1099511628211ull;
-    in.result(hash);
-}
-
-struct Entry {
-    std::string_view name;
-    ModelFunction function;
-};
-
-constexpr Entry table[] = {
+constexpr ModelEntry table[] = {
     {"malloc", allocate},
     {"calloc", allocate_zeroed},
     {"realloc", reallocate},
@@ -324,8 +134,6 @@ constexpr Entry table[] = {
     {"_aligned_free", release},
     {"HeapAlloc", allocate_third},
     {"HeapReAlloc", heap_reallocate},
-    {"HeapFree", one},
-    {"GetProcessHeap", object},
     {"LocalAlloc", allocate_second},
     {"_Znwm", allocate},
     {"_Znam", allocate},
@@ -365,7 +173,6 @@ constexpr Entry table[] = {
     {"__aeabi_memclr", clear_memory},
     {"__aeabi_memclr4", clear_memory},
     {"__aeabi_memclr8", clear_memory},
-    {"__aeabi_read_tp", thread_pointer},
     {"memcmp", compare_memory},
     {"bcmp", compare_memory},
     {"memchr", find_byte},
@@ -384,151 +191,8 @@ constexpr Entry table[] = {
     {"strdup", duplicate_text},
     {"__strdup", duplicate_text},
     {"_strdup", duplicate_text},
-    {"__cxa_guard_acquire", guard_acquire},
-    {"__cxa_guard_release", guard_release},
-    {"__cxa_guard_abort", zero},
-    {"__cxa_atexit", zero},
-    {"__cxa_thread_atexit", zero},
-    {"__cxa_thread_atexit_impl", zero},
-    {"__cxa_finalize", zero},
-    {"atexit", zero},
-    {"_onexit", same},
-    {"pthread_once", once},
-    {"pthread_key_create", key_create},
-    {"pthread_key_delete", zero},
-    {"pthread_getspecific", key_get},
-    {"pthread_setspecific", key_set},
-    {"pthread_self", object},
-    {"pthread_mutex_init", zero},
-    {"pthread_mutex_lock", zero},
-    {"pthread_mutex_trylock", zero},
-    {"pthread_mutex_unlock", zero},
-    {"pthread_mutex_destroy", zero},
-    {"pthread_mutexattr_init", zero},
-    {"pthread_mutexattr_settype", zero},
-    {"pthread_mutexattr_destroy", zero},
-    {"pthread_rwlock_init", zero},
-    {"pthread_rwlock_rdlock", zero},
-    {"pthread_rwlock_wrlock", zero},
-    {"pthread_rwlock_unlock", zero},
-    {"pthread_rwlock_destroy", zero},
-    {"pthread_cond_init", zero},
-    {"pthread_cond_destroy", zero},
-    {"pthread_atfork", zero},
-    {"pthread_equal", one},
-    {"sem_init", zero},
-    {"__register_atfork", zero},
-    {"TlsAlloc", windows_key_create},
-    {"TlsGetValue", key_get},
-    {"TlsSetValue", windows_key_set},
-    {"FlsAlloc", windows_key_create},
-    {"FlsGetValue", key_get},
-    {"FlsSetValue", windows_key_set},
-    {"InitializeCriticalSection", zero},
-    {"InitializeCriticalSectionAndSpinCount", one},
-    {"InitializeCriticalSectionEx", one},
-    {"EnterCriticalSection", zero},
-    {"LeaveCriticalSection", zero},
-    {"DeleteCriticalSection", zero},
-    {"InitializeSRWLock", zero},
-    {"AcquireSRWLockExclusive", zero},
-    {"ReleaseSRWLockExclusive", zero},
-    {"AcquireSRWLockShared", zero},
-    {"ReleaseSRWLockShared", zero},
-    {"TryAcquireSRWLockExclusive", one},
-    {"WakeAllConditionVariable", zero},
-    {"GetCurrentThreadId", one},
-    {"GetCurrentProcessId", one},
-    {"GetLastError", zero},
-    {"SetLastError", zero},
-    {"QueryPerformanceCounter", one},
-    {"GetModuleHandleW", zero},
-    {"GetModuleHandleA", zero},
-    {"GetProcAddress", zero},
-    {"LoadLibraryA", zero},
-    {"LoadLibraryW", zero},
-    {"IsProcessorFeaturePresent", one},
-    {"GetSystemInfo", system_info},
-    {"GetNativeSystemInfo", system_info},
-    {"_ZNSt6thread20hardware_concurrencyEv", one},
-    {"_errno", error_number},
-    {"__errno_location", error_number},
-    {"__error", error_number},
-    {"__tls_get_addr", tls_address},
-    {"___tls_get_addr", tls_address},
-    {"_tlv_bootstrap", tlv_address},
-    {"getenv", zero},
-    {"secure_getenv", zero},
-    {"getpid", one},
-    {"getauxval", zero},
-    {"sysconf", zero},
-    {"setlocale", zero},
-    {"signal", zero},
-    {"sigaction", zero},
-    {"time", zero},
-    {"clock", zero},
-    {"clock_gettime", zero},
-    {"gettimeofday", zero},
-    {"srand", zero},
-    {"rand", zero},
-    {"qsort", zero},
-    {"dlsym", zero},
-    {"dlopen", zero},
-    {"_setjmp", zero},
-    {"setjmp", zero},
-    {"__sigsetjmp", zero},
-    {"printf", zero},
-    {"fprintf", zero},
-    {"puts", zero},
-    {"fputs", zero},
-    {"fwrite", zero},
-    {"fflush", zero},
-    {"__gmon_start__", zero},
-    {"_dl_find_object", zero},
-    {"abort", abort_in<an_abort>},
-    {"exit", abort_in<an_abort>},
-    {"_exit", abort_in<an_abort>},
-    {"_Exit", abort_in<an_abort>},
-    {"__assert_fail", abort_in<an_abort>},
-    {"__assert_rtn", abort_in<an_abort>},
-    {"__stack_chk_fail", abort_in<a_stack_check>},
-    {"__fortify_fail", abort_in<a_stack_check>},
-    {"__chk_fail", abort_in<a_stack_check>},
-    {"__cxa_throw", abort_in<an_exception>},
-    {"__cxa_rethrow", abort_in<an_exception>},
-    {"__cxa_throw_bad_array_new_length", abort_in<an_exception>},
-    {"_Unwind_Resume", abort_in<an_exception>},
-    {"_Unwind_RaiseException", abort_in<an_exception>},
-    {"_CxxThrowException", abort_in<an_exception>},
-    {"_ZSt9terminatev", abort_in<an_abort>},
-    {"_ZSt17__throw_bad_allocv", abort_in<an_exception>},
-    {"_ZSt20__throw_length_errorPKc", abort_in<an_exception>},
-    {"_ZSt19__throw_logic_errorPKc", abort_in<an_exception>},
-    {"_ZSt24__throw_out_of_range_fmtPKcz", abort_in<an_exception>},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE9_M_createERmm", string_create},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE9_M_createERjj", string_create},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE9_M_appendEPKcm", string_append},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE6appendEPKcm", string_append},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE6appendEPKc", string_append_text},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE9_M_assignERKS4_", string_assign},
-    {"_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE10_M_replaceEmmPKcm", string_replace},
-    {"_ZNKSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE7compareEPKc", string_compare_text},
-    {"_ZNSs4_Rep9_S_createEmmRKSaIcE", old_string_create},
-    {"_ZNSsC1EPKcRKSaIcE", old_string_from_text},
-    {"_ZNSsC2EPKcRKSaIcE", old_string_from_text},
-    {"_ZNSsC1ERKSs", old_string_copy},
-    {"_ZNSsC2ERKSs", old_string_copy},
-    {"_ZNSs6appendEPKcm", old_string_append},
-    {"_ZNSs6appendERKSs", old_string_append_string},
-    {"_ZNSs7reserveEm", old_string_reserve},
-    {"_ZNSs4_Rep10_M_destroyERKSaIcE", release},
     {"__cxa_allocate_exception", allocate},
     {"__cxa_free_exception", release},
-    {"_ZSt11_Hash_bytesPKvmm", hash_bytes},
-    // One bucket is enough; bool in the first half of the result: no.
-    {"_ZNKSt8__detail20_Prime_rehash_policy14_M_need_rehashEmmm", zero},
-    {"_ZNKSt8__detail20_Prime_rehash_policy11_M_next_bktEm", one},
-    {"_ZNKSt8__detail20_Prime_rehash_policy14_M_bkt_for_elementsEm", one},
 };
 
 }  // namespace
@@ -536,7 +200,9 @@ constexpr Entry table[] = {
 ModelFunction c_library_function(std::string_view name) noexcept {
     static const auto* const functions = [] {
         auto* map = new std::unordered_map<std::string_view, ModelFunction>;
-        for (const Entry& entry : table) map->emplace(entry.name, entry.function);
+        for (const std::span<const ModelEntry> entries :
+             {std::span<const ModelEntry>(table), model_cpp_library(), model_system()})
+            for (const ModelEntry& entry : entries) map->emplace(entry.name, entry.function);
         return map;
     }();
     const auto found = functions->find(name);

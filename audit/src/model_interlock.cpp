@@ -17,11 +17,11 @@ namespace {
 
 using I = Interpreter;
 
-void module_create(I& in) { in.result(in.new_module_object(in.argument(1))); }
+void module_create(I& in) { in.result(in.new_module_object({.definition = in.argument(1)})); }
 
 void set_threading(I& in) {
     const auto level = static_cast<il_threading>(in.argument(1));
-    in.record().set_gil.push_back({in.argument(0), level, in.guest().return_address()});
+    in.add_set_gil(in.argument(0), level);
     // What the loader says of a level that it does not know.
     in.result(level > IL_THREADING_FREE ? IL_ERROR_ARGUMENT : IL_OK);
 }
@@ -33,7 +33,7 @@ void current_call(I& in) {
 }
 
 void raise(I& in) {
-    in.record().raised = in.guest().text(in.argument(2)).value_or("an error");
+    in.raise(in.guest().text(in.argument(2)).value_or("an error"));
     in.result(in.argument(1));
 }
 
@@ -44,7 +44,7 @@ void nothing(I&) {}
 // Of others it is only known that they succeed or fail.
 void any(I& in) {
     in.assume("a service of interlock");
-    in.result(in.model().unknown_is_zero ? IL_OK : IL_ERROR_FAILED);
+    in.result(in.likely() ? IL_OK : IL_ERROR_FAILED);
 }
 
 }  // namespace

