@@ -34,7 +34,8 @@ fs::path without_links(fs::path path) {
         if (error) break;
         path = path.parent_path() / link;
     }
-    fs::path canonical = fs::weakly_canonical(path, error);
+    // Of a relative path of which nothing is there yet, it would leave "x" and "./x" two paths.
+    fs::path canonical = fs::weakly_canonical(fs::absolute(path, error), error);
     return error ? path : canonical;
 }
 
