@@ -1,13 +1,16 @@
-// plan.cpp: `interlock plan`: what an import would do and why, without mapping the module.
+// plan.cpp: `interlock plan`: what an import would do and why, without mapping the module. What only an init function can
+// say comes from the audit.
 //
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <interlock/audit.hpp>
 #include <interlock/escape.hpp>
 #include <interlock/marker.hpp>
 #include <set>
 
 #include "exit_codes.hpp"
+#include "module_files.hpp"
 #include "options.hpp"
 #include "session.hpp"
 #include "verbs.hpp"
@@ -71,21 +74,54 @@ std::string_view entry_name(EntryKind entry) noexcept {
     return "none";
 }
 
-std::string verdict(const Output& output, const Plan& plan) {
+/// What the audit says of the module that an import of `file` finds; nullopt if there is none.
+std::optional<ModuleAudit> audited(const fs::path& file, AbiFlavour* abi = nullptr) {
+    AuditReport report = audit(file);
+    for (BinaryAudit& binary : report.binaries) {
+        if (binary.modules.empty() || binary.modules.front().verdict == Verdict::not_a_module) continue;
+        if (abi != nullptr) *abi = binary.abi;
+        return std::move(binary.modules.front());
+    }
+    return std::nullopt;
+}
+
+/// A legacy module says what it is from inside its init function, unless somebody else has decided.
+bool init_function_decides(const Plan& plan) noexcept {
+    return plan.entry == EntryKind::legacy_init && plan.decision.source == DecisionSource::default_ &&
+           !plan.already_loaded && !plan.error;
+}
+
+std::string_view after_init(const std::optional<ModuleAudit>& init) noexcept {
+    switch (init ? init->verdict : Verdict::undetermined) {
+        case Verdict::free:
+            return "would fall back to locked mode until its init function declares it free";
+        case Verdict::unmarked:
+        case Verdict::global_lock:
+            return "would fall back to locked mode";
+        default:
+            return "would fall back to locked mode, and leave it if its init function declares it free";
+    }
+}
+
+std::string verdict(const Output& output, const Plan& plan, const std::optional<ModuleAudit>& init) {
     if (plan.error) return output.styled(Style::red, fmt::format("would fail ({})", errc_name(plan.error->code)));
-    if (plan.would_fall_back)
+    if (plan.would_fall_back) {
         return output.styled(Style::yellow,
-                             plan.entry == EntryKind::legacy_init
-                                 ? "would fall back to locked mode, and leave it if its init function declares it free"
-                                 : "would fall back to locked mode");
+                             init_function_decides(plan) ? after_init(init) : "would fall back to locked mode");
+    }
     std::string text = fmt::format("would be imported as {}", action_name(plan.decision.action));
     if (plan.already_loaded) text += "; is loaded";
     return output.styled(Style::green, text);
 }
 
-std::string in_words(const Output& output, const Plan& plan) {
+std::string in_words(const ModuleAudit& audit) {
+    return fmt::format("{} ({}){}", verdict_name(audit.verdict), confidence_name(audit.confidence),
+                       audit.reason.empty() ? "" : ": " + audit.reason);
+}
+
+std::string in_words(const Output& output, const Plan& plan, const std::optional<ModuleAudit>& init) {
     std::string text =
-        fmt::format("{}: {}\n", output.styled(Style::bold, escape(plan.module, 1000)), verdict(output, plan));
+        fmt::format("{}: {}\n", output.styled(Style::bold, escape(plan.module, 1000)), verdict(output, plan, init));
     const auto line = [&](std::string_view label, std::string_view value) {
         text += fmt::format("  {:<11} {}\n", label, value);
     };
@@ -96,6 +132,7 @@ std::string in_words(const Output& output, const Plan& plan) {
     line("marker", marker_state_name(plan.marker));
     for (const Reason& reason : plan.decision.why)
         line(reason.decided ? "decided by" : "asked", fmt::format("{}: {}", source_name(reason.source), reason.text));
+    if (init) line("audit", in_words(*init));
     if (plan.error) line("error", plan.error->message);
     for (const Warning& warning : plan.warnings) {
         line("warning", fmt::format("{}: {}", category_name(warning.category), warning.headline));
@@ -106,7 +143,17 @@ std::string in_words(const Output& output, const Plan& plan) {
     return text;
 }
 
-Json to_json(const Plan& plan) {
+Json to_json(const ModuleAudit& audit) {
+    Json effects = Json::object();
+    for (const EffectOn& effect : audit.effects) effects[effect.python.text()] = effect_name(effect.effect);
+    Json json{{"verdict", verdict_name(audit.verdict)},
+              {"confidence", confidence_name(audit.confidence)},
+              {"reason", audit.reason}};
+    if (!effects.empty()) json["effects"] = std::move(effects);
+    return json;
+}
+
+Json to_json(const Plan& plan, const std::optional<ModuleAudit>& init) {
     Json warnings = Json::array();
     for (const Warning& warning : plan.warnings) warnings.push_back(Json::parse(warning.to_json()));
     Json json{{"module", plan.module},
@@ -120,8 +167,53 @@ Json to_json(const Plan& plan) {
               {"would_fall_back", plan.would_fall_back},
               {"already_loaded", plan.already_loaded},
               {"warnings", std::move(warnings)}};
+    if (init) json["audit"] = to_json(*init);
     if (plan.error) json["error"] = cli::to_json(*plan.error);
     return json;
+}
+
+/// An extension module of CPython, when `argument` is a file with one.
+struct Extension {
+    std::string file;
+    ModuleAudit audit;
+};
+std::optional<Extension> extension_in(const std::string& argument) {
+    if (!argument.ends_with(".so") && !argument.ends_with(".pyd")) return std::nullopt;
+    if (const Result<ModuleFile> read = read_module_file(argument); read && is_module(*read)) return std::nullopt;
+    AbiFlavour abi = AbiFlavour::unknown;
+    std::optional<ModuleAudit> module = audited(argument, &abi);
+    if (!module || abi == AbiFlavour::interlock) return std::nullopt;
+    return Extension{argument, std::move(*module)};
+}
+
+Error error_of(const Extension& extension) {
+    return {Errc::missing_symbol,
+            fmt::format("{} is an extension module of CPython, which imports it, and not interlock's loader; `interlock "
+                        "inspect` says what that does to the GIL",
+                        quoted(extension.file, 4096))};
+}
+
+std::string in_words(const Output& output, const Extension& extension) {
+    const Error error = error_of(extension);
+    std::string text = fmt::format("{}: {}\n", output.styled(Style::bold, escape(extension.audit.name, 1000)),
+                                   output.styled(Style::red, fmt::format("would fail ({})", errc_name(error.code))));
+    const auto line = [&](std::string_view label, std::string_view value) {
+        text += fmt::format("  {:<11} {}\n", label, value);
+    };
+    line("file", escape(extension.file, 4096));
+    line("audit", in_words(extension.audit));
+    for (const EffectOn& effect : extension.audit.effects)
+        line("", fmt::format("{}: {}{}", effect.python.text(), effect_name(effect.effect),
+                             effect.why.empty() ? "" : ": " + effect.why));
+    line("error", error.message);
+    return text;
+}
+
+Json to_json(const Extension& extension) {
+    return {{"module", extension.audit.name},
+            {"file", extension.file},
+            {"audit", to_json(extension.audit)},
+            {"error", cli::to_json(error_of(extension))}};
 }
 
 class Planner {
@@ -130,6 +222,11 @@ public:
 
     int run(const std::vector<std::string>& arguments) {
         for (const std::string& argument : arguments) {
+            if (const std::optional<Extension> extension = extension_in(argument)) {
+                findings_ = true;
+                show(*extension);
+                continue;
+            }
             const Target target = target_of(argument);
             // A file has to be found in its own folder first, whatever the others are.
             if (target.folder || !session_ || in_own_folder_) begin_session(target);
@@ -140,6 +237,7 @@ public:
         }
         if (context_.options.json)
             context_.output.write_json(Json{{"schema_version", 1}, {"modules", std::move(modules_)}});
+        if (!session_) begin_session({});  // which writes the report
         session_->finish();
         return findings_ ? exit_findings : exit_ok;
     }
@@ -169,10 +267,18 @@ private:
             return;
         }
         findings_ = findings_ || plan->error || plan->would_fall_back;
+        const auto init = init_function_decides(*plan) ? audited(plan->file) : std::nullopt;
         if (context_.options.json)
-            modules_.push_back(to_json(*plan));
+            modules_.push_back(to_json(*plan, init));
         else
-            context_.output.write(in_words(context_.output, *plan));
+            context_.output.write(in_words(context_.output, *plan, init));
+    }
+
+    void show(const Extension& extension) {
+        if (context_.options.json)
+            modules_.push_back(to_json(extension));
+        else
+            context_.output.write(in_words(context_.output, extension));
     }
 
     Context& context_;
@@ -194,8 +300,9 @@ Verb plan_verb() {
     verb.details =
         "Prints everybody who was asked for the threading level, in order, and who decided; the warnings that the\n"
         "import would issue, and how to get rid of them. The packages of a module come before it, as they would be\n"
-        "imported. No code runs. The exit status is 0 when all imports would succeed without a fallback to locked\n"
-        "mode, else 1.";
+        "imported. What a module of the legacy kind says in its init function is what the audit found it to say, in\n"
+        "an emulator. No code runs. The exit status is 0 when all imports would succeed without a fallback to\n"
+        "locked mode, else 1.";
     verb.at_least = 1;
     verb.at_most = any_number;
     verb.run = [](Context& context, const std::vector<std::string>& arguments) {

@@ -40,7 +40,7 @@ target_compile_options(interlock_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon
     -Wcast-align -Woverloaded-virtual -Wconversion -Wno-sign-conversion
     # gcc 12 at -O2 and above sees overlapping copies in "literal" + std::to_string(...): bug 105329.
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
-    # std::stable_sort of libstdc++ 12 uses a function of its own that it calls deprecated itself; clang reports it here.
+    # std::stable_sort of libstdc++ 12 uses a function of its own that it calls deprecated; clang reports it here.
     $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 if(INTERLOCK_DEVELOPER)
     target_compile_options(interlock_warnings INTERFACE -Werror)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the path of a free-threaded CPython, the judge of what `interlock audit` says about extension modules. Takes one
-# that is there; else builds 3.13 from Debian trixie's source package, once per machine.
+# Prints the path of a free-threaded CPython, the judge of what `interlock audit` says about extension modules. Takes
+# one that is there; else builds 3.13 from Debian trixie's source package, once per machine.
 #
 # SPDX-License-Identifier: MIT
 # shellcheck source=scripts/common.sh
@@ -207,7 +207,7 @@ archive_entry() {
         done
     done
     current="finding Debian's mirror"
-    say "apt's configuration has no entry for '$codename', the release of this machine, with the component main" >>"$log"
+    say "apt's configuration has no entry for '$codename', the release of this machine, with component main" >>"$log"
     return 1
 }
 

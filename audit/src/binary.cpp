@@ -262,7 +262,9 @@ private:
     // Where nothing can be run: this build has no emulator, or there is none of the processor.
     void look_at_data(Seen& seen, const std::string& name) const {
         const auto found = find_definitions(image_, name, likely_free_threaded());
-        const bool multi = imports(image_, "PyModuleDef_Init");
+        // PyModExport_x hands over its slots, which nothing in the file leads to.
+        const bool multi =
+            imports(image_, "PyModuleDef_Init") && !seen.entry_point.starts_with("PyModExport_");
         // Slots that are not there in the file may be filled in later.
         if (!multi || found.size() != 1 || found.front().definition.slots.all.empty()) {
             seen.run.failure =
@@ -276,7 +278,7 @@ private:
         seen.emulated = false;
         seen.run.phase = Phase::multi;
         seen.run.definition = found.front().definition;
-        seen.run.assumed.insert("that its init function leaves the slots as they are in the file");
+        seen.run.assumed.insert("its init function (that it leaves the slots as they are in the file)");
     }
 
     void note_abi(std::string what, std::string where) {

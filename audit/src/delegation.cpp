@@ -121,8 +121,8 @@ private:
         if (contradicts != nullptr) {
             answer.end = nullptr;
             answer.effect = Effect::unknown;
-            answer.why = fmt::format("its module is made by {}, of which there are several that say different things: {} "
-                                     "and {}; audit them apart",
+            answer.why = fmt::format("its module is made by {}, of which there are several that say different things: "
+                                     "{} and {}; audit them apart",
                                      quoted(name, 200), quoted(target->binary->path, 600),
                                      quoted(contradicts->binary->path, 600));
             return answer;

@@ -127,9 +127,9 @@ bool is_init_of_another(std::string_view name) noexcept;
 bool may_become_entry_point(std::string_view start) noexcept;
 
 /// The slices of a file: one, except for fat Mach-O files. Views into `file`, which has to outlive them. Everything
-/// is checked; sizes of tables are bounded by the size of the file. Errors: malformed_file ("not a shared library: ...",
-/// with offset and reason), unsupported (a format that is recognised and not read: wasm, an object file, an archive).
-/// `name` is for messages.
+/// is checked; sizes of tables are bounded by the size of the file. Errors: malformed_file ("not a shared library:
+/// ...", with offset and reason), unsupported (a format that is recognised and not read: wasm, an object file, an
+/// archive). `name` is for messages.
 Result<std::vector<Image>> read_images(Bytes file, const std::string& name);
 
 // One for each format; read_images() chooses.

@@ -46,6 +46,16 @@ private:
     const Image& image_;
 };
 
+// Whose reference counts are in front of the name at `name`: true = those of free-threaded interpreters. Between it and
+// the name are the type, a function and two numbers, which are 0 in a file. nullopt when nobody filled them in.
+std::optional<bool> free_threaded_head(Memory& memory, std::uint64_t name) {
+    const auto count = memory.word(name - 5 * memory.word_size());  // GIL: ob_refcnt; else ob_ref_shared, which is 0
+    if (count.value_or(0) != 0) return false;
+    const auto local = memory.word(name - 6 * memory.word_size());  // ob_ref_local, which is all ones
+    if (local.value_or(0) != 0) return true;
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::vector<ScannedDefinition> find_definitions(const Image& image, std::string_view module,
@@ -57,7 +67,9 @@ std::vector<ScannedDefinition> find_definitions(const Image& image, std::string_
         const auto name = memory.text(fixup.value, module.size() + 256);
         if (!name || !name->ends_with(module)) continue;
         if (name->size() > module.size() && (*name)[name->size() - module.size() - 1] != '.') continue;
+        const std::optional<bool> head = free_threaded_head(memory, fixup.address);
         for (const bool free_threaded : {expect_free_threaded, !expect_free_threaded}) {
+            if (head && *head != free_threaded) continue;
             const DefLayout layout = def_layout(image.wide, free_threaded);
             if (fixup.address < layout.name) continue;
             const std::uint64_t address = fixup.address - layout.name;

@@ -11,8 +11,8 @@ import sys
 
 DECLARATION = re.compile(r"PyAPI_FUNC\s*\(([^()]*(?:\([^()]*\))?[^()]*)\)\s*(\w+)\s*\(")
 # Not in the registers that hold integers, or in two of them on a machine of 32 bits.
-ELSEWHERE = re.compile(r"^(?:const )?(?:double|float|Py_complex|(?:unsigned )?(?:PY_)?LONG_LONG|(?:unsigned )?long long|"
-                       r"u?int64_t|_?PyTime_t)\b(?!.*\*)")
+ELSEWHERE = re.compile(r"^(?:const )?(?:double|float|Py_complex|(?:unsigned )?(?:PY_)?LONG_LONG|"
+                       r"(?:unsigned )?long long|u?int64_t|_?PyTime_t)\b(?!.*\*)")
 
 
 def kind(result):
@@ -23,7 +23,7 @@ def kind(result):
         return "none"
     if re.match(r"^(const )?(unsigned )?char \*", text) or "wchar_t *" in text:
         return "text"
-    if re.match(r"^(const )?(PyObject|PyTypeObject|Py\w+Object|PyThreadState|PyInterpreterState|PyCodeObject) \*$", text):
+    if re.match(r"^(const )?(PyObject|PyTypeObject|Py\w+Object|PyThreadState|PyInterpreterState) \*$", text):
         return "object"
     if "*" in text:
         return "memory"

@@ -83,7 +83,7 @@ for verb in '' run import plan config 'policy check' 'manifest create' 'manifest
     read -ra words <<<"$verb"
     while read -r option; do
         expect ${words+"${words[@]}"} "$option" : "$option"
-    done < <("$binary" ${words+"${words[@]}"} --help | sed -n 's/^ \{2,6\}\(-.*\)/\1/p' | grep -oE -- '^-[^ ,]+|^-., --[^ ,]+' |
-        sed 's/^-., //')
+    done < <("$binary" ${words+"${words[@]}"} --help | sed -n 's/^ \{2,6\}\(-.*\)/\1/p' |
+        grep -oE -- '^-[^ ,]+|^-., --[^ ,]+' | sed 's/^-., //')
 done
 exit $failed

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE cli_import_plan
 #include <boost/test/unit_test.hpp>
+#include <interlock/audit.hpp>
 
 #include "support.hpp"
 
@@ -340,12 +341,46 @@ BOOST_AUTO_TEST_CASE(agrees_with_the_import) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(a_legacy_module_may_leave_locked_mode_again) {
+BOOST_AUTO_TEST_CASE(an_init_function_is_asked_in_the_emulator) {
     const Finished finished = call_with_modules({"plan", "legacy"});
     CHECK_STATUS(finished, 1);
-    CHECK_CONTAINS(finished.out,
-                   "legacy: would fall back to locked mode, and leave it if its init function declares it free\n");
     CHECK_CONTAINS(finished.out, "init function of the legacy kind");
+    if (interlock::has_emulator()) {
+        CHECK_CONTAINS(finished.out,
+                       "legacy: would fall back to locked mode until its init function declares it free\n");
+        CHECK_CONTAINS(finished.out, "  audit       free (certain): its init function says free");
+    } else {
+        CHECK_CONTAINS(finished.out,
+                       "legacy: would fall back to locked mode, and leave it if its init function declares it free\n");
+        CHECK_CONTAINS(finished.out, "  audit       undetermined");
+    }
+    const Json module = json_of(call_with_modules({"plan", "--json", "legacy"})).at("modules")[0];
+    BOOST_TEST(module.at("audit").at("verdict") == (interlock::has_emulator() ? "free" : "undetermined"));
+    // It has no say where somebody else has decided.
+    const Finished decided = call_with_modules({"plan", "--json", "--override", "legacy=free", "legacy"});
+    CHECK_STATUS(decided, 0);
+    BOOST_TEST(!json_of(decided).at("modules")[0].contains("audit"));
+}
+
+BOOST_AUTO_TEST_CASE(extension_modules_of_cpython_are_told_apart) {
+    const std::string file =
+        from_environment("INTERLOCK_TEST_EXTENSIONS") + "/multi_unmarked.cpython-313t-x86_64-linux-gnu.so";
+    const Folder folder;
+    const std::string report = folder / "report.json";
+    const Finished finished = call({"plan", "--report", report, file});
+    CHECK_STATUS(finished, 1);
+    BOOST_TEST(lines_of(finished.out).at(0) == "multi_unmarked: would fail (missing_symbol)");
+    CHECK_CONTAINS(finished.out, "  audit       unmarked (");
+    CHECK_CONTAINS(finished.out, "3.13t: turns_gil_on");
+    CHECK_CONTAINS(finished.out, "is an extension module of CPython");
+    BOOST_TEST(Json::parse(content_of(report)).is_object());
+    // The others are planned all the same.
+    const Json modules = json_of(call({"plan", "--json", file, module_folder() + "/probe.so"})).at("modules");
+    BOOST_REQUIRE(modules.size() == 2u);
+    BOOST_TEST(modules[0].at("module") == "multi_unmarked");
+    BOOST_TEST(modules[0].at("error").at("code") == "missing_symbol");
+    BOOST_TEST(modules[0].at("audit").at("effects").at("3.13t") == "turns_gil_on");
+    BOOST_TEST(modules[1].at("action") == "free");
 }
 
 BOOST_AUTO_TEST_CASE(packages_come_first) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs a build into a new prefix, moves it, and uses it from there: what is in the package, a program with the
-# shared and with the static library, the audit from C++ and C, modules with and without CMake, pkg-config, and the tree as a subdirectory.
+# shared and with the static library, the audit from C++ and C, modules with and without CMake, pkg-config, and the tree
+# as a subdirectory.
 #
 # usage: run.sh SOURCE_DIR BUILD_DIR WORK_DIR CC CXX
 #
@@ -38,7 +39,8 @@ expected_audit=$(printf '%s\n' libinterlock-audit.so.0 "libinterlock-audit.so.$v
 [[ $(sed -n 's!^audit/.*/!!p' "$work/contents") == "$expected_audit" ]] ||
     fail "component audit is not exactly its shared library: $(grep ^audit/ "$work/contents")"
 [[ $(grep -c '^tools/bin/' "$work/contents") == 1 ]] || fail "component tools is not exactly one command"
-(cd "$source_dir" && find {abi,runtime,manifests,loader,audit}/include -type f -printf '%f\n' | sort) >"$work/headers.tree"
+(cd "$source_dir" && find {abi,runtime,manifests,loader,audit}/include -type f -printf '%f\n' | sort) \
+    >"$work/headers.tree"
 sed -n 's!^devel/include/interlock/!!p' "$work/contents" >"$work/headers.installed"
 diff "$work/headers.tree" "$work/headers.installed" || fail "the installed headers are not those of the tree"
 (cd "$source_dir" && find {manifests,audit}/schema -name '*.json' -printf '%f\n' | sort) >"$work/schemas.tree"
@@ -62,7 +64,8 @@ echo "-- symbols"
 nm --dynamic --defined-only --format=just-symbols "$libdir/libinterlock.so" | c++filt | sort >"$work/symbols"
 grep -vE '^((vtable|typeinfo|typeinfo name|VTT) for )?interlock::|^INTERLOCK_' "$work/symbols" |
     grep . && fail "libinterlock.so exports symbols that are not interlock's"
-nm --dynamic --defined-only --format=just-symbols "$libdir/libinterlock-audit.so" | c++filt | sort >"$work/symbols.audit"
+nm --dynamic --defined-only --format=just-symbols "$libdir/libinterlock-audit.so" | c++filt | sort \
+    >"$work/symbols.audit"
 grep -vE '^((vtable|typeinfo|typeinfo name|VTT) for )?interlock::|^INTERLOCK_|^interlock_(audit_|free)' \
     "$work/symbols.audit" | grep . && fail "libinterlock-audit.so exports symbols that are not interlock's"
 for symbol in interlock_audit_json 'interlock::audit(' 'interlock::Policy'; do
@@ -117,7 +120,8 @@ library_path=$libdir alone "$work/plain/audit_c" "$work/consumer/adder.so" | gre
 
 echo "-- what must not be found"
 for wanted in 0.0 1.0; do
-    sed "s/find_package(interlock 0.1/find_package(interlock $wanted/" "$consumer/CMakeLists.txt" >"$work/CMakeLists.txt"
+    sed "s/find_package(interlock 0.1/find_package(interlock $wanted/" "$consumer/CMakeLists.txt" \
+        >"$work/CMakeLists.txt"
     mkdir -p "$work/other"
     mv "$work/CMakeLists.txt" "$work/other/"
     alone cmake -S "$work/other" -B "$work/other/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \

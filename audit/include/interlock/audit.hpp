@@ -115,7 +115,7 @@ struct ModuleAudit {
     Confidence confidence = Confidence::certain;
     std::string reason;              ///< one sentence: why this verdict
     std::string delegated_to;        ///< module or library; for `delegated`, also when it has been resolved
-    std::optional<bool> marker;      ///< what the marker says: true = GIL not used; nullopt = there is none (or unknown)
+    std::optional<bool> marker;      ///< what the marker says: true = GIL not used; nullopt = none, or unknown
     /// "slot", "SetGIL", "note", "manifest", "init", ...: where the marker was; empty without one.
     std::string marker_kind;
     std::string phase;               ///< "multi-phase", "single-phase", "export", or empty

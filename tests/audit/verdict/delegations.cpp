@@ -60,7 +60,7 @@ BOOST_AUTO_TEST_CASE(targets_that_contradict_each_other_decide_nothing) {
     for (const auto& [one, other] :
          {std::pair(Verdict::free, Verdict::unmarked), std::pair(Verdict::unmarked, Verdict::free)}) {
         AuditReport report = report_of({binary("a", Verdict::delegated, "b"), binary("b", one), binary("b", other)});
-        for (BinaryAudit& each : report.binaries) each.package = static_cast<std::size_t>(&each - report.binaries.data());
+        for (std::size_t i = 0; i < report.binaries.size(); ++i) report.binaries[i].package = i;
         report.packages.resize(3);
         resolve_delegations(report, {}, {});
         const ModuleAudit& module = report.binaries.front().modules.front();

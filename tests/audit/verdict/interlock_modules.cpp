@@ -1,4 +1,5 @@
-// Modules of interlock: by their marker, by a manifest, and, for those of the legacy kind, by what the init function says.
+// Modules of interlock: by their marker, by a manifest, and, for those of the legacy kind, by what the init function
+// says.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE audit_interlock_modules
@@ -28,7 +29,8 @@ ModuleAudit audited(const std::string& name, const std::string& manifest = {}) {
     AuditOptions options;
     options.budget.instructions = 1'000'000;
     const std::string path = name + ".so";
-    auto result = audit_binary(file, {.path = path, .module_path = path, .disk_path = {}, .manifest = manifest}, options);
+    auto result =
+        audit_binary(file, {.path = path, .module_path = path, .disk_path = {}, .manifest = manifest}, options);
     BOOST_REQUIRE(result);
     BOOST_REQUIRE_EQUAL(result->size(), 1u);
     BOOST_TEST((result->front().abi == AbiFlavour::interlock));
