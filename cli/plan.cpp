@@ -1,5 +1,5 @@
-// plan.cpp: `interlock plan`: what an import would do and why, without mapping the module. What only an init function can
-// say comes from the audit.
+// plan.cpp: `interlock plan`: what an import would do and why, without mapping the module. What only an init function
+// can say comes from the audit.
 //
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
@@ -187,10 +187,11 @@ std::optional<Extension> extension_in(const std::string& argument) {
 }
 
 Error error_of(const Extension& extension) {
-    return {Errc::missing_symbol,
-            fmt::format("{} is an extension module of CPython, which imports it, and not interlock's loader; `interlock "
-                        "inspect` says what that does to the GIL",
-                        quoted(extension.file, 4096))};
+    return {
+        Errc::missing_symbol,
+        fmt::format("{} is an extension module of CPython, which imports it, and not interlock's loader; `interlock "
+                    "inspect` says what that does to the GIL",
+                    quoted(extension.file, 4096))};
 }
 
 std::string in_words(const Output& output, const Extension& extension) {

@@ -263,8 +263,7 @@ private:
     void look_at_data(Seen& seen, const std::string& name) const {
         const auto found = find_definitions(image_, name, likely_free_threaded());
         // PyModExport_x hands over its slots, which nothing in the file leads to.
-        const bool multi =
-            imports(image_, "PyModuleDef_Init") && !seen.entry_point.starts_with("PyModExport_");
+        const bool multi = imports(image_, "PyModuleDef_Init") && !seen.entry_point.starts_with("PyModExport_");
         // Slots that are not there in the file may be filled in later.
         if (!multi || found.size() != 1 || found.front().definition.slots.all.empty()) {
             seen.run.failure =
