@@ -4,6 +4,7 @@
 #
 # SPDX-License-Identifier: MIT
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -31,7 +32,6 @@ SLOW = 10  # seconds: what takes longer runs once
 @dataclass
 class Run:
     seconds: float
-    megabytes: float  # at its peak
 
 
 class Rows:
@@ -69,14 +69,43 @@ def run(command: list[str], stdin: str = "", may_fail: bool = False) -> Run:
         given.seek(0)
         begin = time.perf_counter()
         child = subprocess.Popen(command, stdin=given, stdout=subprocess.DEVNULL, stderr=errors)
-        # Of this child alone. Linux counts what this process had when it forked, so this one has to stay small.
-        _, status, usage = os.wait4(child.pid, 0)
+        child.wait()
         seconds = time.perf_counter() - begin
-        child.returncode = os.waitstatus_to_exitcode(status)
         if not may_fail and child.returncode not in (0, 1):  # 1: there were findings
             errors.seek(0)
             raise SystemExit(f"{' '.join(command[:4])} ... ended with status {child.returncode}:\n{errors.read()}")
-        return Run(seconds, usage.ru_maxrss / 1024)
+        return Run(seconds)
+
+
+def descendants(process: int) -> list[int]:
+    found = [process]
+    for parent in found:
+        with contextlib.suppress(OSError):  # it has ended
+            for task in os.listdir(f"/proc/{parent}/task"):
+                found += map(int, pathlib.Path(f"/proc/{parent}/task/{task}/children").read_text().split())
+    return found
+
+
+def proportional(process: int) -> int:
+    """Bytes of memory; of what is shared its part."""
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def megabytes(command: list[str], stdin: str = "") -> float:
+    """The most that the command and the processes that it starts have together, looked at every few milliseconds."""
+    most = 0
+    with tempfile.TemporaryFile("w+") as given:
+        given.write(stdin)
+        given.seek(0)
+        child = subprocess.Popen(command, stdin=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while child.poll() is None:
+            most = max(most, sum(map(proportional, descendants(child.pid))))
+            time.sleep(0.005)
+    return most / 1e6
 
 
 def median(runs: list[Run]) -> float:
@@ -166,33 +195,41 @@ def main() -> int:
 
     def audit(paths: list[str]):
         listed = "".join(f"{path}\n" for path in paths)
-        return lambda: run([options.interlock, "audit", "--format", "json", "-"], listed)
+        return [options.interlock, "audit", "--format", "json", "-"], listed
 
     def reference(paths: list[str]):
         # Its other verdicts need an ABI to compare with; any does.
-        return lambda: run([other, "--assume-minimum-abi3", "3.13", *paths])
+        return [other, "--assume-minimum-abi3", "3.13", *paths], ""
+
+    def timed(command: tuple[list[str], str]):
+        return lambda: run(*command)
 
     what = f"audit: {len(files)} x86-64 modules, {size:.0f} MB, warm"
     if other is None:
-        [ours] = alternate(repetitions, audit(files))
+        [ours] = alternate(repetitions, timed(audit(files)))
         rows.add(what, median(ours), "s", at_most=2)
+        rows.add("  its peak memory", megabytes(*audit(files)), "MB", at_most=300)
     else:
-        ours, theirs = alternate(repetitions, audit(files), reference(files))
+        ours, theirs = alternate(repetitions, timed(audit(files)), timed(reference(files)))
         rows.add(what, median(ours), "s", ABI3AUDIT, median(theirs), 2)
-        rows.add("  its peak memory", max(one.megabytes for one in ours), "MB", ABI3AUDIT,
-                 max(one.megabytes for one in theirs), 300)
+        rows.add("  its peak memory", megabytes(*audit(files)), "MB", ABI3AUDIT, megabytes(*reference(files)), 300)
 
     wheel = next(one for one in pinned if one.file == WHEEL)
     members = [str(judges.unpacked(wheel) / member.path) for member in judge.members(wheel)]
-    whole = lambda: run([options.interlock, "audit", "--format", "json", str(wheel.path)])  # noqa: E731
+    whole = [options.interlock, "audit", "--format", "json", str(wheel.path)], ""
     what = f"audit: a wheel of {wheel.size / 1e6:.0f} MB ({wheel.name} {wheel.version})"
     if other is None:
-        [ours] = alternate(repetitions, whole)
+        [ours] = alternate(repetitions, timed(whole))
         rows.add(what, median(ours), "s", at_most=0.3)
     else:
         # It does not open wheels without an abi3 tag: it gets the files of this one.
-        ours, theirs = alternate(repetitions, whole, reference(members))
+        ours, theirs = alternate(repetitions, timed(whole), timed(reference(members)))
         rows.add(what, median(ours), "s", f"{ABI3AUDIT}, unpacked", median(theirs), 0.3)
+
+    everything = [str(one.path) for one in pinned]
+    size = sum(one.size for one in pinned) / 1e6
+    rows.add(f"audit: {len(pinned)} wheels, {size:.0f} MB, its peak memory", megabytes(*audit(everything)), "MB",
+             at_most=300)
 
     importable = [(owner, path) for owner, path in modules if judge.runs(owner)]
     sample = importable[:: max(1, len(importable) // IMPORTS)]
@@ -206,13 +243,11 @@ def main() -> int:
             name = judges.dotted_name(member, judges.module_suffix(member))
             code = f"import sys; sys.path[:0] = {folders!r}; import {name}, os; os._exit(0)"
             results.append(run([python, "-I", "-S", "-c", code], may_fail=True))
-        return Run(sum(one.seconds for one in results), max(one.megabytes for one in results))
+        return Run(sum(one.seconds for one in results))
 
-    ours, imports = alternate(repetitions, audit([path for _, path in sample]), import_each)
+    ours, imports = alternate(repetitions, timed(audit([path for _, path in sample])), import_each)
     rows.add(f"audit: {len(sample)} modules of CPython 3.13t", median(ours), "s", "importing each in a new process",
              median(imports))
-    rows.add("  its peak memory", max(one.megabytes for one in ours), "MB", "the largest of these processes",
-             max(one.megabytes for one in imports))
     return 0
 
 

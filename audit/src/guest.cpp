@@ -26,6 +26,7 @@ namespace interlock::auditing {
 namespace {
 
 constexpr std::uint64_t chunk_size = 64u << 10, max_chunks = 1024;  // 64 MiB of image in use
+constexpr std::uint64_t page_size = 4096;  // of the emulator
 constexpr std::uint64_t base_32 = 0x0100'0000, limit_32 = GuestMap::stand_ins;
 // Looks like an address of a real process: some programs use the upper half of an address for something else.
 constexpr std::uint64_t base_64 = 0x7f10'0000'0000, limit_64 = 0x7fff'0000'0000;
@@ -91,14 +92,21 @@ struct Guest::Impl {
         check(uc_open(static_cast<uc_arch>(cpu.emulator_arch), static_cast<uc_mode>(cpu.emulator_mode), &uc), "open");
         if (cpu.emulator_model >= 0) check(uc_ctl_set_cpu_model(uc, cpu.emulator_model), "choose a processor");
         for (Region* region : regions()) {
-            // What is read there is code of a stand-in, and not the variable that the module takes it for.
-            const bool only_run = region == &stand_ins && cpu.architecture != Architecture::s390x;
-            const std::uint32_t allowed = only_run && !guest.used_foreign_variable_ ? UC_PROT_EXEC : UC_PROT_ALL;
+            std::uint32_t allowed = UC_PROT_ALL;
+            if (cpu.architecture == Architecture::s390x) {
+                // Of which Unicorn 2.0 knows no protection.
+            } else if (region == &stand_ins) {
+                // What is read there is code of a stand-in, and not the variable that the module takes it for.
+                if (!guest.used_foreign_variable_) allowed = UC_PROT_EXEC;
+            } else if (region != &tables) {
+                // A pointer that was made up leads to data; what lies there would run on and on.
+                allowed = UC_PROT_READ | UC_PROT_WRITE;
+            }
             check(uc_mem_map_ptr(uc, region->address(), region->size(), allowed, region->at(region->address())),
                   "map memory");
         }
         for (const auto& [address, chunk] : chunks)
-            check(uc_mem_map_ptr(uc, address, chunk_size, UC_PROT_ALL, chunk.get()), "map memory");
+            if (!map_chunk(address, chunk.get())) check(UC_ERR_MAP, "map memory");
         for (const auto& [address, chunk] : chunks) shorten_blocks(address, chunk.get());
         add_hook(UC_HOOK_MEM_UNMAPPED, reinterpret_cast<void*>(&on_unmapped), 1, 0);
         add_hook(UC_HOOK_MEM_READ_PROT | UC_HOOK_MEM_WRITE_PROT, reinterpret_cast<void*>(&on_variable), 1, 0);
@@ -209,9 +217,29 @@ struct Guest::Impl {
         if (!chunk) chunk.reset(static_cast<std::uint8_t*>(std::aligned_alloc(4096, chunk_size)));
         if (!chunk) throw std::bad_alloc();
         fill(begin, chunk.get());
-        if (uc_mem_map_ptr(uc, begin, chunk_size, UC_PROT_ALL, chunk.get()) != UC_ERR_OK) return nullptr;
+        if (!map_chunk(begin, chunk.get())) return nullptr;
         shorten_blocks(begin, chunk.get());
         return chunks.emplace(begin, std::move(chunk)).first->second.get();
+    }
+
+    // Code can only be run where the file has some. A chunk can have parts of several segments.
+    bool map_chunk(std::uint64_t begin, std::uint8_t* bytes) const {
+        std::uint64_t mapped = 0;
+        for (std::uint64_t end = page_size; end <= chunk_size; end += page_size) {
+            const std::uint32_t allowed = protection(begin + mapped);
+            if (end < chunk_size && protection(begin + end) == allowed) continue;
+            if (uc_mem_map_ptr(uc, begin + mapped, end - mapped, allowed, bytes + mapped) != UC_ERR_OK) return false;
+            mapped = end;
+        }
+        return true;
+    }
+
+    std::uint32_t protection(std::uint64_t page) const {
+        const std::uint64_t first = page - guest.slide_, last = first + page_size;  // file addresses
+        const bool code = std::ranges::any_of(image->segments, [&](const Segment& segment) {
+            return segment.executable && segment.address < last && segment.address + segment.size > first;
+        });
+        return code || guest.cpu_.architecture == Architecture::s390x ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE;
     }
 
     // The translator of x86 keeps something for each arithmetic instruction of the x87 until its block ends, has room
@@ -702,6 +730,7 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
         impl.stop = Stop::fault;
         if (fault_.empty())
             fault_ = error == UC_ERR_INSN_INVALID ? "runs an instruction that the emulator does not know"
+                     : error == UC_ERR_FETCH_PROT ? "runs data"
                                                   : std::string("stops: ") + uc_strerror(error);
     }
     impl.broken = impl.stop != Stop::returned && impl.stop != Stop::asked;
