@@ -41,7 +41,9 @@ while (($# > 0)); do
     shift
 done
 
-scripts/setup.sh build test
+groups=(build test)
+if ! $summary; then groups+=(oracle); fi
+scripts/setup.sh "${groups[@]}"
 cmake --preset bench --log-level=WARNING >/dev/null
 cmake --build --preset bench --parallel "$(default_jobs)" --target benchmarks interlock_cli >&2
 
