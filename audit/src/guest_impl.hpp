@@ -1,0 +1,464 @@
+// guest_impl.hpp: the emulator behind a Guest: Unicorn, its memory, and the hooks through which it calls us.
+//
+// The image is taken in by chunks: the first access to a chunk copies and relocates it. An init function touches a few
+// of them, of libraries that may have hundreds of megabytes. Each load opens a new emulator: that takes a third of a
+// millisecond, and there is no other way to be sure that no register and no translated code of an earlier image is met.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/mman.h>
+#include <unicorn/unicorn.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <map>
+#include <memory>
+#include <new>
+#include <unordered_map>
+#include <vector>
+
+#include "guest.hpp"
+#include "hex_text.hpp"
+
+namespace interlock::auditing {
+
+constexpr std::uint64_t chunk_size = 64u << 10, max_chunks = 1024;  // 64 MiB of image in use
+constexpr std::uint64_t page_size = 4096;                           // of the emulator
+constexpr std::uint64_t base_32 = 0x0100'0000, limit_32 = GuestMap::stand_ins;
+// Looks like an address of a real process: some programs use the upper half of an address for something else.
+constexpr std::uint64_t base_64 = 0x7f10'0000'0000, limit_64 = 0x7fff'0000'0000;
+constexpr std::uint64_t end_of_run = GuestMap::stand_ins + GuestMap::stand_ins_size - GuestMap::stand_in_size;
+constexpr std::uint64_t resume = end_of_run - GuestMap::stand_in_size;
+constexpr std::uint64_t table_call = resume - GuestMap::stand_in_size;  // calls of tables go on here
+constexpr std::uint32_t max_stand_ins = GuestMap::stand_ins_size / GuestMap::stand_in_size - 3;
+constexpr std::uint64_t per_call = 16;                   // instructions that a call of a stand-in counts for
+constexpr std::uint64_t bytes_like_an_instruction = 16;  // of what is copied for the guest
+constexpr std::uint64_t thread_area = GuestMap::tls + GuestMap::tls_size / 2;
+
+/// Anonymous memory of this process that serves as memory of the guest.
+class Region {
+public:
+    Region(std::uint64_t address, std::uint64_t size) : address_(address), size_(size) {
+        void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED) throw std::bad_alloc();
+        bytes_ = static_cast<std::uint8_t*>(memory);
+    }
+    ~Region() { munmap(bytes_, size_); }
+    Region(const Region&) = delete;
+    Region& operator=(const Region&) = delete;
+
+    bool contains(std::uint64_t address, std::uint64_t size) const noexcept {
+        return address >= address_ && address - address_ <= size_ && size <= size_ - (address - address_);
+    }
+    std::uint8_t* at(std::uint64_t address) const noexcept { return bytes_ + (address - address_); }
+    std::uint64_t address() const noexcept { return address_; }
+    std::uint64_t size() const noexcept { return size_; }
+    /// Zeros again; gives the memory back.
+    void clear() noexcept { madvise(bytes_, size_, MADV_DONTNEED); }
+
+private:
+    std::uint64_t address_, size_;
+    std::uint8_t* bytes_;
+};
+
+struct FreeChunk {
+    void operator()(std::uint8_t* chunk) const noexcept { std::free(chunk); }
+};
+using Chunk = std::unique_ptr<std::uint8_t, FreeChunk>;
+
+struct Resumption {
+    std::uint64_t return_address, value;
+};
+
+struct Guest::Impl {
+    explicit Impl(Guest& owner) : guest(owner) {}
+    ~Impl() {
+        if (uc != nullptr) uc_close(uc);
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    std::array<Region*, 6> regions() { return {&stand_ins, &tables, &objects, &heap, &stack, &tls}; }
+
+    void open() {
+        if (uc != nullptr) uc_close(uc);
+        uc = nullptr;
+        const Cpu& cpu = guest.cpu_;
+        check(uc_open(static_cast<uc_arch>(cpu.emulator_arch), static_cast<uc_mode>(cpu.emulator_mode), &uc), "open");
+        if (cpu.emulator_model >= 0) check(uc_ctl_set_cpu_model(uc, cpu.emulator_model), "choose a processor");
+        for (Region* region : regions()) {
+            std::uint32_t allowed = UC_PROT_ALL;
+            if (cpu.architecture == Architecture::s390x) {
+                // Of which Unicorn 2.0 knows no protection.
+            } else if (region == &stand_ins) {
+                // What is read there is code of a stand-in, and not the variable that the module takes it for.
+                if (!guest.used_foreign_variable_) allowed = UC_PROT_EXEC;
+            } else if (region != &tables) {
+                // A pointer that was made up leads to data; what lies there would run on and on.
+                allowed = UC_PROT_READ | UC_PROT_WRITE;
+            }
+            check(uc_mem_map_ptr(uc, region->address(), region->size(), allowed, region->at(region->address())),
+                  "map memory");
+        }
+        for (const auto& [address, chunk] : chunks)
+            if (!map_chunk(address, chunk.get())) check(UC_ERR_MAP, "map memory");
+        for (const auto& [address, chunk] : chunks) shorten_blocks(address, chunk.get());
+        add_hook(UC_HOOK_MEM_UNMAPPED, reinterpret_cast<void*>(&on_unmapped), 1, 0);
+        add_hook(UC_HOOK_MEM_READ_PROT | UC_HOOK_MEM_WRITE_PROT, reinterpret_cast<void*>(&on_variable), 1, 0);
+        add_hook(UC_HOOK_BLOCK, reinterpret_cast<void*>(&on_block), 1, 0);
+        add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_stand_in), GuestMap::stand_ins,
+                 GuestMap::tables + GuestMap::tables_size - 1);
+        if (cpu.emulator_arch == UC_ARCH_X86) {
+            const auto add = [&](void* callback, int instruction) {
+                uc_hook hook = 0;
+                check(uc_hook_add(uc, &hook, UC_HOOK_INSN, callback, this, 1, 0, instruction), "add a hook");
+            };
+            add(reinterpret_cast<void*>(&on_cpuid), UC_X86_INS_CPUID);
+            add(reinterpret_cast<void*>(&on_system_call), UC_X86_INS_SYSCALL);
+            add(reinterpret_cast<void*>(&on_system_call), UC_X86_INS_SYSENTER);
+        }
+        prepare_processor();
+        if (image != nullptr) set_thread_pointer();
+        broken = false;
+    }
+
+    void add_hook(int type, void* callback, std::uint64_t begin, std::uint64_t end) {
+        uc_hook hook = 0;
+        check(uc_hook_add(uc, &hook, type, callback, this, begin, end), "add a hook");
+    }
+
+    static void check(uc_err error, const char* what) {
+        if (error != UC_ERR_OK)
+            throw Failure({Errc::internal, std::string("the emulator cannot ") + what + ": " + uc_strerror(error)});
+    }
+
+    void set(int reg, std::uint64_t value) const { uc_reg_write(uc, reg, &value); }
+    std::uint64_t get(int reg) const {
+        std::uint64_t value = 0;
+        uc_reg_read(uc, reg, &value);
+        return guest.cpu_.wide ? value : value & 0xffffffff;
+    }
+
+    // Floating point and vector registers are off after a reset, on some.
+    void prepare_processor() {
+        switch (guest.cpu_.architecture) {
+            case Architecture::aarch64:
+                set(UC_ARM64_REG_CPACR_EL1, 3u << 20);
+                break;
+            case Architecture::arm: {
+                std::uint64_t access = 0;
+                uc_reg_read(uc, UC_ARM_REG_C1_C0_2, &access);
+                set(UC_ARM_REG_C1_C0_2, access | 0xf00000);
+                set(UC_ARM_REG_FPEXC, 0x40000000);
+                break;
+            }
+            case Architecture::riscv64:
+                set(UC_RISCV_REG_MSTATUS, 0x6000);
+                break;
+            default:
+                break;
+        }
+    }
+
+    // The base of FS and GS comes from a descriptor table, of which the first entry is not used. When one segment is
+    // loaded, the attributes of the stack's are looked at again, so that needs a descriptor, too.
+    void set_segments() const {
+        constexpr std::uint64_t table = thread_area + 0x3000;
+        const auto descriptor = [](std::uint64_t start) {
+            constexpr std::uint64_t limit = 0xfffff, access = 0x93, flags = 0xc;  // 4 GiB, writable data, 32-bit
+            return (limit & 0xffff) | (start & 0xffffff) << 16 | access << 40 | (limit >> 16) << 48 | flags << 52 |
+                   (start >> 24) << 56;
+        };
+        const std::array<std::uint64_t, 3> descriptors = {0, descriptor(thread_area), descriptor(0)};
+        std::memcpy(tls.at(table), descriptors.data(), sizeof descriptors);
+        uc_x86_mmr gdtr{};
+        gdtr.base = table;
+        gdtr.limit = sizeof descriptors - 1;
+        uc_reg_write(uc, UC_X86_REG_GDTR, &gdtr);
+        for (const int flat : {UC_X86_REG_SS, UC_X86_REG_DS, UC_X86_REG_ES}) set(flat, 16);
+        for (const int own : {UC_X86_REG_FS, UC_X86_REG_GS}) set(own, 8);
+    }
+
+    void set_thread_pointer() const {
+        const Cpu& cpu = guest.cpu_;
+        if (cpu.architecture == Architecture::s390x) {
+            // The thread pointer is in two access registers, which Unicorn 2.0 does not let through: no thread-local
+            // variables here, and no floating point either, which has to be switched on in a control register.
+            set(UC_S390X_REG_PSWM, 3ull << 31);  // addresses of 64 bits
+        } else if (cpu.architecture == Architecture::i386) {
+            set_segments();
+        } else if (cpu.architecture == Architecture::aarch64 && image->format == Format::pe) {
+            set(UC_ARM64_REG_X18, thread_area);  // the TEB
+        } else {
+            set(cpu.thread, thread_area);
+        }
+    }
+
+    // ---- the image's memory ----
+
+    bool in_image(std::uint64_t address) const noexcept {
+        return image != nullptr && address >= base && address - base < span;
+    }
+
+    std::uint8_t* chunk_at(std::uint64_t address) {
+        const std::uint64_t begin = address & ~(chunk_size - 1);
+        if (const auto known = chunks.find(begin); known != chunks.end()) return known->second.get();
+        if (!in_image(address)) return nullptr;
+        if (chunks.size() >= max_chunks) {
+            stop = Stop::memory;
+            return nullptr;
+        }
+        Chunk chunk = std::move(spare);
+        if (!chunk) chunk.reset(static_cast<std::uint8_t*>(std::aligned_alloc(4096, chunk_size)));
+        if (!chunk) throw std::bad_alloc();
+        fill(begin, chunk.get());
+        if (!map_chunk(begin, chunk.get())) return nullptr;
+        shorten_blocks(begin, chunk.get());
+        return chunks.emplace(begin, std::move(chunk)).first->second.get();
+    }
+
+    // Code can only be run where the file has some. A chunk can have parts of several segments.
+    bool map_chunk(std::uint64_t begin, std::uint8_t* bytes) const {
+        std::uint64_t mapped = 0;
+        for (std::uint64_t end = page_size; end <= chunk_size; end += page_size) {
+            const std::uint32_t allowed = protection(begin + mapped);
+            if (end < chunk_size && protection(begin + end) == allowed) continue;
+            if (uc_mem_map_ptr(uc, begin + mapped, end - mapped, allowed, bytes + mapped) != UC_ERR_OK) return false;
+            mapped = end;
+        }
+        return true;
+    }
+
+    std::uint32_t protection(std::uint64_t page) const {
+        const std::uint64_t first = page - guest.slide_, last = first + page_size;  // file addresses
+        const bool code = std::ranges::any_of(image->segments, [&](const Segment& segment) {
+            return segment.executable && segment.address < last && segment.address + segment.size > first;
+        });
+        return code || guest.cpu_.architecture == Architecture::s390x ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE;
+    }
+
+    // The translator of x86 keeps something for each arithmetic instruction of the x87 until its block ends, has room
+    // for some hundred, and does not look. A hook for each instruction makes blocks short.
+    void shorten_blocks(std::uint64_t begin, const std::uint8_t* bytes) {
+        if (guest.cpu_.emulator_arch != UC_ARCH_X86) return;
+        constexpr unsigned many = 128;
+        unsigned found = 0;
+        for (std::uint64_t i = 0; i + 1 < chunk_size && found < many; ++i)
+            if ((bytes[i] == 0xdc || bytes[i] == 0xde) && bytes[i + 1] >= 0xc0) ++found;
+        if (found == many) add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_nothing), begin, begin + chunk_size - 1);
+    }
+    static void on_nothing(uc_engine*, std::uint64_t, std::uint32_t, void*) {}
+
+    void fill(std::uint64_t begin, std::uint8_t* bytes) const {
+        std::memset(bytes, 0, chunk_size);
+        const std::uint64_t first = begin - guest.slide_, last = first + chunk_size;  // file addresses
+        for (const Segment& segment : image->segments) {
+            const std::uint64_t from = std::max(first, segment.address);
+            const std::uint64_t to = std::min(last, segment.address + segment.data.size());
+            if (from < to)
+                std::memcpy(bytes + (from - first), segment.data.data() + (from - segment.address), to - from);
+        }
+        constexpr std::uint64_t widest = 16;
+        auto fixup = std::ranges::lower_bound(image->fixups, first > widest ? first - widest : 0, {}, &Fixup::address);
+        for (; fixup != image->fixups.end() && fixup->address < last; ++fixup) guest.apply(*fixup, begin, bytes);
+    }
+
+    void forget_image() {
+        if (uc != nullptr) uc_close(uc);  // before the memory that it uses
+        uc = nullptr;
+        if (!chunks.empty()) spare = std::move(chunks.begin()->second);
+        chunks.clear();
+        image = nullptr;
+    }
+
+    // ---- hooks ----
+
+    static bool on_unmapped(uc_engine*, uc_mem_type type, std::uint64_t address, int size, std::int64_t, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        const std::uint64_t last = address + (size > 0 ? static_cast<std::uint64_t>(size) - 1 : 0);
+        try {
+            if (impl.chunk_at(address) != nullptr && (!impl.in_image(last) || impl.chunk_at(last) != nullptr))
+                return true;
+        } catch (...) {
+            impl.stop = Stop::memory;
+        }
+        if (impl.stop == Stop::memory) return false;
+        const char* what = type == UC_MEM_FETCH_UNMAPPED   ? "runs code at "
+                           : type == UC_MEM_WRITE_UNMAPPED ? "writes to "
+                                                           : "reads ";
+        impl.guest.fault_ = what + hex_text(address) + ", where there is no memory";
+        return false;
+    }
+
+    // Other processors report it as an exception, which is the end as well.
+    static void on_system_call(uc_engine* uc, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        impl.guest.fault_ = "calls the system by itself";
+        impl.stop = Stop::fault;
+        uc_emu_stop(uc);
+    }
+
+    static bool on_variable(uc_engine* uc, uc_mem_type, std::uint64_t, int, std::int64_t, void* self) {
+        static_cast<Impl*>(self)->guest.used_foreign_variable_ = true;
+        return uc_mem_protect(uc, GuestMap::stand_ins, GuestMap::stand_ins_size, UC_PROT_ALL) == UC_ERR_OK;
+    }
+
+    // Unicorn hides features that it has, and modules refuse to load without: the answer is that of x86-64-v2, or the
+    // least that 64-bit code may expect.
+    static int on_cpuid(uc_engine*, void* self) {
+        const auto& impl = *static_cast<Impl*>(self);
+        impl.guest.asked_processor_ = true;
+        const auto leaf = static_cast<std::uint32_t>(impl.get(UC_X86_REG_EAX));
+        std::array<std::uint32_t, 4> answer{};  // eax, ebx, ecx, edx
+        switch (leaf) {
+            case 0:
+                answer = {7, 0x756e6547, 0x6c65746e, 0x49656e69};  // "GenuineIntel"
+                break;
+            case 1:  // SSE3, SSSE3, CX16, SSE4.1, SSE4.2, POPCNT; FPU, TSC, CX8, CMOV, CLFLUSH, MMX, FXSR, SSE, SSE2
+                answer = {0x000106a3, 0x00000800, impl.guest.old_processor_ ? 0 : 0x00982201u, 0x07888111};
+                break;
+            case 0x80000000:
+                answer[0] = 0x80000001;
+                break;
+            case 0x80000001:  // LAHF; SYSCALL, NX, LM
+                answer = {0, 0, 1, 0x20100800};
+                break;
+            default:
+                break;
+        }
+        const std::array registers = {UC_X86_REG_EAX, UC_X86_REG_EBX, UC_X86_REG_ECX, UC_X86_REG_EDX};
+        for (std::size_t i = 0; i < answer.size(); ++i) impl.set(registers[i], answer[i]);
+        return 1;
+    }
+
+    static void on_block(uc_engine* uc, std::uint64_t, std::uint32_t size, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        if (!impl.guest.exact_) impl.guest.executed_ += size / 4 + 1;
+        if (impl.guest.spent() > impl.budget) {
+            impl.stop = Stop::instructions;
+            uc_emu_stop(uc);
+        }
+    }
+
+    static void on_instruction(uc_engine*, std::uint64_t, std::uint32_t, void* self) {
+        ++static_cast<Impl*>(self)->guest.executed_;
+    }
+
+    static void on_stand_in(uc_engine* uc, std::uint64_t address, std::uint32_t, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        if (address >= GuestMap::tables) {
+            // What lies there is data. The call goes on where there is code that returns.
+            if (address % GuestMap::table_size != 0) return;
+            impl.called_table = static_cast<std::uint32_t>((address - GuestMap::tables) / GuestMap::table_size);
+            impl.set(impl.guest.cpu_.pc, table_call);
+            return;
+        }
+        if (address % GuestMap::stand_in_size != 0) return;
+        if (address == end_of_run) {
+            impl.stop = Stop::returned;
+            uc_emu_stop(uc);
+            return;
+        }
+        Guest& guest = impl.guest;
+        const Cpu& cpu = guest.cpu_;
+        impl.target = cpu.link < 0 ? 0 : impl.get(cpu.link);
+        if (address == resume) {
+            impl.leave_resumption();
+        } else {
+            try {
+                const std::uint64_t number = address == table_call
+                                                 ? first_table + impl.called_table
+                                                 : (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
+                (*impl.handler)(static_cast<std::uint32_t>(number));
+                guest.charge(per_call);
+            } catch (...) {
+                impl.thrown = std::current_exception();  // must not pass through the emulator
+                impl.stop = Stop::asked;
+                uc_emu_stop(uc);
+            }
+        }
+        if (cpu.jump >= 0) impl.set(cpu.jump, impl.target);
+    }
+
+    // The stand-in was entered as by a call; the call to `function` comes back to `resume`, and from there to the
+    // caller.
+    void call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value) {
+        const Cpu& cpu = guest.cpu_;
+        resumptions.push_back({guest.return_address(), value});
+        if (cpu.link < 0) {
+            const std::uint64_t sp = get(cpu.sp);
+            guest.set_word(sp, resume);
+            std::uint64_t top = sp;
+            if (cpu.argument_registers == 0) {
+                // The argument lies behind the return address; the words of the caller there are put back by nobody,
+                // so room is made below them.
+                top = sp - 16;
+                guest.set_word(top, resume);
+                guest.set_word(top + cpu.word(), argument);
+                resumptions.back().return_address |= std::uint64_t{1} << 63;  // marks the room
+            }
+            top -= cpu.word();
+            guest.set_word(top, function);
+            set(cpu.sp, top);
+        } else {
+            set(cpu.link, resume);
+            target = function;
+        }
+        if (cpu.argument_registers > 0) set(cpu.arguments[0], argument);
+    }
+
+    void leave_resumption() {
+        const Cpu& cpu = guest.cpu_;
+        if (resumptions.empty()) {
+            stop = Stop::fault;
+            guest.fault_ = "returns to where it did not come from";
+            uc_emu_stop(uc);
+            return;
+        }
+        const Resumption last = resumptions.back();
+        resumptions.pop_back();
+        const std::uint64_t back = last.return_address & ~(std::uint64_t{1} << 63);
+        set(cpu.result, last.value);
+        if (cpu.link < 0) {
+            std::uint64_t sp = get(cpu.sp) - cpu.word();
+            if (back != last.return_address) sp += 16;
+            guest.set_word(sp, back);
+            set(cpu.sp, sp);
+        } else {
+            set(cpu.link, back);
+            target = back;
+        }
+    }
+
+    Guest& guest;
+    uc_engine* uc = nullptr;
+    Region stand_ins{GuestMap::stand_ins, GuestMap::stand_ins_size};
+    Region tables{GuestMap::tables, GuestMap::tables_size};
+    Region objects{GuestMap::objects, GuestMap::objects_size};
+    Region heap{GuestMap::heap, GuestMap::heap_size};
+    Region stack{GuestMap::stack, GuestMap::stack_size};
+    Region tls{GuestMap::tls, GuestMap::tls_size};
+
+    const Image* image = nullptr;
+    std::vector<std::uint64_t> imports;  ///< guest addresses
+    std::uint64_t base = 0, span = 0;
+    std::map<std::uint64_t, Chunk> chunks;
+    Chunk spare;
+    std::uint64_t objects_used = 0, heap_used = 0;
+    std::unordered_map<std::uint64_t, std::uint64_t> allocations;
+
+    const Handler* handler = nullptr;
+    std::exception_ptr thrown;
+    std::vector<Resumption> resumptions;
+    std::uint64_t target = 0;  ///< where a stand-in goes, on processors with a link register
+    std::uint64_t budget = 0;
+    std::uint32_t called_table = 0;
+    Stop stop = Stop::returned;
+    bool broken = false;  ///< after a fault the emulator is not to be trusted
+};
+
+}  // namespace interlock::auditing
