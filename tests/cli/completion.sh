@@ -29,8 +29,8 @@ expect() {
             if ((${#COMPREPLY[@]} == 0)); then continue; fi
         elif [[ $word == only:* ]]; then
             if [[ ${COMPREPLY[*]} == "${word#only:}" ]]; then continue; fi
-        elif printf '%s\n' "${COMPREPLY[@]}" | grep -qxF -- "$word"; then
-            continue
+        elif grep -qxF -- "$word" <<<"$(printf '%s\n' "${COMPREPLY[@]}")"; then
+            continue  # not by a pipe: grep leaves at the first match, and printf may still be writing
         fi
         printf 'FAILED: %s: no %s in: %s\n' "${COMP_WORDS[*]:1}" "$word" "${COMPREPLY[*]}" >&2
         failed=1

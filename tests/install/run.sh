@@ -114,7 +114,7 @@ library_path=$libdir expect_sum "$work/plain/host" "$work/plain"
 read -ra audit_flags <<<"$(alone pkg-config --cflags --libs interlock-audit)"
 alone "$cc" -std=c11 "$consumer/audit.c" "${audit_flags[@]}" -o "$work/plain/audit_c" ||
     fail "the program in C cannot be built with pkg-config"
-library_path=$libdir alone "$work/plain/audit_c" "$work/consumer/adder.so" | grep -qF '"verdict": "free"' ||
+library_path=$libdir alone "$work/plain/audit_c" "$work/consumer/adder.so" | grep -F '"verdict": "free"' >/dev/null ||
     fail "the program in C does not get the verdict"
 [[ $(alone pkg-config --modversion interlock) == "$version" ]] || fail "interlock.pc states another version"
 
