@@ -23,6 +23,7 @@
 #include "inputs.hpp"
 #include "inputs_queue.hpp"
 #include "judge.hpp"
+#include "manifest_beside.hpp"
 
 namespace interlock {
 namespace auditing {
@@ -30,7 +31,6 @@ namespace {
 
 /// A hostile archive can have a million wrong members; nobody reads about all of them.
 constexpr std::size_t most_messages = 10'000;
-constexpr std::uint64_t manifest_limit = 1u << 20;
 
 /// Keeps the first messages in the order of the walk, whoever comes first.
 template <typename Message>
@@ -60,27 +60,6 @@ bool needs_hashes(const AuditOptions& options) {
     if (options.details) return true;
     return options.policy != nullptr && std::any_of(options.policy->rules.begin(), options.policy->rules.end(),
                                                     [](const PolicyRule& rule) { return rule.sha256.has_value(); });
-}
-
-/// The manifest beside a file; empty if there is none.
-Result<std::string> manifest_beside(const std::filesystem::path& binary) {
-    const std::filesystem::path path = manifest_path(binary);
-    auto file = open_regular(path);
-    if (!file) {
-        if (file.error().code == Errc::not_found) return std::string();
-        return std::move(file).error();
-    }
-    if (file->size > manifest_limit)
-        return {Errc::invalid_manifest,
-                "the manifest " + quoted(path.native(), 4096) + " is not read: it is larger than 1 MiB"};
-    std::string text(file->size, '\0');
-    FileStream stream(file->descriptor.get(), 0, file->size, path.native());
-    try {
-        text.resize(stream.fill({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}));
-    } catch (const Failure& failure) {
-        return failure.error();
-    }
-    return text;
 }
 
 /// Walks inputs, and judges what is found, on all threads.

@@ -214,6 +214,11 @@ void Judge::start() {
     too_slow_ = false;
 }
 
+void Judge::forget() noexcept {
+    socket_ = Descriptor();
+    process_ = -1;
+}
+
 std::string Judge::end() {
     if (process_ < 0) return "is gone";
     socket_ = Descriptor();
@@ -295,6 +300,11 @@ void Judges::prepare() {
     Judge judge(options_);
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(judge));
+}
+
+void Judges::forget() noexcept {
+    for (Judge& judge : idle_) judge.forget();
+    idle_.clear();
 }
 
 Result<std::vector<BinaryAudit>> Judges::judge(const Descriptor& file, std::uint64_t size, BinaryContext context) {

@@ -26,6 +26,8 @@ public:
     ~Judge();
     Judge(Judge&& other) noexcept;
     Judge& operator=(Judge&&) = delete;
+    /// Leaves the process to somebody else: the parent, in the child of a fork().
+    void forget() noexcept;
 
     /// As audit_binary(), of the first `size` bytes of `file`, which is mapped by the process. An init function that
     /// kills it is not run a second time, and its module is undetermined. Errors: also unreadable, when the process
@@ -52,6 +54,8 @@ public:
     /// Makes one beforehand: forking is safest while no other thread runs.
     void prepare();
     Result<std::vector<BinaryAudit>> judge(const Descriptor& file, std::uint64_t size, BinaryContext context);
+    /// In the child of a fork(), where all processes are the parent's, and no other thread is.
+    void forget() noexcept;
 
 private:
     Judge take();

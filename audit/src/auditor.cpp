@@ -1,0 +1,63 @@
+// auditor.cpp: see interlock/auditor.hpp.
+//
+// SPDX-License-Identifier: MIT
+#include <interlock/auditor.hpp>
+
+#include <algorithm>
+#include <new>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "inputs_content.hpp"
+#include "judge.hpp"
+#include "manifest_beside.hpp"
+
+namespace interlock {
+
+namespace {
+
+/// Where a file would lie in its package to be the module of that name: "a/b.so" for a.b; "a/__init__.so" for a.
+std::string path_in_package(const std::filesystem::path& path, std::string_view module) {
+    const std::string file = path.filename().string();
+    if (module.empty()) return file;
+    const std::string_view stem = std::string_view(file).substr(0, file.find('.'));
+    std::string folders(module);
+    if (stem != "__init__") folders.erase(std::min(folders.size(), folders.rfind('.') + 1));
+    if (stem == "__init__") folders += '.';
+    std::ranges::replace(folders, '.', '/');
+    return folders + file;
+}
+
+}  // namespace
+
+struct Auditor::Impl {
+    explicit Impl(AuditOptions given) : options(std::move(given)) {
+        if (options.pythons.empty()) options.pythons.assign(default_pythons().begin(), default_pythons().end());
+        judges.emplace(options);
+        judges->prepare();
+    }
+    AuditOptions options;
+    std::optional<auditing::Judges> judges;
+};
+
+Auditor::Auditor(AuditOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Auditor::~Auditor() = default;
+
+Result<std::vector<BinaryAudit>> Auditor::audit(const std::filesystem::path& path, std::string_view module) {
+    using namespace auditing;
+    auto content = Content::of_disk_file(path, impl_->options.budget.binary_size);
+    if (!content) return std::move(content).error();
+    auto manifest = manifest_beside(path);
+    BinaryContext context;
+    context.path = path.native();
+    context.module_path = path_in_package(path, module);
+    context.disk_path = path;
+    // What is wrong with a manifest is for an audit to say; an import goes by what is in the file.
+    if (manifest) context.manifest = std::move(*manifest);
+    return impl_->judges->judge(content->file(), content->size(), std::move(context));
+}
+
+void Auditor::after_fork_in_child() noexcept { impl_->judges->forget(); }
+
+}  // namespace interlock

@@ -1,0 +1,186 @@
+"""Takes over the decision for each import of an extension module.
+
+SPDX-License-Identifier: MIT
+"""
+from __future__ import annotations
+
+import _imp
+import importlib.machinery
+import os
+import sys
+import threading
+import time
+import types
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from . import _report
+from ._state import is_free_threaded, is_gil_enabled
+from ._warning import import_chain, users_frame, warn
+
+_lock = threading.Lock()
+_installed = False
+_create_dynamic = _imp.create_dynamic
+_create_builtin = _imp.create_builtin
+_warned: set[tuple[str, str]] = set()
+
+
+def installed() -> bool:
+    """Whether install() has taken over the imports of this process."""
+    return _installed
+
+
+def install(policy: str | os.PathLike[str] | None = None, *, overrides: Iterable[str] = ()) -> bool:
+    """Decides from now on what each import of an extension module does to the GIL.
+
+    `policy` is a policy file as interlock's loader reads it; an override ("a.b=free") goes before it. To be called as
+    early as possible: what was imported before is only listed in the report. Called again it changes policy and
+    overrides. Returns False, with a line on stderr, where markers have no effect: the interpreter has a GIL. Raises
+    PolicyError, before anything has changed.
+    """
+    global _installed
+    if not is_free_threaded():
+        print("interlock: this Python is not free-threaded, so markers have no effect here", file=sys.stderr)
+        return False
+    from . import _host, _switch
+
+    with _lock:
+        _host.configure(policy=policy, overrides=tuple(overrides))
+        if _installed:
+            return True
+        suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
+        _report.imported_before(sorted(
+            name for name, module in list(sys.modules.items())
+            if (getattr(module, "__file__", None) or "").endswith(suffixes) and not name.startswith("interlock.")))
+        # PYTHON_GIL and -X gil win: then there is nothing to switch, and refusals and the report are what is left.
+        if _host.get_enable_gil() == -1:
+            if is_gil_enabled():
+                _report.note("the GIL was on before install() was called")
+            else:
+                _switch.hold()
+        os.register_at_fork(after_in_child=_after_fork_in_child)
+        _imp.create_dynamic = _decided_create_dynamic
+        _imp.create_builtin = _decided_create_builtin
+        _installed = True
+    return True
+
+
+def _after_fork_in_child() -> None:
+    from . import _host, _switch
+
+    _host.after_fork_in_child()
+    _switch.after_fork_in_child()
+
+
+def _resolved(name: str, file: str, depth: int = 0) -> dict[str, Any]:
+    """The decision; where another module decides, that of this one."""
+    from . import _host
+
+    decision = _host.decide(name, file)
+    target = decision["delegated_to"]
+    if decision["action"] != "interpreter" or decision["verdict"] != "delegated" or not target or depth > 8:
+        return decision
+    try:
+        spec = importlib.machinery.PathFinder.find_spec(target, None if "." not in target else _parent_path(target))
+    except Exception:
+        spec = None
+    if spec is None or not spec.origin or not isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
+        return decision
+    other = _resolved(target, spec.origin, depth + 1)
+    if other["action"] == "interpreter":
+        return decision
+    decision["action"] = "global_lock" if other["action"] == "refuse" else other["action"]
+    decision["decided_by"] = "marker"
+    for reason in decision["why"]:
+        reason["decided"] = False
+    decision["why"].append({"source": "marker", "says": decision["action"], "decided": True,
+                            "text": f"its module is made by {target} ({spec.origin}), which says: {other['reason']}"})
+    return decision
+
+
+def _parent_path(name: str) -> list[str] | None:
+    parent = sys.modules.get(name.rpartition(".")[0])
+    return list(parent.__path__) if parent is not None and hasattr(parent, "__path__") else None
+
+
+def _refused(name: str, file: str, decision: dict[str, Any]) -> ImportError:
+    why = next((reason["text"] for reason in decision["why"] if reason["decided"]), "")
+    return ImportError(f"module '{name}' is refused: {why}; change the rule, or do without the module ({file})",
+                       name=name, path=file)
+
+
+def _turn_on() -> None:
+    """The GIL comes on for good, as an import of an unmarked module does it."""
+    from . import _switch
+
+    stub = next((found for suffix in importlib.machinery.EXTENSION_SUFFIXES
+                 if os.path.exists(found := os.path.join(os.path.dirname(__file__), "_stub" + suffix))), None)
+    if stub is None:
+        raise ImportError("interlock is not installed completely: its module _stub is missing")
+    spec = importlib.machinery.ModuleSpec("interlock._stub", None, origin=stub)
+    # The user is warned of the culprit, and not of the stub.
+    warnings.filterwarnings("ignore", message=".*'interlock._stub'", category=RuntimeWarning)
+    with _switch.window():
+        try:
+            _create_dynamic(spec)
+        except RuntimeWarning:
+            pass  # a filter that makes it an error comes too late for the switch
+    if not is_gil_enabled():
+        _report.note("the GIL could not be turned on; modules that need it run without")
+
+
+def _decided_create_dynamic(spec: Any, file: Any = None) -> types.ModuleType:
+    name, path = spec.name, os.fsdecode(spec.origin)
+    before, begin = is_gil_enabled(), time.perf_counter()
+    frame = users_frame()
+    record: dict[str, Any] = {
+        "module": name, "file": path, "at": _report.now(), "gil_before": before,
+        "imported_by": import_chain()[1:],
+        "line": None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}",
+    }
+    error: str | None = None
+    try:
+        decision = _resolved(name, path)
+        record.update({key: decision[key] for key in ("verdict", "confidence", "action", "decided_by", "why",
+                                                      "build_id")})
+        return _create(spec, file, name, path, decision)
+    except BaseException as exception:
+        error = f"{type(exception).__name__}: {exception}".partition("\n")[0]
+        raise
+    finally:
+        record["seconds"] = time.perf_counter() - begin
+        record["gil_after"] = is_gil_enabled()
+        if error is not None:
+            record["error"] = error
+        _report.add(record)
+
+
+def _create(spec: Any, file: Any, name: str, path: str, decision: dict[str, Any]) -> types.ModuleType:
+    from . import _host, _switch
+
+    arguments = (spec,) if file is None else (spec, file)
+    if decision["action"] == "refuse":
+        raise _refused(name, path, decision)
+    if _host.get_enable_gil() == 0 and not _switch._held:  # PYTHON_GIL=0
+        return _create_dynamic(*arguments)
+    if decision["action"] == "global_lock":
+        if (name, path) not in _warned:
+            warn(name, path, decision)  # raises with -W error
+            _warned.add((name, path))
+        if not is_gil_enabled():
+            _turn_on()
+        return _create_dynamic(*arguments)
+    with _switch.unwatched() if decision["action"] == "free" else _switch.window():
+        return _create_dynamic(*arguments)
+
+
+def _decided_create_builtin(spec: Any) -> types.ModuleType:
+    # Those of the standard library are marked. What a program put into the init table (PyImport_AppendInittab) is in no
+    # file that could be read.
+    if spec.name.partition(".")[0] in sys.stdlib_module_names:
+        return _create_builtin(spec)
+    from . import _switch
+
+    with _switch.window():
+        return _create_builtin(spec)

@@ -1,0 +1,19 @@
+"""What this interpreter is, and its GIL.
+
+SPDX-License-Identifier: MIT
+"""
+from __future__ import annotations
+
+import sys
+import sysconfig
+
+
+def is_free_threaded() -> bool:
+    """Whether this interpreter is built for free threading."""
+    return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def is_gil_enabled() -> bool:
+    """Whether the GIL is on now; True for an interpreter that is not built for free threading."""
+    ask = getattr(sys, "_is_gil_enabled", None)  # CPython does not promise that it stays
+    return True if ask is None else bool(ask())

@@ -1,0 +1,93 @@
+"""The warning about a module for which the GIL is turned on: who, why, and the ways out.
+
+SPDX-License-Identifier: MIT
+"""
+from __future__ import annotations
+
+import json
+import sys
+import types
+import warnings
+from collections.abc import Iterator
+
+# CPython's own text (Python/import.c), so that filters for it go on to work.
+_HEADLINE = (
+    "The global interpreter lock (GIL) has been enabled to load module '{}', which has not declared that it can run "
+    "safely without the GIL. To override this behavior and keep the GIL disabled (at your own risk), run with "
+    "PYTHON_GIL=0 or -Xgil=0."
+)
+
+
+class FallbackWarning(RuntimeWarning):
+    """The GIL is turned on for a module. As an error it refuses the import, before anything is switched."""
+
+
+def _frames() -> Iterator[types.FrameType]:
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _is_machinery(frame: types.FrameType) -> bool:
+    file = frame.f_code.co_filename
+    return file.startswith("<frozen importlib") or frame.f_globals.get("__name__", "").split(".")[0] == "interlock"
+
+
+def users_frame() -> types.FrameType | None:
+    """The innermost frame that is neither of the import system nor interlock's."""
+    return next((frame for frame in _frames() if not _is_machinery(frame)), None)
+
+
+def import_chain() -> list[str]:
+    """The modules that are being imported on this thread, the innermost first."""
+    names: list[str] = []
+    for frame in _frames():
+        code = frame.f_code
+        if code.co_name == "_find_and_load" and code.co_filename.startswith("<frozen importlib"):
+            name = frame.f_locals.get("name")
+            if isinstance(name, str) and name not in names:
+                names.append(name)
+    return names
+
+
+def distribution_of(module: str) -> tuple[str, str] | None:
+    """Name and version of the distribution that the module belongs to, by its first component."""
+    import importlib.metadata
+
+    try:
+        found = importlib.metadata.packages_distributions().get(module.partition(".")[0])
+        return (found[0], importlib.metadata.version(found[0])) if found else None
+    except Exception:  # broken metadata must not break an import
+        return None
+
+
+def text_of(module: str, file: str, decision: dict, chain: list[str], user: str | None) -> str:
+    lines = [_HEADLINE.format(module), f"  file         {file}"]
+    if distribution := distribution_of(module):
+        lines.append(f"  package      {distribution[0]} {distribution[1]}")
+    lines += [f"  why          {reason['text']}" for reason in decision["why"]]
+    lines += [f"  evidence     {one}" for one in decision["evidence"]]
+    if len(chain) > 1:
+        lines.append(f"  imported by  {' <- '.join(chain)}")
+    if user is not None:
+        lines.append(f"  your line    {user}")
+    rule = {"match": {"module": module}, "threading": "free", "reason": "why it is safe"}
+    lines.append("  fix          use a version of it that is marked; `interlock audit` says which wheels are")
+    lines.append(f"  fix          or take responsibility in a policy file (--policy): {json.dumps({'rules': [rule]})}")
+    return "\n".join(lines)
+
+
+def warn(module: str, file: str, decision: dict) -> None:
+    """Issues the warning at the user's line. Raises it when a filter makes it an error."""
+    frame = users_frame()
+    place = ("sys", 1) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+    user = None if frame is None else f"{place[0]}:{place[1]} ({frame.f_code.co_name})"
+    warnings.warn_explicit(
+        FallbackWarning(text_of(module, file, decision, import_chain(), user)),
+        None,  # type: ignore[arg-type]  # the message is a warning already
+        place[0],
+        place[1],
+        module="sys" if frame is None else frame.f_globals.get("__name__", "<unknown>"),
+        registry={},  # each culprit has a text of its own: there is nothing to remember
+    )

@@ -1,0 +1,80 @@
+// decision.hpp: what becomes of one import of an extension module, decided before its library is mapped.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <interlock/audit.hpp>
+#include <interlock/auditor.hpp>
+#include <interlock/policy.hpp>
+
+namespace interlock::python {
+
+enum class Action : std::uint8_t {
+    free,         ///< the GIL stays as it is
+    global_lock,  ///< the GIL comes on before the library is mapped
+    refuse,       ///< the import fails
+    interpreter,  ///< not known: CPython decides, as it would without interlock
+};
+std::string_view action_name(Action action) noexcept;  ///< "free", "global_lock", "refuse", "interpreter"
+
+/// What one source said; `says` is empty when it has no say.
+struct Reason {
+    std::string source;  ///< "override", "policy", "marker", "default"
+    std::string says, text;
+    bool decided = false;
+};
+
+struct Decision {
+    Action action = Action::interpreter;
+    std::string decided_by;
+    std::vector<Reason> why;
+    /// Of the module that an import of the file finds.
+    std::string verdict, confidence, reason, delegated_to, build_id;
+    std::vector<Evidence> evidence;
+};
+
+struct Settings {
+    PythonVersion python;
+    std::optional<Policy> policy;
+    std::map<std::string, PolicyAction> overrides;  ///< by module
+};
+
+/// Reads a policy for a host of CPython. Throws Failure: invalid_policy also for what CPython cannot do (module_lock).
+Policy policy_for_cpython(const std::filesystem::path& file);
+/// As --override: "a.b=free". Throws Failure with invalid_option.
+std::pair<std::string, PolicyAction> override_from_text(std::string_view text);
+
+/// [any-thread]
+class Decider {
+public:
+    /// Forks (Auditor). Throws Failure.
+    explicit Decider(Settings settings);
+
+    /// `module` is the dotted name. Never throws for what is in the file.
+    Decision decide(const std::string& module, const std::filesystem::path& file);
+    void after_fork_in_child() noexcept { auditor_.after_fork_in_child(); }
+
+private:
+    /// Of one file, as it was when it was read.
+    struct Known {
+        std::string identity;
+        ModuleAudit audit;
+        std::string build_id;
+    };
+    std::optional<Known> known(const std::string& module, const std::filesystem::path& file, std::string& problem);
+
+    const Settings settings_;
+    Auditor auditor_;
+    std::mutex mutex_;
+    std::map<std::pair<std::string, std::string>, Known> known_;  ///< by file and module
+};
+
+}  // namespace interlock::python
