@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include "decision.hpp"
 
-#include <sys/stat.h>
+#include <dlfcn.h>
 
 #include <fmt/format.h>
 #include <interlock/digest.hpp>
@@ -26,15 +26,14 @@ constexpr std::string_view this_machine =
     "";
 #endif
 
-/// Changes when the file does; empty when it cannot be looked at.
-std::string identity_of(const std::filesystem::path& file) {
-    struct stat status{};
-    if (::stat(file.c_str(), &status) != 0) return {};
-    return fmt::format("{}:{}:{}:{}.{}:{}.{}", status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
-                       status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
+/// Of the library with this code: another build may judge otherwise.
+std::string identity_of_judge(PythonVersion python) {
+    Dl_info info{};
+    if (::dladdr(reinterpret_cast<const void*>(&identity_of), &info) == 0 || info.dli_fname == nullptr) return {};
+    return python.text() + ' ' + info.dli_fname + ' ' + identity_of(info.dli_fname);
 }
 
-MarkerState marker_state(const ModuleAudit& module) noexcept {
+MarkerState marker_state(const KnownModule& module) noexcept {
     if (module.verdict == Verdict::free) return MarkerState::free;
     return module.verdict == Verdict::global_lock ? MarkerState::global_lock : MarkerState::unmarked;
 }
@@ -115,10 +114,23 @@ std::pair<std::string, PolicyAction> override_from_text(std::string_view text) {
     return {std::string(text.substr(0, equals)), *action};
 }
 
-Decider::Decider(Settings settings) : settings_(std::move(settings)), auditor_(options_for(settings_.python)) {}
+Decider::Decider(Settings settings)
+    : settings_(std::move(settings)), cache_(settings_.verdict_folder, identity_of_judge(settings_.python)) {}
 
-std::optional<Decider::Known> Decider::known(const std::string& module, const std::filesystem::path& file,
-                                             std::string& problem) {
+void Decider::after_fork_in_child() noexcept {
+    // Another thread may have held it, and is gone.
+    new (&mutex_) std::mutex;
+    if (auditor_) auditor_->after_fork_in_child();
+}
+
+Auditor& Decider::auditor() {
+    const std::lock_guard lock(mutex_);
+    if (!auditor_) auditor_ = std::make_unique<Auditor>(options_for(settings_.python));
+    return *auditor_;
+}
+
+std::optional<KnownModule> Decider::known(const std::string& module, const std::filesystem::path& file,
+                                          std::string& problem) {
     const std::pair key(file.string(), module);
     const std::string identity = identity_of(file);
     {
@@ -126,36 +138,57 @@ std::optional<Decider::Known> Decider::known(const std::string& module, const st
         if (const auto found = known_.find(key); found != known_.end() && found->second.identity == identity)
             return found->second;
     }
-    Result<std::vector<BinaryAudit>> binaries = auditor_.audit(file, module);
+    std::optional<KnownModule> result = cache_.find(module, file, identity);
+    if (!result) {
+        result = judged(module, file, problem);
+        if (!result) return std::nullopt;
+        result->identity = identity;
+        // A file that was exchanged meanwhile is read again at the next import.
+        if (identity.empty() || identity_of(file) != identity) return result;
+        cache_.keep(module, file, *result);
+    }
+    const std::lock_guard lock(mutex_);
+    known_.insert_or_assign(key, *result);
+    return result;
+}
+
+std::optional<KnownModule> Decider::judged(const std::string& module, const std::filesystem::path& file,
+                                           std::string& problem) {
+    Result<std::vector<BinaryAudit>> binaries = auditor().audit(file, module);
     if (!binaries) {
         problem = binaries.error().message;
         return std::nullopt;
     }
-    const BinaryAudit* binary = nullptr;
-    for (const BinaryAudit& slice : *binaries)
+    BinaryAudit* binary = nullptr;
+    for (BinaryAudit& slice : *binaries)
         if (binary == nullptr || slice.architecture == this_machine) binary = &slice;
     if (binary == nullptr || binary->modules.empty()) {
         problem = "there is no module in the file";
         return std::nullopt;
     }
-    const ModuleAudit* audit = &binary->modules.front();
+    ModuleAudit* audit = &binary->modules.front();
     const std::string_view last = std::string_view(module).substr(module.rfind('.') + 1);
-    for (const ModuleAudit& one : binary->modules)
+    for (ModuleAudit& one : binary->modules)
         if (one.entry_point == fmt::format("PyInit_{}", last) || one.entry_point == fmt::format("PyModExport_{}", last))
             audit = &one;
-    Known result{identity, *audit, binary->build_id};
-    // A file that was exchanged meanwhile is read again at the next import.
-    if (!identity.empty() && identity_of(file) == identity) {
-        const std::lock_guard lock(mutex_);
-        known_.insert_or_assign(key, result);
+    KnownModule result;
+    result.verdict = audit->verdict;
+    result.confidence = audit->confidence;
+    if (!audit->effects.empty()) {
+        result.effect = audit->effects.front().effect;
+        result.effect_why = std::move(audit->effects.front().why);
     }
+    result.reason = std::move(audit->reason);
+    result.delegated_to = std::move(audit->delegated_to);
+    result.build_id = std::move(binary->build_id);
+    result.evidence = std::move(audit->evidence);
     return result;
 }
 
 Decision Decider::decide(const std::string& module, const std::filesystem::path& file) {
     Judgement judgement;
     std::string problem;
-    const std::optional<Known> found = known(module, file, problem);
+    const std::optional<KnownModule> found = known(module, file, problem);
     if (const auto entry = settings_.overrides.find(module); entry != settings_.overrides.end())
         judgement.say("override", as_action(entry->second),
                       fmt::format("an override says {}", interlock::action_name(entry->second)));
@@ -166,7 +199,7 @@ Decision Decider::decide(const std::string& module, const std::filesystem::path&
         subject.file = file;
         if (found) {
             subject.build_id = found->build_id;
-            subject.marker = marker_state(found->audit);
+            subject.marker = marker_state(*found);
         }
         subject.sha256 = [&] {
             Result<std::string> digest = sha256_file(file);
@@ -184,16 +217,15 @@ Decision Decider::decide(const std::string& module, const std::filesystem::path&
         judgement.say("default", Action::interpreter, "nothing is known of the file, so the interpreter decides");
         return std::move(decision);
     }
-    const ModuleAudit& audit = found->audit;
+    const KnownModule& audit = *found;
     decision.verdict = verdict_name(audit.verdict);
     decision.confidence = confidence_name(audit.confidence);
     decision.reason = audit.reason;
     decision.delegated_to = audit.delegated_to;
     decision.evidence = audit.evidence;
     decision.build_id = found->build_id;
-    const EffectOn effect = audit.effects.empty() ? EffectOn{} : audit.effects.front();
     // Part of the file could not be run: too little to go by where threads are at stake.
-    switch (audit.confidence == Confidence::weak ? Effect::unknown : effect.effect) {
+    switch (audit.confidence == Confidence::weak ? Effect::unknown : audit.effect) {
         case Effect::keeps_gil_off:
             judgement.say("marker", Action::free, audit.reason);
             break;
@@ -209,7 +241,7 @@ Decision Decider::decide(const std::string& module, const std::filesystem::path&
             }
             break;
         default:
-            judgement.say("marker", std::nullopt, effect.why.empty() ? audit.reason : effect.why);
+            judgement.say("marker", std::nullopt, audit.effect_why.empty() ? audit.reason : audit.effect_why);
             judgement.say("default", Action::interpreter, "what it does is not known, so the interpreter decides");
             break;
     }

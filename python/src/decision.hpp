@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -14,6 +15,8 @@
 #include <interlock/audit.hpp>
 #include <interlock/auditor.hpp>
 #include <interlock/policy.hpp>
+
+#include "known_module.hpp"
 
 namespace interlock::python {
 
@@ -45,6 +48,7 @@ struct Settings {
     PythonVersion python;
     std::optional<Policy> policy;
     std::map<std::string, PolicyAction> overrides;  ///< by module
+    std::filesystem::path verdict_folder = default_verdict_folder();
 };
 
 /// Reads a policy for a host of CPython. Throws Failure: invalid_policy also for what CPython cannot do (module_lock).
@@ -55,26 +59,25 @@ std::pair<std::string, PolicyAction> override_from_text(std::string_view text);
 /// [any-thread]
 class Decider {
 public:
-    /// Forks (Auditor). Throws Failure.
     explicit Decider(Settings settings);
 
-    /// `module` is the dotted name. Never throws for what is in the file.
+    /// `module` is the dotted name. Never throws for what is in the file. The first one that no cache knows forks.
     Decision decide(const std::string& module, const std::filesystem::path& file);
-    void after_fork_in_child() noexcept { auditor_.after_fork_in_child(); }
+    /// To be called first in the child of a fork(), where no other thread is.
+    void after_fork_in_child() noexcept;
 
 private:
-    /// Of one file, as it was when it was read.
-    struct Known {
-        std::string identity;
-        ModuleAudit audit;
-        std::string build_id;
-    };
-    std::optional<Known> known(const std::string& module, const std::filesystem::path& file, std::string& problem);
+    std::optional<KnownModule> known(const std::string& module, const std::filesystem::path& file,
+                                     std::string& problem);
+    std::optional<KnownModule> judged(const std::string& module, const std::filesystem::path& file,
+                                      std::string& problem);
+    Auditor& auditor();
 
     const Settings settings_;
-    Auditor auditor_;
-    std::mutex mutex_;
-    std::map<std::pair<std::string, std::string>, Known> known_;  ///< by file and module
+    const VerdictCache cache_;
+    std::mutex mutex_;  ///< guards what follows; held for moments only
+    std::unique_ptr<Auditor> auditor_;
+    std::map<std::pair<std::string, std::string>, KnownModule> known_;  ///< by file and module
 };
 
 }  // namespace interlock::python
