@@ -10,14 +10,15 @@ import os
 import sys
 import threading
 import time
-import types
-import warnings
-from collections.abc import Iterable
-from typing import Any
 
 from . import _report
 from ._state import is_free_threaded, is_gil_enabled
-from ._warning import import_chain, users_frame, warn
+
+TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Iterable
+    from typing import Any
 
 _lock = threading.Lock()
 _installed = False
@@ -119,9 +120,11 @@ def _turn_on() -> None:
     if stub is None:
         raise ImportError("interlock is not installed completely: its module _stub is missing")
     spec = importlib.machinery.ModuleSpec("interlock._stub", None, origin=stub)
+    import warnings
+
     # The user is warned of the culprit, and not of the stub.
     warnings.filterwarnings("ignore", message=".*'interlock._stub'", category=RuntimeWarning)
-    with _switch.window():
+    with _switch.Window():
         try:
             _create_dynamic(spec)
         except RuntimeWarning:
@@ -131,6 +134,8 @@ def _turn_on() -> None:
 
 
 def _decided_create_dynamic(spec: Any, file: Any = None) -> types.ModuleType:
+    from ._warning import import_chain, users_frame
+
     name, path = spec.name, os.fsdecode(spec.origin)
     before, begin = is_gil_enabled(), time.perf_counter()
     frame = users_frame()
@@ -165,13 +170,15 @@ def _create(spec: Any, file: Any, name: str, path: str, decision: dict[str, Any]
     if _host.get_enable_gil() == 0 and not _switch._held:  # PYTHON_GIL=0
         return _create_dynamic(*arguments)
     if decision["action"] == "global_lock":
+        from ._warning import warn
+
         if (name, path) not in _warned:
             warn(name, path, decision)  # raises with -W error
             _warned.add((name, path))
         if not is_gil_enabled():
             _turn_on()
         return _create_dynamic(*arguments)
-    with _switch.unwatched() if decision["action"] == "free" else _switch.window():
+    with _switch.Held() if decision["action"] == "free" else _switch.Window():
         return _create_dynamic(*arguments)
 
 
@@ -182,5 +189,5 @@ def _decided_create_builtin(spec: Any) -> types.ModuleType:
         return _create_builtin(spec)
     from . import _switch
 
-    with _switch.window():
+    with _switch.Window():
         return _create_builtin(spec)

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 from ._state import is_free_threaded, is_gil_enabled
+
+TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
+if TYPE_CHECKING:
+    from typing import Any
 
 _lock = threading.Lock()
 _records: list[dict[str, Any]] = []

@@ -5,11 +5,17 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import sys
-import sysconfig
 
 
 def is_free_threaded() -> bool:
     """Whether this interpreter is built for free threading."""
+    return "t" in getattr(sys, "abiflags", "") or _says_sysconfig()
+
+
+def _says_sysconfig() -> bool:
+    """Windows has no abiflags before 3.14."""
+    import sysconfig  # slow to import
+
     return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 

@@ -14,11 +14,8 @@ SPDX-License-Identifier: MIT
 """
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
 
 from . import _host, _report
 from ._state import is_gil_enabled
@@ -27,7 +24,7 @@ PATIENCE = 1.0  # seconds
 
 _changed = threading.Condition(threading.Lock())
 _held = False
-_outside: Counter[int] = Counter()  # imports under way that began while held, by thread
+_outside: dict[int, int] = {}  # imports under way that began while held, by thread
 _parked: set[int] = set()
 _inside = 0  # imports under way that began in a window
 
@@ -49,7 +46,7 @@ def after_fork_in_child() -> None:
     _parked.clear()
     for thread in [one for one in _outside if one != me]:
         del _outside[thread]
-    if _inside and not _outside[me]:
+    if _inside and me not in _outside:
         _inside = 0
         if _held and not is_gil_enabled():
             _host.set_enable_gil(0)
@@ -59,26 +56,26 @@ def _may_open(me: int) -> bool:
     return all(thread == me or thread in _parked for thread in _outside)
 
 
-@contextlib.contextmanager
-def window() -> Iterator[None]:
-    """CPython's own protocol for what is imported in it."""
-    global _inside
-    me = threading.get_ident()
-    with _changed:
-        _parked.add(me)
-        _changed.notify_all()
-        end = time.monotonic() + PATIENCE
-        while not _inside and not _may_open(me):
-            if not _changed.wait(end - time.monotonic()) and time.monotonic() >= end:
-                _report.note("an import took longer than a second while another one had to wait for it")
-                break
-        _parked.discard(me)
-        _inside += 1
-        if _held:
-            _host.set_enable_gil(-1)
-    try:
-        yield
-    finally:
+class Window:
+    """CPython's own protocol for what is imported in it. A context manager, as Held is: contextlib costs start-up time."""
+
+    def __enter__(self) -> None:
+        global _inside
+        me = threading.get_ident()
+        with _changed:
+            _parked.add(me)
+            _changed.notify_all()
+            end = time.monotonic() + PATIENCE
+            while not _inside and not _may_open(me):
+                if not _changed.wait(end - time.monotonic()) and time.monotonic() >= end:
+                    _report.note("an import took longer than a second while another one had to wait for it")
+                    break
+            _parked.discard(me)
+            _inside += 1
+            if _held:
+                _host.set_enable_gil(-1)
+
+    def __exit__(self, *_: object) -> None:
         _leave_window()
 
 
@@ -92,25 +89,28 @@ def _leave_window() -> None:
         _changed.notify_all()
 
 
-@contextlib.contextmanager
-def unwatched() -> Iterator[None]:
-    """For imports that leave the GIL alone."""
-    global _inside
-    me = threading.get_ident()
-    with _changed:
-        joined = _inside > 0
-        if joined:
-            _inside += 1
-        else:
-            _outside[me] += 1
-    try:
-        yield
-    finally:
-        if joined:
+class Held:
+    """For imports that leave the GIL alone. While a window is open they are in it."""
+
+    _joined = False
+
+    def __enter__(self) -> None:
+        global _inside
+        me = threading.get_ident()
+        with _changed:
+            self._joined = _inside > 0
+            if self._joined:
+                _inside += 1
+            else:
+                _outside[me] = _outside.get(me, 0) + 1
+
+    def __exit__(self, *_: object) -> None:
+        if self._joined:
             _leave_window()
-        else:
-            with _changed:
-                _outside[me] -= 1
-                if not _outside[me]:
-                    del _outside[me]
-                _changed.notify_all()
+            return
+        me = threading.get_ident()
+        with _changed:
+            _outside[me] -= 1
+            if not _outside[me]:
+                del _outside[me]
+            _changed.notify_all()

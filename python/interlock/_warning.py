@@ -4,11 +4,12 @@ SPDX-License-Identifier: MIT
 """
 from __future__ import annotations
 
-import json
 import sys
-import types
-import warnings
-from collections.abc import Iterator
+
+TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Iterator
 
 # CPython's own text (Python/import.c), so that filters for it go on to work.
 _HEADLINE = (
@@ -63,6 +64,8 @@ def distribution_of(module: str) -> tuple[str, str] | None:
 
 
 def text_of(module: str, file: str, decision: dict, chain: list[str], user: str | None) -> str:
+    import json
+
     lines = [_HEADLINE.format(module), f"  file         {file}"]
     if distribution := distribution_of(module):
         lines.append(f"  package      {distribution[0]} {distribution[1]}")
@@ -80,6 +83,8 @@ def text_of(module: str, file: str, decision: dict, chain: list[str], user: str 
 
 def warn(module: str, file: str, decision: dict) -> None:
     """Issues the warning at the user's line. Raises it when a filter makes it an error."""
+    import warnings
+
     frame = users_frame()
     place = ("sys", 1) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
     user = None if frame is None else f"{place[0]}:{place[1]} ({frame.f_code.co_name})"
