@@ -37,17 +37,19 @@ def install(policy: str | os.PathLike[str] | None = None, *, overrides: Iterable
 
     `policy` is a policy file as interlock's loader reads it; an override ("a.b=free") goes before it. To be called as
     early as possible: what was imported before is only listed in the report. Called again it changes policy and
-    overrides. Returns False, with a line on stderr, where markers have no effect: the interpreter has a GIL. Raises
+    overrides. Python processes that this one starts inherit them, by the environment (INTERLOCK_INHERIT). Returns False, with a line on stderr, where markers have no effect: the interpreter has a GIL. Raises
     PolicyError, before anything has changed.
     """
     global _installed
     if not is_free_threaded():
         print("interlock: this Python is not free-threaded, so markers have no effect here", file=sys.stderr)
         return False
-    from . import _host, _switch
+    from . import _child, _host, _switch
 
     with _lock:
-        _host.configure(policy=policy, overrides=tuple(overrides))
+        overrides = tuple(overrides)
+        _host.configure(policy=policy, overrides=overrides)
+        _child.leave_to_children(None if policy is None else os.fsdecode(policy), overrides)
         if _installed:
             return True
         suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
