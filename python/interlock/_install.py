@@ -44,7 +44,7 @@ def install(policy: str | os.PathLike[str] | None = None, *, overrides: Iterable
     if not is_free_threaded():
         print("interlock: this Python is not free-threaded, so markers have no effect here", file=sys.stderr)
         return False
-    from . import _child, _host, _switch
+    from . import _child, _host, _subinterpreters, _switch
 
     with _lock:
         overrides = tuple(overrides)
@@ -62,6 +62,7 @@ def install(policy: str | os.PathLike[str] | None = None, *, overrides: Iterable
                 _report.note("the GIL was on before install() was called")
             else:
                 _switch.hold()
+        _subinterpreters.watch()
         os.register_at_fork(after_in_child=_after_fork_in_child)
         _imp.create_dynamic = _decided_create_dynamic
         _imp.create_builtin = _decided_create_builtin
@@ -151,7 +152,7 @@ def _decided_create_dynamic(spec: Any, file: Any = None) -> types.ModuleType:
         decision = _resolved(name, path)
         record.update({key: decision[key] for key in ("verdict", "confidence", "action", "decided_by", "why",
                                                       "build_id")})
-        return _create(spec, file, name, path, decision)
+        return _adapted(_create(spec, file, name, path, decision))
     except BaseException as exception:
         error = f"{type(exception).__name__}: {exception}".partition("\n")[0]
         raise
@@ -161,6 +162,13 @@ def _decided_create_dynamic(spec: Any, file: Any = None) -> types.ModuleType:
         if error is not None:
             record["error"] = error
         _report.add(record)
+
+
+def _adapted(module: types.ModuleType) -> types.ModuleType:
+    from . import _subinterpreters
+
+    _subinterpreters.adapt(module)
+    return module
 
 
 def _create(spec: Any, file: Any, name: str, path: str, decision: dict[str, Any]) -> types.ModuleType:
@@ -188,7 +196,7 @@ def _decided_create_builtin(spec: Any) -> types.ModuleType:
     # Those of the standard library are marked. What a program put into the init table (PyImport_AppendInittab) is in no
     # file that could be read.
     if spec.name.partition(".")[0] in sys.stdlib_module_names:
-        return _create_builtin(spec)
+        return _adapted(_create_builtin(spec))
     from . import _switch
 
     with _switch.Window():
