@@ -138,6 +138,20 @@ step_install() {
     run_tests install
 }
 
+# The package for CPython, as users install it: by pip, into a clean virtual environment.
+step_python() {
+    local python venv=$PWD/build/python-venv
+    python=$(scripts/freethreaded-python.sh --print-only --version 3.13)
+    "$python" -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check './python[test]'
+    local log=build/test-results/python.log status=0 summary
+    "$venv/bin/python" tests/python/run.py --jobs "$jobs" | tee "$log" || status=$?
+    summary=$(sed -n 's/^python: \([0-9]*\) passed, \([0-9]*\) failed.*$/\1 \2/p' "$log")
+    passed=$((passed + ${summary% *}))
+    failed=$((failed + ${summary#* }))
+    return $status
+}
+
 # What the verdicts of the audit are held against. Fetching waits for the network and building for the processor, so
 # they go on together. Without them the tests that need them skip themselves, which is seen in the summary; with
 # INTERLOCK_REQUIRE_CORPUS=1 that is a failure.
@@ -160,6 +174,7 @@ fi
 step dev "gcc, warnings are errors, all tests" step_dev
 if ! $quick; then
     step install "the installed package, used by another project" step_install
+    step python "the package for CPython, installed by pip, against the real interpreter" step_python
     step scripts "shellcheck" check_scripts
     step asan "clang, warnings are errors; AddressSanitizer and UndefinedBehaviorSanitizer, all tests" step_asan
     step tsan "ThreadSanitizer, the tests that use std::thread" step_tsan
