@@ -4,11 +4,16 @@ While it is held (`enable_gil` is 0) CPython neither turns the GIL on for an imp
 import for which CPython itself has to decide goes through a window: `enable_gil` is -1 meanwhile.
 
 Invariant: an import ends under the setting under which it began. CPython counts up when an init function begins and down
-when it has ended; what began while held has not been counted, and would be counted down in a window. So a window is
-opened when no import that began while held is under way, but for those of threads that wait here as well (they cannot
-end before they are let on), and it stays open until all imports that began in it have ended. No lock is held while an
-init function runs. An import that does not end for a second probably waits for this one; then the window is opened all
-the same.
+when it has ended, and looks at the setting each time (Python/ceval_gil.c). What began while held has not been counted,
+and would be counted down in a window, which leaves a count of -1: on, for ever, and nobody's. So
+
+- a window is opened, or joined, when no import that began while held can end: each belongs to this thread, to one that
+  waits here as well, or to one that is in a window itself;
+- it stays open until all imports in it have ended;
+- a thread that leaves a window in the middle of an import that began while held waits until it is closed.
+
+No lock is held while an init function runs. An import that does not end in PATIENCE seconds probably waits for this one; then
+it goes on all the same, and the report says so.
 
 SPDX-License-Identifier: MIT
 """
@@ -20,13 +25,17 @@ import time
 from . import _host, _report
 from ._state import is_gil_enabled
 
-PATIENCE = 1.0  # seconds
+TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-_changed = threading.Condition(threading.Lock())
+PATIENCE = 5.0  # seconds; mapping a large library may take some
+
+_changed = threading.Condition(threading.Lock())  # guards all that follows
 _held = False
 _outside: dict[int, int] = {}  # imports under way that began while held, by thread
-_parked: set[int] = set()
-_inside = 0  # imports under way that began in a window
+_inside: dict[int, int] = {}  # and those that began in a window
+_parked: set[int] = set()  # threads that wait here
 
 
 def hold() -> None:
@@ -38,55 +47,77 @@ def hold() -> None:
             _host.set_enable_gil(0)
 
 
+def is_held() -> bool:
+    """Whether the switch is interlock's: not with PYTHON_GIL=0, nor where the GIL was on already."""
+    return _held
+
+
 def after_fork_in_child() -> None:
     """Other threads, and their imports, are gone."""
-    global _changed, _inside
+    global _changed
     me = threading.get_ident()
     _changed = threading.Condition(threading.Lock())
     _parked.clear()
-    for thread in [one for one in _outside if one != me]:
-        del _outside[thread]
-    if _inside and me not in _outside:
-        _inside = 0
-        if _held and not is_gil_enabled():
-            _host.set_enable_gil(0)
+    for imports in (_outside, _inside):
+        for thread in [one for one in imports if one != me]:
+            del imports[thread]
+    _close_if_unused()
 
 
-def _may_open(me: int) -> bool:
-    return all(thread == me or thread in _parked for thread in _outside)
+def _count(imports: dict[int, int], thread: int, change: int) -> None:
+    number = imports.get(thread, 0) + change
+    if number:
+        imports[thread] = number
+    else:
+        imports.pop(thread, None)
+
+
+def _wait(me: int, until: Callable[[], bool]) -> None:
+    if until():
+        return
+    _parked.add(me)
+    _changed.notify_all()
+    end = time.monotonic() + PATIENCE
+    while not until():
+        if not _changed.wait(end - time.monotonic()) and time.monotonic() >= end:
+            _report.note(f"an import took longer than {PATIENCE:g} s while another one had to wait for it")
+            break
+    _parked.discard(me)
+
+
+def _nobody_can_end(me: int) -> bool:
+    return all(thread == me or thread in _parked or thread in _inside for thread in _outside)
+
+
+def _close_if_unused() -> None:
+    # Once the GIL is on it stays on, and the setting is of no more use.
+    if not _inside and _held and not is_gil_enabled():
+        _host.set_enable_gil(0)
+
+
+def _leave(me: int) -> None:
+    _count(_inside, me, -1)
+    _close_if_unused()
+    _changed.notify_all()
+    if me in _outside and me not in _inside:
+        _wait(me, lambda: not _inside)
 
 
 class Window:
-    """CPython's own protocol for what is imported in it. A context manager, as Held is: contextlib costs start-up time."""
+    """CPython's own protocol for what is imported in it. A context manager, as Held is."""
 
     def __enter__(self) -> None:
-        global _inside
         me = threading.get_ident()
         with _changed:
-            _parked.add(me)
-            _changed.notify_all()
-            end = time.monotonic() + PATIENCE
-            while not _inside and not _may_open(me):
-                if not _changed.wait(end - time.monotonic()) and time.monotonic() >= end:
-                    _report.note("an import took longer than a second while another one had to wait for it")
-                    break
-            _parked.discard(me)
-            _inside += 1
+            if me not in _inside:
+                _wait(me, lambda: _nobody_can_end(me))
+            _count(_inside, me, 1)
             if _held:
                 _host.set_enable_gil(-1)
 
     def __exit__(self, *_: object) -> None:
-        _leave_window()
-
-
-def _leave_window() -> None:
-    global _inside
-    with _changed:
-        _inside -= 1
-        # Once the GIL is on it stays on, and the setting is of no more use.
-        if not _inside and _held and not is_gil_enabled():
-            _host.set_enable_gil(0)
-        _changed.notify_all()
+        with _changed:
+            _leave(threading.get_ident())
 
 
 class Held:
@@ -95,22 +126,16 @@ class Held:
     _joined = False
 
     def __enter__(self) -> None:
-        global _inside
         me = threading.get_ident()
         with _changed:
-            self._joined = _inside > 0
-            if self._joined:
-                _inside += 1
-            else:
-                _outside[me] = _outside.get(me, 0) + 1
+            self._joined = bool(_inside)
+            _count(_inside if self._joined else _outside, me, 1)
 
     def __exit__(self, *_: object) -> None:
-        if self._joined:
-            _leave_window()
-            return
         me = threading.get_ident()
         with _changed:
-            _outside[me] -= 1
-            if not _outside[me]:
-                del _outside[me]
-            _changed.notify_all()
+            if self._joined:
+                _leave(me)
+            else:
+                _count(_outside, me, -1)
+                _changed.notify_all()
