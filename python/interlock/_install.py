@@ -25,6 +25,8 @@ _installed = False
 _create_dynamic = _imp.create_dynamic
 _create_builtin = _imp.create_builtin
 _warned: set[tuple[str, str]] = set()
+# The GIL has come on for good. is_gil_enabled() does not tell: it is on as well while CPython judges a module.
+_on = False
 
 
 def installed() -> bool:
@@ -118,6 +120,7 @@ def _turn_on() -> None:
     """The GIL comes on for good, as an import of an unmarked module does it."""
     from . import _switch
 
+    global _on
     stub = next((found for suffix in importlib.machinery.EXTENSION_SUFFIXES
                  if os.path.exists(found := os.path.join(os.path.dirname(__file__), "_stub" + suffix))), None)
     if stub is None:
@@ -132,7 +135,8 @@ def _turn_on() -> None:
             _create_dynamic(spec)
         except RuntimeWarning:
             pass  # a filter that makes it an error comes too late for the switch
-    if not is_gil_enabled():
+    _on = is_gil_enabled()
+    if not _on:
         _report.note("the GIL could not be turned on; modules that need it run without")
 
 
@@ -185,7 +189,7 @@ def _create(spec: Any, file: Any, name: str, path: str, decision: dict[str, Any]
         if (name, path) not in _warned:
             warn(name, path, decision)  # raises with -W error
             _warned.add((name, path))
-        if not is_gil_enabled():
+        if _switch._held and not _on:
             _turn_on()
         return _create_dynamic(*arguments)
     with _switch.Held() if decision["action"] == "free" else _switch.Window():
