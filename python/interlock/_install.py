@@ -181,7 +181,7 @@ def _create(spec: Any, file: Any, name: str, path: str, decision: dict[str, Any]
     arguments = (spec,) if file is None else (spec, file)
     if decision["action"] == "refuse":
         raise _refused(name, path, decision)
-    if _host.get_enable_gil() == 0 and not _switch.is_held():  # PYTHON_GIL=0
+    if _host.get_enable_gil() != -1 and not _switch.is_held():  # PYTHON_GIL or -X gil
         return _create_dynamic(*arguments)
     if decision["action"] == "global_lock":
         from ._warning import warn
