@@ -112,7 +112,9 @@ def _parent_path(name: str) -> list[str] | None:
 
 def _refused(name: str, file: str, decision: dict[str, Any]) -> ImportError:
     why = next((reason["text"] for reason in decision["why"] if reason["decided"]), "")
-    return ImportError(f"module '{name}' is refused: {why}; change the rule, or do without the module ({file})",
+    from ._warning import escaped
+
+    return ImportError(escaped(f"module '{name}' is refused: {why}; change the rule, or do without the module ({file})"),
                        name=name, path=file)
 
 

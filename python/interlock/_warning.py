@@ -78,7 +78,12 @@ def text_of(module: str, file: str, decision: dict, chain: list[str], user: str 
     rule = {"match": {"module": module}, "threading": "free", "reason": "why it is safe"}
     lines.append("  fix          use a version of it that is marked; `interlock audit` says which wheels are")
     lines.append(f"  fix          or take responsibility in a policy file (--policy): {json.dumps({'rules': [rule]})}")
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))
+
+
+def escaped(text: str) -> str:
+    """Names of modules and files may have anything in them: line breaks, and what steers a terminal."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def warn(module: str, file: str, decision: dict) -> None:
