@@ -64,8 +64,6 @@ def distribution_of(module: str) -> tuple[str, str] | None:
 
 
 def text_of(module: str, file: str, decision: dict, chain: list[str], user: str | None) -> str:
-    import json
-
     lines = [_HEADLINE.format(module), f"  file         {file}"]
     if distribution := distribution_of(module):
         lines.append(f"  package      {distribution[0]} {distribution[1]}")
@@ -75,9 +73,11 @@ def text_of(module: str, file: str, decision: dict, chain: list[str], user: str 
         lines.append(f"  imported by  {' <- '.join(chain)}")
     if user is not None:
         lines.append(f"  your line    {user}")
-    rule = {"match": {"module": module}, "threading": "free", "reason": "why it is safe"}
+    # By hand: this may be about a module that json itself is just about to import.
+    name = module.replace("\\", "\\\\").replace('"', '\\"')
+    policy = f'{{"rules": [{{"match": {{"module": "{name}"}}, "threading": "free", "reason": "why it is safe"}}]}}'
     lines.append("  fix          use a version of it that is marked; `interlock audit` says which wheels are")
-    lines.append(f"  fix          or take responsibility in a policy file (--policy): {json.dumps({'rules': [rule]})}")
+    lines.append(f"  fix          or take responsibility in a policy file (--policy): {policy}")
     return "\n".join(map(escaped, lines))
 
 
