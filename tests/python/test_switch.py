@@ -1,0 +1,183 @@
+"""The switch under concurrency, and what only CPython can judge. Threads meet inside init functions, so that what is
+tested happens in one order and no other.
+
+SPDX-License-Identifier: MIT
+"""
+from __future__ import annotations
+
+import unittest
+
+import cases
+from cases import Case, Expect, INTERLOCK, Run, table
+
+UNDETERMINED = """
+from interlock import _host
+say(setting=_host.get_enable_gil())
+import multi_free, NAME, single_free
+say(after=_host.get_enable_gil())
+"""
+
+
+def undetermined(name: str, on: bool, **more: object) -> Case:
+    """While the GIL is off the setting is held again afterwards."""
+    return Case(UNDETERMINED.replace("NAME", name),
+                Expect(on, (name,) if on else (), {"setting": -1, "after": -1}),
+                Expect(on, (name,) if on else (), {"setting": 0, "after": -1 if on else 0}), **more)  # type: ignore
+
+
+@table({
+    "environment": undetermined("environment", False),
+    "environment_used": undetermined("environment", True, env={"ACME_USE_GIL": "1"}),
+    "clock": undetermined("clock", False),
+    "clock_used": undetermined("clock_used", True),
+    "loops": undetermined("loops", False),
+    "loops_used": undetermined("loops_used", True),
+    # Within the window of another one: here an init function asks for the state.
+    "during": Case("import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(during=gil())\n"
+                   "import environment_hooks\n", Expect(False, (), {"during": True})),
+    "during_free": Case("import hooks\nhooks.handlers['single_hooks', 'init'] = lambda: say(during=gil())\n"
+                        "import single_hooks\n", Expect(False, (), {"during": True}), Expect(False, (), {"during": False})),
+    "nested": Case("import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(inner=attempt('clock'))\n"
+                   "import environment_hooks\n", Expect(False, (), {"inner": "ok"})),
+    "nested_used": Case(
+        "import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(inner=attempt('clock_used'))\n"
+        "import environment_hooks\n", Expect(True, ("clock_used",), {"inner": "ok"})),
+    "nested_unmarked": Case(
+        "import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(inner=attempt('single_unmarked'))\n"
+        "import environment_hooks\n", Expect(True, ("single_unmarked",), {"inner": "ok"})),
+    "undetermined_in_free": Case(
+        "import hooks\nhooks.handlers['single_hooks', 'init'] = lambda: say(inner=attempt('clock'), then=gil())\n"
+        "import single_hooks\n", Expect(False, (), {"inner": "ok", "then": True}),
+        Expect(False, (), {"inner": "ok", "then": False})),
+    "free_in_undetermined_in_free": Case(
+        "import hooks\nhooks.handlers['single_hooks', 'init'] = lambda: say(inner=attempt('environment_hooks'))\n"
+        "hooks.handlers['environment_hooks', 'init'] = lambda: say(innermost=attempt('single_free'))\n"
+        "import single_hooks, multi_free, clock\n", Expect(False, (), {"inner": "ok", "innermost": "ok"})),
+})
+class Undetermined(unittest.TestCase):
+    pass
+
+
+# A free module is in its init function, and stays there until it is let go. It began while the switch was held.
+# Meanwhile another thread imports a module that CPython has to judge. If that were let into its init function now, the
+# first would end, and be counted down without ever having been counted up, while the second is still in there.
+INTERLEAVED = """
+import hooks, threading
+from interlock import _host, _switch
+BREAK
+first_is_in, first_may_end, first_ended, second_is_in = (threading.Event() for _ in range(4))
+asked = threading.Event()
+
+class Watched(set):
+    def add(self, thread):
+        super().add(thread)
+        if thread == second.ident:
+            asked.set()
+
+def in_first():
+    first_is_in.set()
+    first_may_end.wait()
+
+def in_second():
+    second_is_in.set()
+    first_ended.wait()
+
+def import_first():
+    attempt("single_hooks")
+    first_ended.set()
+
+hooks.handlers["single_hooks", "init"] = in_first
+hooks.handlers["environment_hooks", "init"] = in_second
+first = threading.Thread(target=import_first)
+second = threading.Thread(target=attempt, args=("environment_hooks",))
+_switch._parked = Watched(_switch._parked)
+_switch.PATIENCE = 1e6
+first.start()
+first_is_in.wait()
+second.start()
+asked.wait()
+with _switch._changed:  # the second waits now, or else it has been let on
+    waits = _switch._inside == 0
+if not waits:
+    second_is_in.wait()
+say(waits=waits)
+first_may_end.set()
+first.join()
+second.join()
+say(gil_then=gil(), setting=_host.get_enable_gil())
+import clock, multi_free
+say(gil_later=gil(), setting_later=_host.get_enable_gil())
+import clock_used
+"""
+BREAK = "_switch._may_open = lambda me: True"
+SOUND = Expect(True, ("clock_used",), {"waits": True, "gil_then": False, "setting": 0, "gil_later": False,
+                                       "setting_later": 0})
+
+# A module that CPython has to judge is in its init function: the GIL is on for as long as that takes. Meanwhile
+# another thread imports one that needs it for good.
+MEANWHILE = """
+import hooks, threading
+is_in, may_end = threading.Event(), threading.Event()
+
+def handler():
+    is_in.set()
+    may_end.wait()
+
+hooks.handlers["environment_hooks", "init"] = handler
+judged = threading.Thread(target=attempt, args=("environment_hooks",))
+judged.start()
+is_in.wait()
+say(during=gil())
+say(result=attempt("NAME"), then=gil())
+may_end.set()
+judged.join()
+"""
+
+
+def meanwhile(name: str, on: bool) -> Case:
+    return Case(MEANWHILE.replace("NAME", name),
+                Expect(on, (name,) if on else (), {"during": True, "result": "ok", "then": True}))
+
+
+# Two imports wait for each other: one that began while held waits, in its init function, for one that CPython has to
+# judge, which waits for the first to end before it begins.
+EACH_OTHER = """
+import hooks, threading
+from interlock import _host
+both = threading.Barrier(2)
+hooks.handlers["single_hooks", "init"] = both.wait
+hooks.handlers["environment_hooks", "init"] = both.wait
+say(result=in_threads(lambda: attempt("single_hooks"), lambda: attempt("environment_hooks")))
+say(then=gil())
+import clock, multi_free
+say(later=gil())
+import clock_used
+"""
+
+
+@table({
+    "unmarked_meanwhile": meanwhile("multi_unmarked", True),
+    "single_unmarked_meanwhile": meanwhile("single_unmarked", True),
+    "free_meanwhile": meanwhile("multi_free", False),
+    "undetermined_meanwhile": meanwhile("clock", False),
+    "undetermined_used_meanwhile": meanwhile("clock_used", True),
+    "each_other": Case(EACH_OTHER, None,
+                       Expect(True, ("clock_used",), {"result": ["ok", "ok"], "then": False, "later": False})),
+})
+class Interleaved(unittest.TestCase):
+    def run_case(self, broken: bool) -> Run:
+        return Case(INTERLEAVED.replace("BREAK", BREAK if broken else ""), None).run(INTERLOCK)
+
+    def test_import_under_way__interlock(self) -> None:
+        cases.check(self, self.run_case(False), SOUND)
+
+    def test_import_under_way_can_fail__interlock(self) -> None:
+        """With a window that waits for nobody the same code shows that the count is wrong."""
+        try:
+            run = self.run_case(True)
+        except AssertionError as hangs:
+            self.assertIn("no end after", str(hangs))
+            return
+        self.assertFalse(run.facts.get("waits"), run)
+        self.assertNotEqual((run.status, run.facts.get("gil_then"), run.facts.get("gil_later"), run.gil),
+                            (0, False, False, True), run)
