@@ -143,16 +143,39 @@ def meanwhile(name: str, on: bool) -> Case:
 # judge, which waits for the first to end before it begins.
 EACH_OTHER = """
 import hooks, threading
-from interlock import _host
 both = threading.Barrier(2)
-hooks.handlers["single_hooks", "init"] = both.wait
-hooks.handlers["environment_hooks", "init"] = both.wait
-say(result=in_threads(lambda: attempt("single_hooks"), lambda: attempt("environment_hooks")))
+free_is_in = threading.Event()
+ended = {name: threading.Event() for name in ("single_hooks", "environment_hooks")}
+
+def handler(name, other):
+    def run():
+        if name == "single_hooks":
+            free_is_in.set()
+        both.wait()
+        if name == "LAST":
+            ended[other].wait()
+    return run
+
+def ends(name):
+    if name == "environment_hooks":
+        free_is_in.wait()
+    result = attempt(name)
+    ended[name].set()
+    return result
+
+hooks.handlers["single_hooks", "init"] = handler("single_hooks", "environment_hooks")
+hooks.handlers["environment_hooks", "init"] = handler("environment_hooks", "single_hooks")
+say(result=in_threads(lambda: ends("single_hooks"), lambda: ends("environment_hooks")))
 say(then=gil())
 import clock, multi_free
 say(later=gil())
 import clock_used
 """
+
+
+def each_other(last: str) -> Case:
+    return Case(EACH_OTHER.replace("LAST", last),
+                Expect(True, ("clock_used",), {"result": ["ok", "ok"], "then": False, "later": False}))
 
 
 @table({
@@ -161,8 +184,8 @@ import clock_used
     "free_meanwhile": meanwhile("multi_free", False),
     "undetermined_meanwhile": meanwhile("clock", False),
     "undetermined_used_meanwhile": meanwhile("clock_used", True),
-    "each_other": Case(EACH_OTHER, None,
-                       Expect(True, ("clock_used",), {"result": ["ok", "ok"], "then": False, "later": False})),
+    "each_other_free_ends_last": each_other("single_hooks"),
+    "each_other_judged_ends_last": each_other("environment_hooks"),
 })
 class Interleaved(unittest.TestCase):
     def run_case(self, broken: bool) -> Run:
