@@ -193,6 +193,7 @@ def _create(spec: Any, file: Any, name: str, path: str, decision: dict[str, Any]
             _warned.add((name, path))
         if _switch._held and not _on:
             _turn_on()
+            _report.came_on(name, path)
         return _create_dynamic(*arguments)
     with _switch.Held() if decision["action"] == "free" else _switch.Window():
         return _create_dynamic(*arguments)

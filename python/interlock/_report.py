@@ -21,11 +21,24 @@ _notes: list[str] = []
 
 
 def add(record: dict[str, Any]) -> None:
-    global _came_on
     with _lock:
         _records.append(record)
-        if _came_on is None and record["gil_after"] and not record["gil_before"]:
-            _came_on = {"module": record["module"], "file": record["file"], "at": record["at"]}
+
+
+def came_on(module: str, file: str) -> None:
+    """The GIL was turned on for a module; what follows the first changes nothing."""
+    global _came_on
+    with _lock:
+        if _came_on is None:
+            _came_on = {"module": module, "file": file, "at": now()}
+
+
+def _who_turned_it_on() -> dict[str, Any] | None:
+    if _came_on or not is_gil_enabled():
+        return _came_on
+    # Or CPython did, for what only it could judge.
+    return next(({"module": record["module"], "file": record["file"], "at": record["at"]} for record in _records
+                 if record.get("action") == "interpreter" and record["gil_after"] and not record["gil_before"]), None)
 
 
 def note(text: str) -> None:
@@ -53,7 +66,7 @@ def report() -> dict[str, Any]:
             "schema_version": 1,
             "free_threaded": is_free_threaded(),
             "gil_enabled": is_gil_enabled(),
-            "gil_came_on": dict(_came_on) if _came_on else None,
+            "gil_came_on": _who_turned_it_on(),
             "imported_before_install": list(_before),
             "notes": list(_notes),
             "modules": [dict(record) for record in _records],
