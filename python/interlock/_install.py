@@ -191,7 +191,7 @@ def _create(spec: Any, file: Any, name: str, path: str, decision: dict[str, Any]
         if (name, path) not in _warned:
             warn(name, path, decision)  # raises with -W error
             _warned.add((name, path))
-        if _switch._held and not _on:
+        if _switch.is_held() and not _on:
             _turn_on()
             _report.came_on(name, path)
         return _create_dynamic(*arguments)
