@@ -27,6 +27,9 @@ _create_builtin = _imp.create_builtin
 _warned: set[tuple[str, str]] = set()
 # The GIL has come on for good. is_gil_enabled() does not tell: it is on as well while CPython judges a module.
 _on = False
+# One thread turns it on. With two CPython 3.13 gets the count wrong: who asked for the switch when it was off, and gets to it
+# when it is on for good, adds one to INT_MAX, and the next one is warned of again. Reentrant for the sake of audit hooks.
+_turning_on = threading.RLock()
 
 
 def installed() -> bool:
@@ -73,8 +76,10 @@ def install(policy: str | os.PathLike[str] | None = None, *, overrides: Iterable
 
 
 def _after_fork_in_child() -> None:
+    global _turning_on
     from . import _host, _switch
 
+    _turning_on = threading.RLock()
     _host.after_fork_in_child()
     _switch.after_fork_in_child()
 
@@ -192,8 +197,10 @@ def _create(spec: Any, file: Any, name: str, path: str, decision: dict[str, Any]
             warn(name, path, decision)  # raises with -W error
             _warned.add((name, path))
         if _switch.is_held() and not _on:
-            _turn_on()
-            _report.came_on(name, path)
+            with _turning_on:
+                if not _on:
+                    _turn_on()
+                    _report.came_on(name, path)
         return _create_dynamic(*arguments)
     with _switch.Held() if decision["action"] == "free" else _switch.Window():
         return _create_dynamic(*arguments)

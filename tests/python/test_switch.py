@@ -67,12 +67,12 @@ from interlock import _host, _switch
 BREAK
 first_is_in, first_may_end, first_ended, second_is_in = (threading.Event() for _ in range(4))
 asked = threading.Event()
+nobody_can_end = _switch._nobody_can_end
 
-class Watched(set):
-    def add(self, thread):
-        super().add(thread)
-        if thread == second.ident:
-            asked.set()
+def watched(thread):
+    if thread == second.ident:
+        asked.set()
+    return nobody_can_end(thread)
 
 def in_first():
     first_is_in.set()
@@ -90,14 +90,14 @@ hooks.handlers["single_hooks", "init"] = in_first
 hooks.handlers["environment_hooks", "init"] = in_second
 first = threading.Thread(target=import_first)
 second = threading.Thread(target=attempt, args=("environment_hooks",))
-_switch._parked = Watched(_switch._parked)
+_switch._nobody_can_end = watched
 _switch.PATIENCE = 1e6
 first.start()
 first_is_in.wait()
 second.start()
 asked.wait()
 with _switch._changed:  # the second waits now, or else it has been let on
-    waits = _switch._inside == 0
+    waits = not _switch._inside
 if not waits:
     second_is_in.wait()
 say(waits=waits)
@@ -109,7 +109,7 @@ import clock, multi_free
 say(gil_later=gil(), setting_later=_host.get_enable_gil())
 import clock_used
 """
-BREAK = "_switch._may_open = lambda me: True"
+BREAK = "_switch._nobody_can_end = lambda me: True"
 SOUND = Expect(True, ("clock_used",), {"waits": True, "gil_then": False, "setting": 0, "gil_later": False,
                                        "setting_later": 0})
 
