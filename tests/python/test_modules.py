@@ -78,7 +78,7 @@ class Failures(unittest.TestCase):
 
 
 # Both are in their init functions before either imports the other. The import system finds the deadlock and fails one of
-# the imports; which one is up to the threads.
+# the imports; which one is up to the threads. Where they run in parallel, both may find it.
 CYCLE = """
 import hooks, threading
 both = threading.Barrier(2)
@@ -96,10 +96,10 @@ def meet(name):
 for name in ("LEFT", "RIGHT"):
     hooks.handlers[name, "init"] = meet(name)
 results = in_threads(lambda: attempt("LEFT"), lambda: attempt("RIGHT"))
-say(some=sorted(results, reverse=True)[0], only=set(results) <= {"ok", "_DeadlockError"},
+say(only=set(results) <= {"ok", "_DeadlockError"},
     later=[attempt("LEFT"), attempt("RIGHT")])
 """
-CYCLE_FACTS = {"some": "ok", "only": True, "later": ["ok", "ok"]}
+CYCLE_FACTS = {"only": True, "later": ["ok", "ok"]}
 
 
 def cycle(left: str, right: str) -> str:
@@ -134,19 +134,20 @@ def cycle(left: str, right: str) -> str:
         'say(result=in_threads(*[lambda: attempt("environment")] * 8))',
         Expect(False, (), {"result": ["ok"] * 8})),
     "cycle_free": Case(cycle("single_left_free", "single_right_free"), Expect(False, (), CYCLE_FACTS)),
-    "cycle_unmarked": Case(cycle("single_left", "single_right") + "import re\n", None,
+    "cycle_unmarked": Case(cycle("single_left", "single_right"), None,
                            Expect(True, ("single_left", "single_right"), CYCLE_FACTS, any_order=True)),
 })
 class Threads(unittest.TestCase):
-    # Which of them CPython names is up to the threads.
+    # Which of them CPython names is up to the threads. That it is but one is what CPython means: two that turn the GIL on
+    # at the same moment make 3.13 count beyond INT_MAX, and then it names both.
     def test_two_unmarked__plain(self) -> None:
-        self.one_of("multi_unmarked", "multi_unmarked_2",
-                    'in_threads(lambda: attempt("multi_unmarked"), lambda: attempt("multi_unmarked_2"))')
+        self.some_of("multi_unmarked", "multi_unmarked_2",
+                     'in_threads(lambda: attempt("multi_unmarked"), lambda: attempt("multi_unmarked_2"))')
 
     def test_cycle_unmarked__plain(self) -> None:
-        self.one_of("single_left", "single_right", cycle("single_left", "single_right"))
+        self.some_of("single_left", "single_right", cycle("single_left", "single_right"))
 
-    def one_of(self, one: str, other: str, code: str) -> None:
+    def some_of(self, one: str, other: str, code: str) -> None:
         run = Case(code, None).run("plain")
-        self.assertEqual((run.status, run.gil, len(run.warned)), (0, True, 1), run)
-        self.assertIn(run.warned[0].module, (one, other), run)
+        self.assertEqual((run.status, run.gil), (0, True), run)
+        self.assertIn(sorted(warned.module for warned in run.warned), ([one], [other], [one, other]), run)
