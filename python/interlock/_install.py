@@ -17,7 +17,7 @@ from ._state import is_free_threaded, is_gil_enabled
 TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
 if TYPE_CHECKING:
     import types
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 _lock = threading.Lock()
@@ -148,9 +148,20 @@ def _turn_on() -> None:
 
 
 def _decided_create_dynamic(spec: Any, file: Any = None) -> types.ModuleType:
+    name, path = spec.name, os.fsdecode(spec.origin)
+
+    def create(record: dict[str, Any]) -> types.ModuleType:
+        decision = _resolved(name, path)
+        record.update({key: decision[key] for key in ("verdict", "confidence", "action", "decided_by", "why",
+                                                      "build_id")})
+        return _adapted(_create(spec, file, name, path, decision))
+
+    return _recorded(name, path, create)
+
+
+def _recorded(name: str, path: str, create: Callable[[dict[str, Any]], types.ModuleType]) -> types.ModuleType:
     from ._warning import import_chain, users_frame
 
-    name, path = spec.name, os.fsdecode(spec.origin)
     before, begin = is_gil_enabled(), time.perf_counter()
     frame = users_frame()
     record: dict[str, Any] = {
@@ -160,10 +171,7 @@ def _decided_create_dynamic(spec: Any, file: Any = None) -> types.ModuleType:
     }
     error: str | None = None
     try:
-        decision = _resolved(name, path)
-        record.update({key: decision[key] for key in ("verdict", "confidence", "action", "decided_by", "why",
-                                                      "build_id")})
-        return _adapted(_create(spec, file, name, path, decision))
+        return create(record)
     except BaseException as exception:
         error = f"{type(exception).__name__}: {exception}".partition("\n")[0]
         raise
@@ -213,5 +221,12 @@ def _decided_create_builtin(spec: Any) -> types.ModuleType:
         return _adapted(_create_builtin(spec))
     from . import _switch
 
-    with _switch.Window():
-        return _create_builtin(spec)
+    def create(record: dict[str, Any]) -> types.ModuleType:
+        why = {"source": "default", "says": "interpreter", "decided": True,
+               "text": "it is built into the program: there is no file to read, so the interpreter decides"}
+        record.update(verdict="undetermined", confidence="certain", action="interpreter", decided_by="default",
+                      why=[why], build_id="")
+        with _switch.Window():
+            return _create_builtin(spec)
+
+    return _recorded(spec.name, "built-in", create)
