@@ -56,13 +56,16 @@ class Run:
 
 
 class World:
-    """The interpreter, the modules of these tests, and interlock; made once by run.py."""
+    """The interpreter, the modules of these tests, and interlock; made once by run.py and packages.py."""
 
-    def __init__(self, python: str, scratch: pathlib.Path):
+    def __init__(self, python: str, scratch: pathlib.Path, modules: bool = True):
         self.interpreter = build.Interpreter.of(python)
         self.modules = scratch / "modules"
         self.modules.mkdir()
         self.scratch = scratch
+        self.embeds: pathlib.Path | None = None
+        if not modules:
+            return
         build.build(self.interpreter, self.modules)
         self.embeds = build.build_embedding_program(self.interpreter, scratch)
 
