@@ -52,22 +52,37 @@ def import_chain() -> list[str]:
     return names
 
 
-def distribution_of(module: str) -> tuple[str, str] | None:
-    """Name and version of the distribution that the module belongs to, by its first component."""
-    import importlib.metadata
+def distribution_of(module: str, file: str) -> tuple[str, str] | None:
+    """Name and version of the installed distribution that lists the file.
 
+    Not by importlib.metadata: what it imports allocates so much that the garbage collector stops all threads again and
+    again, which takes seconds when they are busy.
+    """
+    import os
+
+    root = os.path.dirname(file)
+    for _ in range(module.count(".") + (os.path.basename(file).partition(".")[0] == "__init__")):
+        root = os.path.dirname(root)
+    listed = "\n" + file[len(root) + 1:].replace(os.sep, "/") + ","
+    top = module.partition(".")[0].lower()
     try:
-        found = importlib.metadata.packages_distributions().get(module.partition(".")[0])
-        return (found[0], importlib.metadata.version(found[0])) if found else None
-    except Exception:  # broken metadata must not break an import
-        return None
+        folders = [name for name in os.listdir(root) if name.endswith(".dist-info")]
+        for folder in sorted(folders, key=lambda name: not name.lower().startswith(top)):
+            with open(os.path.join(root, folder, "RECORD"), encoding="utf-8") as record:
+                if listed not in "\n" + record.read():
+                    continue
+            with open(os.path.join(root, folder, "METADATA"), encoding="utf-8") as metadata:
+                header = "\n" + metadata.read().partition("\n\n")[0] + "\n"
+            return (header.partition("\nName:")[2].partition("\n")[0].strip(),
+                    header.partition("\nVersion:")[2].partition("\n")[0].strip())
+    except (OSError, ValueError):  # broken metadata must not break an import
+        pass
+    return None
 
 
 def text_of(module: str, file: str, decision: dict, chain: list[str], user: str | None) -> str:
-    import json
-
     lines = [_HEADLINE.format(module), f"  file         {file}"]
-    if distribution := distribution_of(module):
+    if distribution := distribution_of(module, file):
         lines.append(f"  package      {distribution[0]} {distribution[1]}")
     lines += [f"  why          {reason['text']}" for reason in decision["why"]]
     lines += [f"  evidence     {one}" for one in decision["evidence"]]
@@ -75,15 +90,19 @@ def text_of(module: str, file: str, decision: dict, chain: list[str], user: str 
         lines.append(f"  imported by  {' <- '.join(chain)}")
     if user is not None:
         lines.append(f"  your line    {user}")
-    rule = {"match": {"module": module}, "threading": "free", "reason": "why it is safe"}
+    # By hand, as for distribution_of().
+    quoted = module.replace("\\", "\\\\").replace('"', '\\"')
+    rule = '{"rules": [{"match": {"module": "' + quoted + '"}, "threading": "free", "reason": "why it is safe"}]}'
     lines.append("  fix          use a version of it that is marked; `interlock audit` says which wheels are")
-    lines.append(f"  fix          or take responsibility in a policy file (--policy): {json.dumps({'rules': [rule]})}")
+    lines.append(f"  fix          or take responsibility in a policy file (--policy): {rule}")
     return "\n".join(lines)
 
 
 def warn(module: str, file: str, decision: dict) -> None:
     """Issues the warning at the user's line. Raises it when a filter makes it an error."""
-    import warnings
+    # The C half of the module: it is always there, and prints by itself as long as nobody has imported the other half,
+    # which would import much more to show one line of source (see distribution_of()).
+    import _warnings as warnings
 
     frame = users_frame()
     place = ("sys", 1) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
