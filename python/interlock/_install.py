@@ -134,7 +134,10 @@ def _turn_on() -> None:
 
     # The user is warned of the culprit, and not of the stub. Not by warnings.filterwarnings(), which compiles a pattern:
     # that takes long while other threads work (_warning.distribution_of()).
-    _warnings.filters.insert(0, ("ignore", _OfTheStub(), RuntimeWarning, None, 0))
+    imported = sys.modules.get("warnings")
+    ask = getattr(imported, "_get_filters", None)  # 3.14: they may be those of a context
+    filters = ask() if ask else getattr(imported, "filters", _warnings.filters)
+    filters.insert(0, ("ignore", _OfTheStub(), RuntimeWarning, None, 0))
     with _switch.Window():
         try:
             _create_dynamic(spec)

@@ -98,15 +98,29 @@ def text_of(module: str, file: str, decision: dict, chain: list[str], user: str 
     return "\n".join(lines)
 
 
+def _remember_source(file: str) -> None:
+    """For `warnings`, which shows a line of it, and would import the tokenizer to read it (see distribution_of())."""
+    import linecache
+    import os
+
+    try:
+        if file not in linecache.cache:
+            with open(file, "rb") as source:
+                text, status = source.read().decode("ascii"), os.fstat(source.fileno())
+            linecache.cache[file] = (status.st_size, status.st_mtime, text.splitlines(True), file)
+    except (OSError, ValueError):
+        pass  # there is no such file, or only the tokenizer knows how it is encoded
+
+
 def warn(module: str, file: str, decision: dict) -> None:
     """Issues the warning at the user's line. Raises it when a filter makes it an error."""
-    # The C half of the module: it is always there, and prints by itself as long as nobody has imported the other half,
-    # which would import much more to show one line of source (see distribution_of()).
+    # The C half of the module is always there; the other one imports much more (see distribution_of()).
     import _warnings as warnings
 
     frame = users_frame()
     place = ("sys", 1) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
     user = None if frame is None else f"{place[0]}:{place[1]} ({frame.f_code.co_name})"
+    _remember_source(place[0])
     warnings.warn_explicit(
         FallbackWarning(text_of(module, file, decision, import_chain(), user)),
         None,  # type: ignore[arg-type]  # the message is a warning already

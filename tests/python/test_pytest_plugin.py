@@ -364,7 +364,8 @@ def test_a_program_that_is_under_interlock_already_keeps_its_policy(pytester: py
 def test_where_there_is_a_gil_one_line_says_so_and_all_passes(pytester: pytest.Pytester) -> None:
     # As on an interpreter that is built with a GIL.
     pytester.makepyfile(built_with_gil="""
-        import sysconfig
+        import sys, sysconfig
+        sys.abiflags = ""
         ask = sysconfig.get_config_var
         sysconfig.get_config_var = lambda name: 0 if name == "Py_GIL_DISABLED" else ask(name)
     """, test_one="import unmarked\ndef test_one(): pass")
