@@ -52,8 +52,8 @@ int run_and_explain(int argc, char** argv) {
     Output output;
     const CommandLine command_line(
         global_options(options),
-        {run_verb(), import_verb(), plan_verb(), config_verb(), policy_check_verb(), manifest_create_verb(),
-         manifest_check_verb(), audit_verb(), inspect_verb(), explain_verb()});
+        {run_verb(), import_verb(), plan_verb(), python_verb(), config_verb(), policy_check_verb(),
+         manifest_create_verb(), manifest_check_verb(), audit_verb(), inspect_verb(), explain_verb()});
     try {
         return run(argc, argv, command_line, options, output);
     } catch (const UsageError& error) {

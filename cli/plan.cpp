@@ -7,11 +7,13 @@
 #include <interlock/audit.hpp>
 #include <interlock/escape.hpp>
 #include <interlock/marker.hpp>
+#include <memory>
 #include <set>
 
 #include "exit_codes.hpp"
 #include "module_files.hpp"
 #include "options.hpp"
+#include "plan_python.hpp"
 #include "session.hpp"
 #include "verbs.hpp"
 
@@ -297,16 +299,28 @@ Verb plan_verb() {
     Verb verb;
     verb.name = "plan";
     verb.summary = "Say what an import would do and why, without loading anything";
-    verb.arguments = "MODULE|FILE.so...";
+    verb.arguments = "MODULE|FILE.so...|--python PATH [SCRIPT|FOLDER]";
     verb.details =
         "Prints everybody who was asked for the threading level, in order, and who decided; the warnings that the\n"
         "import would issue, and how to get rid of them. The packages of a module come before it, as they would be\n"
         "imported. What a module of the legacy kind says in its init function is what the audit found it to say, in\n"
         "an emulator. No code runs. The exit status is 0 when all imports would succeed without a fallback to\n"
-        "locked mode, else 1.";
-    verb.at_least = 1;
+        "locked mode, else 1.\n"
+        "With --python it is about a Python environment: which extension modules would turn the GIL on, under\n"
+        "`interlock python` with the same policy. For a SCRIPT these are the modules that its import statements\n"
+        "reach, and as possible ones the others of those packages and of what they require; with a dynamic import\n"
+        "in code of its own, all that are installed. For a FOLDER, all in it and below; else all that could be\n"
+        "imported. The exit status is 0 when all of them leave the GIL off, else 1.";
+    auto python = std::make_shared<std::optional<std::string>>();
+    verb.at_least = 0;
     verb.at_most = any_number;
-    verb.run = [](Context& context, const std::vector<std::string>& arguments) {
+    verb.options = {
+        option("--python", "PATH", *python,
+               "A Python interpreter, its virtual environment, or a version as 3.14t"),
+    };
+    verb.run = [python](Context& context, const std::vector<std::string>& arguments) {
+        if (*python) return plan_python(**python, context, arguments);
+        if (arguments.empty()) throw UsageError("'plan' takes MODULE|FILE.so..., but nothing was given");
         return Planner(context).run(arguments);
     };
     return verb;

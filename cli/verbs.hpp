@@ -10,6 +10,7 @@ namespace interlock::cli {
 Verb run_verb();
 Verb import_verb();
 Verb plan_verb();
+Verb python_verb();
 Verb config_verb();
 Verb policy_check_verb();
 Verb manifest_create_verb();

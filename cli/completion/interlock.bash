@@ -51,7 +51,7 @@ _interlock() {
         mapfile -t COMPREPLY < <(compgen -W "${value//|/ }" -- "$current")
     elif [[ $value == DIR ]]; then
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
-    elif [[ $value == FILE ]]; then
+    elif [[ $value == FILE || $value == PATH ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     elif [[ $value == MODULE* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_interlock_modules)" -- "$current")

@@ -5,6 +5,8 @@
 
 or, for a whole program, ``python -m interlock --policy policy.json script.py``.
 
+PYTEST_DONT_REWRITE, as `python -m interlock -m pytest` has imported this before pytest could, and pytest would warn.
+
 SPDX-License-Identifier: MIT
 """
 from __future__ import annotations

@@ -123,6 +123,13 @@ def _refused(name: str, file: str, decision: dict[str, Any]) -> ImportError:
                        name=name, path=file)
 
 
+class _OfTheStub:
+    """As a pattern of a warning filter."""
+
+    def match(self, text: str) -> bool:
+        return "'interlock._stub'" in text
+
+
 def _turn_on() -> None:
     """The GIL comes on for good, as an import of an unmarked module does it."""
     from . import _switch
@@ -133,10 +140,14 @@ def _turn_on() -> None:
     if stub is None:
         raise ImportError("interlock is not installed completely: its module _stub is missing")
     spec = importlib.machinery.ModuleSpec("interlock._stub", None, origin=stub)
-    import warnings
+    import _warnings
 
-    # The user is warned of the culprit, and not of the stub.
-    warnings.filterwarnings("ignore", message=".*'interlock._stub'", category=RuntimeWarning)
+    # The user is warned of the culprit, and not of the stub. Not by warnings.filterwarnings(), which compiles a pattern:
+    # that takes long while other threads work (_warning.distribution_of()).
+    imported = sys.modules.get("warnings")
+    ask = getattr(imported, "_get_filters", None)  # 3.14: they may be those of a context
+    filters = ask() if ask else getattr(imported, "filters", _warnings.filters)
+    filters.insert(0, ("ignore", _OfTheStub(), RuntimeWarning, None, 0))
     with _switch.Window():
         try:
             _create_dynamic(spec)

@@ -52,20 +52,37 @@ def import_chain() -> list[str]:
     return names
 
 
-def distribution_of(module: str) -> tuple[str, str] | None:
-    """Name and version of the distribution that the module belongs to, by its first component."""
-    import importlib.metadata
+def distribution_of(module: str, file: str) -> tuple[str, str] | None:
+    """Name and version of the installed distribution that lists the file.
 
+    Not by importlib.metadata: what it imports allocates so much that the garbage collector stops all threads again and
+    again, which takes seconds when they are busy.
+    """
+    import os
+
+    root = os.path.dirname(file)
+    for _ in range(module.count(".") + (os.path.basename(file).partition(".")[0] == "__init__")):
+        root = os.path.dirname(root)
+    listed = "\n" + file[len(root) + 1:].replace(os.sep, "/") + ","
+    top = module.partition(".")[0].lower()
     try:
-        found = importlib.metadata.packages_distributions().get(module.partition(".")[0])
-        return (found[0], importlib.metadata.version(found[0])) if found else None
-    except Exception:  # broken metadata must not break an import
-        return None
+        folders = [name for name in os.listdir(root) if name.endswith(".dist-info")]
+        for folder in sorted(folders, key=lambda name: not name.lower().startswith(top)):
+            with open(os.path.join(root, folder, "RECORD"), encoding="utf-8") as record:
+                if listed not in "\n" + record.read():
+                    continue
+            with open(os.path.join(root, folder, "METADATA"), encoding="utf-8") as metadata:
+                header = "\n" + metadata.read().partition("\n\n")[0] + "\n"
+            return (header.partition("\nName:")[2].partition("\n")[0].strip(),
+                    header.partition("\nVersion:")[2].partition("\n")[0].strip())
+    except (OSError, ValueError):  # broken metadata must not break an import
+        pass
+    return None
 
 
 def text_of(module: str, file: str, decision: dict, chain: list[str], user: str | None) -> str:
     lines = [_HEADLINE.format(module), f"  file         {file}"]
-    if distribution := distribution_of(module):
+    if distribution := distribution_of(module, file):
         lines.append(f"  package      {distribution[0]} {distribution[1]}")
     lines += [f"  why          {reason['text']}" for reason in decision["why"]]
     lines += [f"  evidence     {one}" for one in decision["evidence"]]
@@ -73,7 +90,7 @@ def text_of(module: str, file: str, decision: dict, chain: list[str], user: str 
         lines.append(f"  imported by  {' <- '.join(chain)}")
     if user is not None:
         lines.append(f"  your line    {user}")
-    # By hand: this may be about a module that json itself is just about to import.
+    # Not by json: as for distribution_of(), and this may be about a module that json itself is about to import.
     name = module.replace("\\", "\\\\").replace('"', '\\"')
     policy = f'{{"rules": [{{"match": {{"module": "{name}"}}, "threading": "free", "reason": "why it is safe"}}]}}'
     lines.append("  fix          use a version of it that is marked; `interlock audit` says which wheels are")
@@ -86,13 +103,29 @@ def escaped(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
+def _remember_source(file: str) -> None:
+    """For `warnings`, which shows a line of it, and would import the tokenizer to read it (see distribution_of())."""
+    import linecache
+    import os
+
+    try:
+        if file not in linecache.cache:
+            with open(file, "rb") as source:
+                text, status = source.read().decode("ascii"), os.fstat(source.fileno())
+            linecache.cache[file] = (status.st_size, status.st_mtime, text.splitlines(True), file)
+    except (OSError, ValueError):
+        pass  # there is no such file, or only the tokenizer knows how it is encoded
+
+
 def warn(module: str, file: str, decision: dict) -> None:
     """Issues the warning at the user's line. Raises it when a filter makes it an error."""
-    import warnings
+    # The C half of the module is always there; the other one imports much more (see distribution_of()).
+    import _warnings as warnings
 
     frame = users_frame()
     place = ("sys", 1) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
     user = None if frame is None else f"{place[0]}:{place[1]} ({frame.f_code.co_name})"
+    _remember_source(place[0])
     warnings.warn_explicit(
         FallbackWarning(text_of(module, file, decision, import_chain(), user)),
         None,  # type: ignore[arg-type]  # the message is a warning already

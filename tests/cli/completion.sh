@@ -38,7 +38,7 @@ expect() {
 }
 
 export INTERLOCK_PATH=$modules
-expect '' : run import plan config policy manifest audit inspect explain
+expect '' : run import plan python config policy manifest audit inspect explain
 expect r : only:run
 expect policy '' : only:check
 expect manifest '' : create check

@@ -12,7 +12,7 @@ using namespace interlock::test;
 namespace {
 
 const std::vector<std::string> verbs = {
-    "run",   "import",  "plan",   "config", "policy check", "manifest create", "manifest check",
+    "run",   "import",  "plan",   "python", "config", "policy check", "manifest create", "manifest check",
     "audit", "inspect", "explain"};
 
 Words words_of(const std::string& verb) {

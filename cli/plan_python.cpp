@@ -1,0 +1,217 @@
+// plan_python.cpp: see plan_python.hpp. The interpreter itself says which modules there are and which of them a script
+// reaches (environment.py); the host's own code decides about them (python/src/decision.hpp).
+//
+// SPDX-License-Identifier: MIT
+#include "plan_python.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include <interlock/escape.hpp>
+
+#include "../python/src/decision.hpp"
+#include "exit_codes.hpp"
+#include "python_interpreter.hpp"
+
+namespace interlock::cli {
+
+namespace {
+
+struct Module {
+    std::string name, file;
+    std::string reached;  ///< "imported", "possible", "all"
+    std::vector<std::string> by;
+    python::Decision decision;
+};
+
+struct Environment {
+    std::string interpreter;
+    PythonVersion version;
+    bool free_threaded = false;
+    std::vector<Module> modules;
+    std::vector<std::string> notes;
+    std::map<std::string, std::string> files;  ///< of all modules, by name
+};
+
+Environment ask(const std::string& python, const std::vector<std::string>& targets) {
+    Environment environment;
+    environment.interpreter = find_interpreter(python);
+    std::vector<std::string> arguments{"-I", "-S", "-c", environment_program};
+    arguments.insert(arguments.end(), targets.begin(), targets.end());
+    const Answer answer = ask_interpreter(environment.interpreter, arguments);
+    const Json json = Json::parse(answer.out, nullptr, false);
+    if (answer.status != 0 || !json.is_object())
+        throw CommandError(exit_unreadable, fmt::format("{} could not say what there is: it ended with status {}{}",
+                                                        quoted(environment.interpreter, 4096), answer.status,
+                                                        answer.status == 0 ? ", with an answer that is none"
+                                                                           : "; why is above"));
+    environment.version = {json.at("version").at(0).get<unsigned>(), json.at("version").at(1).get<unsigned>()};
+    environment.free_threaded = json.at("free_threaded").get<bool>();
+    environment.notes = json.at("notes").get<std::vector<std::string>>();
+    environment.files = json.at("everything").get<std::map<std::string, std::string>>();
+    for (const Json& one : json.at("modules"))
+        environment.modules.push_back({one.at("module"), one.at("file"), one.at("reached"),
+                                       one.at("by").get<std::vector<std::string>>(), {}});
+    return environment;
+}
+
+python::Settings settings_for(PythonVersion version, const Context& context) {
+    python::Settings settings;
+    settings.python = version;
+    settings.verdict_folder.clear();  // what is written there is the host's
+    try {
+        if (load_policy(context)) settings.policy = python::policy_for_cpython(context.settings.policy->value);
+    } catch (const Failure& failure) {
+        throw CommandError(exit_bad_policy, failure.what());
+    }
+    try {
+        for (const std::string& text : context.options.overrides)
+            settings.overrides.insert_or_assign(python::override_from_text(text).first,
+                                                python::override_from_text(text).second);
+    } catch (const Failure& failure) {
+        throw UsageError(fmt::format("--override: {}", failure.what()));
+    }
+    return settings;
+}
+
+/// As the host: where another module decides, that of this one.
+python::Decision decide(python::Decider& decider, const Environment& environment, const std::string& name,
+                        const std::string& file, unsigned depth = 0) {
+    constexpr unsigned deepest = 8;
+    python::Decision decision = decider.decide(name, file);
+    if (decision.action != python::Action::interpreter || decision.verdict != verdict_name(Verdict::delegated) ||
+        depth > deepest)
+        return decision;
+    const auto target = environment.files.find(decision.delegated_to);
+    if (target == environment.files.end()) return decision;
+    const python::Decision other = decide(decider, environment, target->first, target->second, depth + 1);
+    if (other.action == python::Action::interpreter) return decision;
+    decision.action = other.action == python::Action::refuse ? python::Action::global_lock : other.action;
+    decision.decided_by = "marker";
+    for (python::Reason& reason : decision.why) reason.decided = false;
+    decision.why.push_back({"marker", std::string(python::action_name(decision.action)),
+                            fmt::format("its module is made by {}, which says: {}", escape(target->first),
+                                        other.reason),
+                            true});
+    return decision;
+}
+
+std::string_view effect_on_gil(python::Action action) noexcept {
+    switch (action) {
+        case python::Action::free:
+            return "off";
+        case python::Action::global_lock:
+            return "ON";
+        case python::Action::refuse:
+            return "import fails";
+        case python::Action::interpreter:
+            break;
+    }
+    return "not known";
+}
+
+std::string how(const Module& module) {
+    if (module.reached != "imported") return module.reached == "possible" ? "possible" : "";
+    std::string text = "imported by ";
+    for (std::size_t i = 0; i < module.by.size(); ++i) text += (i == 0 ? "" : " <- ") + escape(module.by[i], 4096);
+    return text;
+}
+
+Json to_json(const Environment& environment) {
+    Json modules = Json::array(), on = Json::array();
+    for (const Module& module : environment.modules) {
+        Json why = Json::array();
+        for (const python::Reason& reason : module.decision.why)
+            why.push_back({{"source", reason.source},
+                           {"says", reason.says.empty() ? Json(nullptr) : Json(reason.says)},
+                           {"decided", reason.decided},
+                           {"text", reason.text}});
+        modules.push_back({{"module", module.name},
+                           {"file", module.file},
+                           {"reached", module.reached},
+                           {"imported_by", module.by},
+                           {"verdict", module.decision.verdict},
+                           {"confidence", module.decision.confidence},
+                           {"action", python::action_name(module.decision.action)},
+                           {"decided_by", module.decision.decided_by},
+                           {"why", std::move(why)}});
+        if (module.decision.action == python::Action::global_lock) on.push_back(module.name);
+    }
+    return {{"schema_version", 1},
+            {"python", {{"executable", environment.interpreter},
+                        {"version", environment.version.text()},
+                        {"free_threaded", environment.free_threaded}}},
+            {"turn_gil_on", std::move(on)},
+            {"modules", std::move(modules)},
+            {"notes", environment.notes}};
+}
+
+std::string in_words(const Environment& environment, const Context& context) {
+    Table table({"MODULE", "VERDICT", "DECISION", "DECIDED BY", "GIL", "REACHED"});
+    std::string reasons;
+    std::array<std::size_t, 4> counts{};
+    std::size_t shown = 0;
+    for (const Module& module : environment.modules) {
+        const python::Decision& decision = module.decision;
+        ++counts[static_cast<std::size_t>(decision.action)];
+        const bool by_marker = decision.action == python::Action::free && decision.decided_by == "marker";
+        if (by_marker && module.reached != "imported" && context.options.verbose == 0) continue;
+        ++shown;
+        table.add({escape(module.name, 1000), decision.verdict.empty() ? "-" : decision.verdict,
+                   std::string(python::action_name(decision.action)), decision.decided_by,
+                   std::string(effect_on_gil(decision.action)), how(module)});
+        if (by_marker) continue;
+        reasons += fmt::format("{}  {}\n", escape(module.name, 1000), escape(module.file, 4096));
+        for (const python::Reason& reason : decision.why)
+            reasons += fmt::format("  {:<11} {}: {}\n", reason.decided ? "decided by" : "asked", reason.source,
+                                   reason.text);
+    }
+    std::string text;
+    if (shown != 0) text += table.text(context.output);
+    if (!reasons.empty()) text += "\n" + reasons;
+    if (context.options.quiet) return text;
+    if (!text.empty()) text += "\n";
+    for (const std::string& note : environment.notes) text += fmt::format("note: {}\n", escape(note, 4096));
+    const auto count = [&](python::Action action) { return counts[static_cast<std::size_t>(action)]; };
+    text += fmt::format("Python {}: {} extension module{}: {} leave the GIL off, {} would turn it on, {} are refused, "
+                        "of {} it is not known",
+                        environment.version.text(), environment.modules.size(),
+                        environment.modules.size() == 1 ? "" : "s", count(python::Action::free),
+                        count(python::Action::global_lock), count(python::Action::refuse),
+                        count(python::Action::interpreter));
+    if (shown < environment.modules.size()) text += "; -v shows all";
+    return text + "\n";
+}
+
+}  // namespace
+
+int plan_python(const std::string& python, Context& context, const std::vector<std::string>& targets) {
+    if (targets.size() > 1) throw UsageError("plan --python takes one script or folder, or none for all there is");
+    if (!context.options.x.empty()) throw UsageError("plan --python says what happens without -X gil; leave it out");
+    Environment environment = ask(python, targets);
+    if (!environment.free_threaded) {
+        if (context.options.json)
+            context.output.write_json(to_json(environment));
+        else
+            context.output.write(fmt::format("{} is not free-threaded, so markers have no effect there\n",
+                                             escape(environment.interpreter, 4096)));
+        return exit_ok;
+    }
+    python::Decider decider(settings_for(environment.version, context));
+    bool all_free = true;
+    for (Module& module : environment.modules) {
+        module.decision = decide(decider, environment, module.name, module.file);
+        all_free = all_free && module.decision.action == python::Action::free;
+    }
+    if (context.options.json)
+        context.output.write_json(to_json(environment));
+    else
+        context.output.write(in_words(environment, context));
+    return all_free ? exit_ok : exit_findings;
+}
+
+}  // namespace interlock::cli
