@@ -56,23 +56,25 @@ class Run:
 
 
 class World:
-    """The interpreter, the modules of these tests, and interlock; made once by run.py and packages.py."""
+    """The interpreter, the modules of these tests, and interlock; made once by run.py."""
 
-    def __init__(self, python: str, scratch: pathlib.Path, modules: bool = True):
+    def __init__(self, python: str, scratch: pathlib.Path):
         self.interpreter = build.Interpreter.of(python)
         self.modules = scratch / "modules"
         self.modules.mkdir()
         self.scratch = scratch
-        self.embeds: pathlib.Path | None = None
-        if not modules:
-            return
         build.build(self.interpreter, self.modules)
+        where = subprocess.run(
+            [python, "-c", "import interlock, os; print(os.path.dirname(os.path.dirname(interlock.__file__)))"],
+            capture_output=True, text=True, env=self.environment(), cwd=scratch)
+        # The folder on sys.path in which the package lies.
+        self.package = pathlib.Path(where.stdout.removesuffix("\n")) if where.returncode == 0 else None
         self.embeds = build.build_embedding_program(self.interpreter, scratch)
 
     def path_of(self, module: str) -> pathlib.Path:
         return build.path_of(self.modules, self.interpreter, module)
 
-    def environment(self, side: str, extra: Mapping[str, str] = {}, path: Sequence[str] = ()) -> dict[str, str]:
+    def environment(self, extra: Mapping[str, str] = {}, path: Sequence[str] = ()) -> dict[str, str]:
         folders = [*path, str(self.modules), str(CHILD)]
         if where := os.environ.get("INTERLOCK_PYTHONPATH"):
             folders.append(where)
@@ -96,7 +98,7 @@ class World:
             command += ["-m", "interlock", *map(filled, options)]
         try:
             done = subprocess.run([*command, str(folder / "case.py")], stdin=subprocess.DEVNULL, capture_output=True,
-                                  text=True, errors="replace", cwd=folder, env=self.environment(side, env, path),
+                                  text=True, errors="replace", cwd=folder, env=self.environment(env, path),
                                   timeout=DEADLINE)
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f"no end after {DEADLINE} s: {command}\n{error.stdout}\n{error.stderr}") from None

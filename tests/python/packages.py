@@ -1,23 +1,18 @@
 """Real packages, from the pinned wheels in tests/corpus/wheels.json, under plain CPython and under interlock.
 
-    tests/python/packages.py --python PYTHON [-v] [pattern ...]
-
 For each package, in fresh processes: plain CPython imports it and says (-v) which of its modules require the GIL; under
 interlock the GIL has to come out the same, and exactly those modules are warned of. What requires the GIL is then freed by
 a policy, and the package put to work from four threads at once, which check their results, with the GIL off.
 
-Exit status: 0 all passed, 1 some failed, 2 wrong use, 77 the wheels (scripts/corpus.sh) or the package interlock are not
-there, which is a failure with INTERLOCK_REQUIRE_CORPUS=1 in the environment.
+run.py runs them. Packages whose wheels (scripts/corpus.sh) are not there are skipped, which is a failure with
+INTERLOCK_REQUIRE_CORPUS=1 in the environment.
 
 SPDX-License-Identifier: MIT
 """
 from __future__ import annotations
 
-import argparse
 import pathlib
-import subprocess
 import sys
-import tempfile
 import unittest
 from dataclasses import dataclass
 
@@ -224,18 +219,9 @@ class Packages(unittest.TestCase):
     pass
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="packages.py", description="Real packages under interlock.")
-    parser.add_argument("--python", required=True, metavar="PYTHON", help="a free-threaded interpreter, 3.13 or newer")
-    parser.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
-    parser.add_argument("patterns", nargs="*", help="only tests whose name matches one of these")
-    options = parser.parse_args()
-    skipped = 1 if wheels.required() else wheels.SKIPPED
-    try:
-        judge = judges.Interpreter(options.python, 1)
-    except (OSError, subprocess.CalledProcessError, judges.Broken) as error:
-        print(f"packages.py: error: {error}", file=sys.stderr)
-        return skipped
+def load(python: str) -> list[str]:
+    """Fills Packages with tests. Returns what there is no wheel of."""
+    judge = judges.Interpreter(python, 1)
     available = [wheel for wheel in wheels.pinned() if (wheel.support or judge.runs(wheel)) and wheel.is_there()]
     requirements = judges.Requirements(available)
     missing = []
@@ -246,26 +232,4 @@ def main() -> int:
             missing.append(f"{package.name} {package.version}")
         else:
             add(package, [str(judges.unpacked(one)) for one in requirements.of(wheel)])
-    if missing:
-        print(f"packages.py: there is no wheel for this interpreter of {', '.join(missing)} (scripts/corpus.sh)")
-        if wheels.required():
-            return 1
-    with tempfile.TemporaryDirectory(prefix="interlock-packages-") as scratch:
-        cases.world = cases.World(options.python, pathlib.Path(scratch), modules=False)
-        found = cases.world.run("import interlock")
-        if found.status != 0:
-            print(f"packages.py: error: {options.python} cannot import interlock; install it for this interpreter, or "
-                  f"name its folder in INTERLOCK_PYTHONPATH\n{found.errors}", file=sys.stderr)
-            return skipped
-        loader = unittest.TestLoader()
-        loader.testNamePatterns = [one if "*" in one else f"*{one}*" for one in options.patterns] or None
-        tests = loader.loadTestsFromTestCase(Packages)
-        if tests.countTestCases() == 0:
-            print("packages.py: no test is left")
-            return skipped
-        runner = unittest.TextTestRunner(verbosity=2 if options.verbose else 1)
-        return 0 if runner.run(tests).wasSuccessful() else 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    return missing

@@ -228,7 +228,7 @@ class CommandLine(unittest.TestCase):
 
     def raw(self, *options: str) -> Run:
         done = subprocess.run([cases.world.interpreter.executable, "-m", "interlock", *options], text=True,
-                              capture_output=True, env=cases.world.environment(INTERLOCK), cwd=cases.world.scratch)
+                              capture_output=True, env=cases.world.environment(), cwd=cases.world.scratch)
         return Run(done.returncode, done.stdout, done.stderr, None, {}, cases.world.scratch)
 
     def test_program_is_as_without(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import tempfile
 import unittest
 
 import cases
@@ -87,22 +88,22 @@ class Start(unittest.TestCase):
     """Interpreters that a program starts inherit its policy: the package's .pth file sees to it, where it is installed,
     so a package that is only on PYTHONPATH gets a folder of that kind here."""
 
-    def child(self, code: str, side: str, expect: Expect, *options: str, **files: str) -> None:
-        env = {"PYTHONUSERBASE": str(self.base())}
-        named = {name.replace("_", "."): text for name, text in files.items()}
-        run = Case(code, None, options=options, env=env, files={"worker.py": CHILD, **named}).run(side)
-        cases.check(self, run, expect)
-
-    def base(self) -> pathlib.Path:
-        base = cases.world.scratch / "user"
-        where = os.environ.get("INTERLOCK_PYTHONPATH")
-        if where and not base.exists():
+    def setUp(self) -> None:
+        self.scratch = tempfile.TemporaryDirectory(dir=cases.world.scratch)
+        self.addCleanup(self.scratch.cleanup)
+        self.base = self.scratch.name
+        if where := os.environ.get("INTERLOCK_PYTHONPATH"):
             major, minor = cases.world.interpreter.version
-            folder = base / "lib" / f"python{major}.{minor}t" / "site-packages"
+            folder = pathlib.Path(self.base, "lib", f"python{major}.{minor}t", "site-packages")
             folder.mkdir(parents=True)
             for file in pathlib.Path(where).glob("*.pth"):
                 shutil.copy(file, folder)
-        return base
+
+    def child(self, code: str, side: str, expect: Expect, *options: str, **files: str) -> None:
+        env = {"PYTHONUSERBASE": self.base}
+        named = {name.replace("_", "."): text for name, text in files.items()}
+        run = Case(code, None, options=options, env=env, files={"worker.py": CHILD, **named}).run(side)
+        cases.check(self, run, expect)
 
     def test_spawn__plain(self) -> None:
         self.child(POOL.replace("METHOD", "spawn"), PLAIN, Expect(False, ("multi_unmarked",), {"child": True}))
@@ -189,7 +190,8 @@ class BuiltIn(unittest.TestCase):
         for side in (PLAIN, INTERLOCK):
             with self.subTest(side=side):
                 run = cases.world.run("from probe import *\n" + code, side, executable=str(cases.world.embeds),
-                                      env={"PYTHONHOME": cases.world.interpreter.prefix})
+                                      env={"PYTHONHOME": cases.world.interpreter.prefix},
+                                      path=[str(cases.world.package)])
                 cases.check(self, run, interlock or plain if side == INTERLOCK else plain)
 
     def test_free(self) -> None:
