@@ -27,8 +27,9 @@ _create_builtin = _imp.create_builtin
 _warned: set[tuple[str, str]] = set()
 # The GIL has come on for good. is_gil_enabled() does not tell: it is on as well while CPython judges a module.
 _on = False
-# One thread turns it on. With two CPython 3.13 gets the count wrong: who asked for the switch when it was off, and gets to it
-# when it is on for good, adds one to INT_MAX, and the next one is warned of again. Reentrant for the sake of audit hooks.
+# One thread turns it on. With two CPython 3.13 gets the count wrong: who asked for the switch when it was off, and gets
+# to it when it is on for good, adds one to INT_MAX, and the next one is warned of again. Reentrant for the sake of audit
+# hooks.
 _turning_on = threading.RLock()
 
 
@@ -119,8 +120,8 @@ def _refused(name: str, file: str, decision: dict[str, Any]) -> ImportError:
     why = next((reason["text"] for reason in decision["why"] if reason["decided"]), "")
     from ._warning import escaped
 
-    return ImportError(escaped(f"module '{name}' is refused: {why}; change the rule, or do without the module ({file})"),
-                       name=name, path=file)
+    text = f"module '{name}' is refused: {why}; change the rule, or do without the module ({file})"
+    return ImportError(escaped(text), name=name, path=file)
 
 
 class _OfTheStub:

@@ -73,11 +73,12 @@ MODULES = [
 FILES = {
     "user.py": '"""SPDX-License-Identifier: MIT"""\nimport middle\n',
     "middle.py": '"""SPDX-License-Identifier: MIT"""\n\nimport multi_unmarked\n',
-    "lazy.py": '"""SPDX-License-Identifier: MIT"""\n\n\ndef work():\n    import multi_unmarked\n    return multi_unmarked\n',
+    "lazy.py": '"""SPDX-License-Identifier: MIT"""\n\n\n'
+               'def work():\n    import multi_unmarked\n    return multi_unmarked\n',
     # A distribution, so that there is one to be named.
     "acme_unmarked-1.2.3.dist-info/METADATA": "Metadata-Version: 2.1\nName: acme-unmarked\nVersion: 1.2.3\n",
     "acme_unmarked-1.2.3.dist-info/top_level.txt": "multi_unmarked\n",
-    "acme_unmarked-1.2.3.dist-info/RECORD": "multi_unmarked.so,,\n",
+    "acme_unmarked-1.2.3.dist-info/RECORD": "multi_unmarked@SUFFIX@,,\n",
 }
 
 
@@ -132,7 +133,7 @@ def build(interpreter: Interpreter, folder: pathlib.Path) -> None:
     for name, text in FILES.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text.replace("@SUFFIX@", interpreter.suffix), encoding="utf-8")
     path_of(folder, interpreter, "garbage").write_bytes(b"this is no library\n")
 
 

@@ -1,8 +1,8 @@
 """Real packages, from the pinned wheels in tests/corpus/wheels.json, under plain CPython and under interlock.
 
 For each package, in fresh processes: plain CPython imports it and says (-v) which of its modules require the GIL; under
-interlock the GIL has to come out the same, and exactly those modules are warned of. What requires the GIL is then freed by
-a policy, and the package put to work from four threads at once, which check their results, with the GIL off.
+interlock the GIL has to come out the same, and exactly those modules are warned of. What requires the GIL is then freed
+by a policy, and the package put to work from four threads at once, which check their results, with the GIL off.
 
 run.py runs them. Packages whose wheels (scripts/corpus.sh) are not there are skipped, which is a failure with
 INTERLOCK_REQUIRE_CORPUS=1 in the environment.
@@ -35,7 +35,8 @@ class Package:
     version: str
     imports: str
     work: str
-    # With more the check fails when the GIL is off, also in plain CPython with PYTHON_GIL=0: it is unmarked for a reason.
+    # With more the check fails when the GIL is off, at times, also with PYTHON_GIL=0: it is unmarked for
+    # a reason.
     threads_without_gil: int = THREADS
 
 
@@ -96,7 +97,8 @@ PACKAGES = [
     Package("pandas", "2.2.3", "import pandas", """
         frame = pandas.DataFrame({"key": [value % 5 for value in range(1000)], "value": range(1000)})
         assert list(frame.groupby("key")["value"].sum() + n) == [99500 + 200 * key + n for key in range(5)]
-        assert str(pandas.Timestamp("2026-01-31") + pandas.Timedelta(days=n)) > "2026-01-30" """, threads_without_gil=1),
+        assert str(pandas.Timestamp("2026-01-31") + pandas.Timedelta(days=n)) > "2026-01-30" """,
+            threads_without_gil=1),
     Package("pillow", "12.2.0", "import PIL.Image, PIL.ImageFilter", """
         image = PIL.Image.new("RGB", (64, 64), (n, 20, 30)).resize((32, 16)).filter(PIL.ImageFilter.BLUR)
         assert image.size == (32, 16) and image.getpixel((5, 5)) == (n, 20, 30)"""),
@@ -185,8 +187,8 @@ def add(package: Package, path: list[str]) -> None:
     """Two tests."""
     def run(self: unittest.TestCase, side: str, *options: str, threads: int = THREADS,
             python_options: tuple[str, ...] = ()) -> Run:
-        done = cases.world.run(code_of(package, threads), side, options=options, path=path, python_options=python_options,
-                               files={"policy.json": FREE})
+        done = cases.world.run(code_of(package, threads), side, options=options, path=path,
+                               python_options=python_options, files={"policy.json": FREE})
         self.assertEqual(done.status, 0, done)
         return done
 

@@ -53,7 +53,8 @@ def run(tests: list[unittest.TestCase], jobs: int, verbose: bool) -> bool:
             failed += not result.wasSuccessful()
             skipped += result.wasSuccessful() and bool(result.skipped)
             if verbose:
-                print("failed " if not result.wasSuccessful() else "skipped" if result.skipped else "passed ", test.id())
+                word = "skipped" if result.skipped else "passed"
+                print(word if result.wasSuccessful() else "failed", test.id())
             for which, text in result.failures + result.errors:
                 print(f"{which.id()}\n{text}")
             for which, why in result.skipped:
@@ -77,8 +78,8 @@ def main() -> int:
             print(f"run.py: error: {error}", file=sys.stderr)
             return SKIPPED
         if cases.world.package is None:
-            print(f"run.py: error: {options.python} cannot import interlock; install it for this interpreter, or name its "
-                  "folder in INTERLOCK_PYTHONPATH", file=sys.stderr)
+            print(f"run.py: error: {options.python} cannot import interlock; install it for this interpreter, or name "
+                  "its folder in INTERLOCK_PYTHONPATH", file=sys.stderr)
             return SKIPPED
         missing = packages.load(options.python)
         if missing:

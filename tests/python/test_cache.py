@@ -102,7 +102,8 @@ def create(name, file):
         options=("--override", "multi_unmarked=refuse")),
     # The name is that under which it is imported, for rules as well as for warnings.
     "loader_other_name": Case(
-        LOAD + 'say(result=[load("one.multi_unmarked", "multi_unmarked"), load("two.multi_unmarked", "multi_unmarked")])',
+        LOAD + 'say(result=[load("one.multi_unmarked", "multi_unmarked"), '
+        'load("two.multi_unmarked", "multi_unmarked")])',
         Expect(True, ("one.multi_unmarked",), {"result": ["one.multi_unmarked", "two.multi_unmarked"]}),
         Expect(True, ("one.multi_unmarked", "two.multi_unmarked"),
                {"result": ["one.multi_unmarked", "two.multi_unmarked"]})),

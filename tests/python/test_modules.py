@@ -77,8 +77,8 @@ class Failures(unittest.TestCase):
     pass
 
 
-# Both are in their init functions before either imports the other. The import system finds the deadlock and fails one of
-# the imports; which one is up to the threads. Where they run in parallel, both may find it.
+# Both are in their init functions before either imports the other. The import system finds the deadlock and fails one
+# of the imports; which one is up to the threads. Where they run in parallel, both may find it.
 CYCLE = """
 import hooks, threading
 both = threading.Barrier(2)
@@ -138,8 +138,8 @@ def cycle(left: str, right: str) -> str:
                            Expect(True, ("single_left", "single_right"), CYCLE_FACTS, any_order=True)),
 })
 class Threads(unittest.TestCase):
-    # Which of them CPython names is up to the threads. That it is but one is what CPython means: two that turn the GIL on
-    # at the same moment make 3.13 count beyond INT_MAX, and then it names both.
+    # Which of them CPython names is up to the threads. That it is but one is what CPython means: two that turn the GIL
+    # on at the same moment make 3.13 count beyond INT_MAX, and then it names both.
     def test_two_unmarked__plain(self) -> None:
         self.some_of("multi_unmarked", "multi_unmarked_2",
                      'in_threads(lambda: attempt("multi_unmarked"), lambda: attempt("multi_unmarked_2"))')

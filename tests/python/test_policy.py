@@ -11,7 +11,8 @@ import unittest
 import cases
 from cases import Case, Expect, INTERLOCK, PLAIN, Run, policy, table
 
-ONE = 'say(result=attempt("multi_unmarked"))\nimport sys\nsay(there="multi_unmarked" in sys.modules)\nimport multi_free\n'
+ONE = 'say(result=attempt("multi_unmarked"))\nimport sys\n' \
+    'say(there="multi_unmarked" in sys.modules)\nimport multi_free\n'
 ON = Expect(True, ("multi_unmarked",), {"result": "ok", "there": True})
 OFF = Expect(False, (), {"result": "ok", "there": True})
 REFUSED = Expect(False, (), {"result": "ImportError", "there": False})
@@ -101,7 +102,8 @@ THREE_OK = {"result": ["ok"] * 3}
         'say(result=[attempt("single_raises"), attempt("multi_create_raises"), attempt("clock")])',
         Expect(False, (), {"result": ["RuntimeError", "RuntimeError", "ok"]})),
     "global_lock_init_raises": under(
-        policy(rule("global_lock", module="single_raises")), Expect(True, ("single_raises",), {"result": "RuntimeError"}),
+        policy(rule("global_lock", module="single_raises")),
+        Expect(True, ("single_raises",), {"result": "RuntimeError"}),
         'say(result=attempt("single_raises"))', Expect(False, (), {"result": "RuntimeError"})),
 })
 class Rules(unittest.TestCase):
@@ -146,8 +148,8 @@ class Overrides(unittest.TestCase):
     pass
 
 
-NO_MODULE_LOCK = (r"module_lock is for programs that load modules with interlock; CPython can only run a module with the "
-                  r"GIL \(global_lock\) or without it \(free\)")
+NO_MODULE_LOCK = (r"module_lock is for programs that load modules with interlock; CPython can only run a module with "
+                  r"the GIL \(global_lock\) or without it \(free\)")
 
 
 class Wrong(unittest.TestCase):

@@ -160,7 +160,8 @@ def inside(code):
                  Expect(False, (), {"error": None})),
     "unmarked": Case(INTERPRETER + 'say(error=inside("import multi_unmarked_own_gil\\nassert sys._is_gil_enabled()"))\n'
                      "import multi_free", Expect(False, ("multi_unmarked_own_gil",), {"error": None})),
-    "single_phase": Case(INTERPRETER + 'say(error=inside("import single_free"))', Expect(False, (), {"error": "ImportError"})),
+    "single_phase": Case(INTERPRETER + 'say(error=inside("import single_free"))',
+                         Expect(False, (), {"error": "ImportError"})),
     "rules_have_no_say": Case(
         INTERPRETER + 'say(error=inside("import multi_unmarked_own_gil\\nassert sys._is_gil_enabled()"))\n',
         Expect(False, ("multi_unmarked_own_gil",), {"error": None}),

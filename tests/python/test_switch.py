@@ -36,7 +36,8 @@ def undetermined(name: str, on: bool, **more: object) -> Case:
     "during": Case("import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(during=gil())\n"
                    "import environment_hooks\n", Expect(False, (), {"during": True})),
     "during_free": Case("import hooks\nhooks.handlers['single_hooks', 'init'] = lambda: say(during=gil())\n"
-                        "import single_hooks\n", Expect(False, (), {"during": True}), Expect(False, (), {"during": False})),
+                        "import single_hooks\n", Expect(False, (), {"during": True}),
+                        Expect(False, (), {"during": False})),
     "nested": Case("import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(inner=attempt('clock'))\n"
                    "import environment_hooks\n", Expect(False, (), {"inner": "ok"})),
     "nested_used": Case(
