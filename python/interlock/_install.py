@@ -149,7 +149,7 @@ def _turn_on() -> None:
     ask = getattr(imported, "_get_filters", None)  # 3.14: they may be those of a context
     filters = ask() if ask else getattr(imported, "filters", _warnings.filters)
     filters.insert(0, ("ignore", _OfTheStub(), RuntimeWarning, None, 0))
-    with _switch.Window():
+    with _switch.Window(for_moments=True):
         try:
             _create_dynamic(spec)
         except RuntimeWarning:
@@ -211,19 +211,54 @@ def _create(spec: Any, file: Any, name: str, path: str, decision: dict[str, Any]
     if _host.get_enable_gil() != -1 and not _switch.is_held():  # PYTHON_GIL or -X gil
         return _create_dynamic(*arguments)
     if decision["action"] == "global_lock":
-        from ._warning import warn
+        _give_way_to(name, path, decision)
+        return _create_dynamic(*arguments)
+    if decision["action"] == "free":
+        with _switch.Held():
+            return _create_dynamic(*arguments)
+    return _leave_to_cpython(name, path, decision, lambda: _create_dynamic(*arguments))
 
-        if (name, path) not in _warned:
-            warn(name, path, decision)  # raises with -W error
-            _warned.add((name, path))
-        if _switch.is_held() and not _on:
-            with _turning_on:
-                if not _on:
-                    _turn_on()
-                    _report.came_on(name, path)
-        return _create_dynamic(*arguments)
-    with _switch.Held() if decision["action"] == "free" else _switch.Window():
-        return _create_dynamic(*arguments)
+
+def _give_way_to(name: str, path: str, decision: dict[str, Any]) -> None:
+    """Warns, and turns the GIL on."""
+    from . import _switch
+    from ._warning import warn
+
+    if (name, path) not in _warned:
+        warn(name, path, decision)  # raises with -W error
+        _warned.add((name, path))
+    if not _switch.is_held() or _on:
+        return
+    with _switch.Parked():
+        _turning_on.acquire()
+    try:
+        if not _on:
+            _turn_on()
+            _report.came_on(name, path)
+    finally:
+        _turning_on.release()
+
+
+def _leave_to_cpython(name: str, path: str, decision: dict[str, Any],
+                      create: Callable[[], types.ModuleType]) -> types.ModuleType:
+    from . import _switch
+
+    window = _switch.Window()
+    try:
+        window.__enter__()
+    except _switch.Stuck:
+        for reason in decision["why"]:
+            reason["decided"] = False
+        decision["why"].append({
+            "source": "default", "says": "global_lock", "decided": True,
+            "text": "CPython cannot decide while another import is under way that does not end"})
+        decision["action"] = "global_lock"
+        _give_way_to(name, path, decision)
+        return create()
+    try:
+        return create()
+    finally:
+        window.__exit__()
 
 
 def _decided_create_builtin(spec: Any) -> types.ModuleType:
@@ -238,7 +273,6 @@ def _decided_create_builtin(spec: Any) -> types.ModuleType:
                "text": "it is built into the program: there is no file to read, so the interpreter decides"}
         record.update(verdict="undetermined", confidence="certain", action="interpreter", decided_by="default",
                       why=[why], build_id="")
-        with _switch.Window():
-            return _create_builtin(spec)
+        return _leave_to_cpython(spec.name, "built-in", {**record, "evidence": []}, lambda: _create_builtin(spec))
 
     return _recorded(spec.name, "built-in", create)

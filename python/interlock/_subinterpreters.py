@@ -32,7 +32,7 @@ def adapt(module: types.ModuleType) -> None:
 
     def create(*arguments: Any, **options: Any) -> Any:
         _report.note("imports in subinterpreters are left to CPython, and are not in this report")
-        with _switch.Window():
+        with _switch.Window(for_moments=True):
             return make(*arguments, **options)
 
     create._interlock = True  # type: ignore[attr-defined]

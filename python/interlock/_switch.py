@@ -12,8 +12,9 @@ and would be counted down in a window, which leaves a count of -1: on, for ever,
 - it stays open until all imports in it have ended;
 - a thread that leaves a window in the middle of an import that began while held waits until it is closed.
 
-No lock is held while an init function runs. An import that does not end in PATIENCE seconds probably waits for this one; then
-it goes on all the same, and the report says so.
+No lock is held while an init function runs. An import that does not end in PATIENCE seconds probably waits for this one.
+Then no window is opened for CPython to decide in (Stuck), and the GIL comes on instead: for that a window is needed for
+some microseconds only, in which an import that waits for us does not end. After it no count matters any more.
 
 SPDX-License-Identifier: MIT
 """
@@ -72,9 +73,14 @@ def _count(imports: dict[int, int], thread: int, change: int) -> None:
         imports.pop(thread, None)
 
 
-def _wait(me: int, until: Callable[[], bool]) -> None:
+class Stuck(Exception):
+    """A window cannot be opened."""
+
+
+def _wait(me: int, until: Callable[[], bool]) -> bool:
+    """False when it has been too long."""
     if until():
-        return
+        return True
     _parked.add(me)
     _changed.notify_all()
     end = time.monotonic() + PATIENCE
@@ -83,6 +89,7 @@ def _wait(me: int, until: Callable[[], bool]) -> None:
             _report.note(f"an import took longer than {PATIENCE:g} s while another one had to wait for it")
             break
     _parked.discard(me)
+    return until()
 
 
 def _nobody_can_end(me: int) -> bool:
@@ -104,13 +111,17 @@ def _leave(me: int) -> None:
 
 
 class Window:
-    """CPython's own protocol for what is imported in it. A context manager, as Held is."""
+    """CPython's own protocol for what is imported in it. A context manager, as Held is. Raises Stuck, but for one that
+    is opened for moments only."""
+
+    def __init__(self, for_moments: bool = False) -> None:
+        self._for_moments = for_moments
 
     def __enter__(self) -> None:
         me = threading.get_ident()
         with _changed:
-            if me not in _inside:
-                _wait(me, lambda: _nobody_can_end(me))
+            if me not in _inside and not _wait(me, lambda: _nobody_can_end(me)) and not self._for_moments:
+                raise Stuck
             _count(_inside, me, 1)
             if _held:
                 _host.set_enable_gil(-1)
@@ -118,6 +129,19 @@ class Window:
     def __exit__(self, *_: object) -> None:
         with _changed:
             _leave(threading.get_ident())
+
+
+class Parked:
+    """For a thread that waits for another one elsewhere: its imports cannot end meanwhile."""
+
+    def __enter__(self) -> None:
+        with _changed:
+            _parked.add(threading.get_ident())
+            _changed.notify_all()
+
+    def __exit__(self, *_: object) -> None:
+        with _changed:
+            _parked.discard(threading.get_ident())
 
 
 class Held:
