@@ -78,7 +78,8 @@ class Bench:
             raise SystemExit(f"{' '.join(command[:4])} ... ended with status {done.returncode}:\n{done.stderr}")
         before, after, times = json.loads(done.stdout)
         if before or after != turns_on:
-            raise SystemExit(f"the GIL was {before} before and {after} after the imports, which is not what is measured")
+            raise SystemExit(f"the GIL was {before} before and {after} after the imports, which is not what is "
+                             "measured")
         return times
 
     def both(self, busy: int, names: list[str], turns_on: bool = False) -> tuple[float, float]:
