@@ -30,16 +30,19 @@ PROGRAM = """
 import json, sys, threading, time
 folder, busy, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 sys.path.insert(0, folder)
-stop, begun = False, threading.Barrier(busy + 1)
+stop, running = False, []
 def work():
-    begun.wait()
     number = 0
+    for _ in range(10000):
+        number = (number * 31 + 7) & 0xffff
+    running.append(1)
     while not stop:
         number = (number * 31 + 7) & 0xffff
 threads = [threading.Thread(target=work) for _ in range(busy)]
 for thread in threads:
     thread.start()
-begun.wait()
+while len(running) < busy:  # who only waits to be woken up is not busy
+    time.sleep(0.001)
 before = sys._is_gil_enabled()
 times = []
 for name in names:
