@@ -30,22 +30,25 @@ PROGRAM = """
 import json, sys, threading, time
 folder, busy, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 sys.path.insert(0, folder)
-stop, running = False, []
-def work():
+stop, rounds = False, [0] * busy
+def work(which):
     number = 0
-    for _ in range(10000):
-        number = (number * 31 + 7) & 0xffff
-    running.append(1)
     while not stop:
-        number = (number * 31 + 7) & 0xffff
-threads = [threading.Thread(target=work) for _ in range(busy)]
+        for _ in range(1000):
+            number = (number * 31 + 7) & 0xffff
+        rounds[which] += 1
+threads = [threading.Thread(target=work, args=(which,)) for which in range(busy)]
 for thread in threads:
     thread.start()
-while len(running) < busy:  # who only waits to be woken up is not busy
-    time.sleep(0.001)
+def all_busy():
+    # Who was stopped for the last import, and only waits for a processor, would not have to be stopped for this one.
+    before = list(rounds)
+    while any(now <= then for now, then in zip(rounds, before)):
+        time.sleep(0.001)
 before = sys._is_gil_enabled()
 times = []
 for name in names:
+    all_busy()
     start = time.perf_counter()
     __import__(name)
     times.append(time.perf_counter() - start)
