@@ -30,19 +30,25 @@ PROGRAM = """
 import json, sys, threading, time
 folder, busy, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 sys.path.insert(0, folder)
-stop, begun = False, threading.Barrier(busy + 1)
-def work():
-    begun.wait()
+stop, rounds = False, [0] * busy
+def work(which):
     number = 0
     while not stop:
-        number = (number * 31 + 7) & 0xffff
-threads = [threading.Thread(target=work) for _ in range(busy)]
+        for _ in range(1000):
+            number = (number * 31 + 7) & 0xffff
+        rounds[which] += 1
+threads = [threading.Thread(target=work, args=(which,)) for which in range(busy)]
 for thread in threads:
     thread.start()
-begun.wait()
+def all_busy():
+    # Who was stopped for the last import, and only waits for a processor, would not have to be stopped for this one.
+    before = list(rounds)
+    while any(now <= then for now, then in zip(rounds, before)):
+        time.sleep(0.001)
 before = sys._is_gil_enabled()
 times = []
 for name in names:
+    all_busy()
     start = time.perf_counter()
     __import__(name)
     times.append(time.perf_counter() - start)
@@ -78,7 +84,8 @@ class Bench:
             raise SystemExit(f"{' '.join(command[:4])} ... ended with status {done.returncode}:\n{done.stderr}")
         before, after, times = json.loads(done.stdout)
         if before or after != turns_on:
-            raise SystemExit(f"the GIL was {before} before and {after} after the imports, which is not what is measured")
+            raise SystemExit(f"the GIL was {before} before and {after} after the imports, which is not what is "
+                             "measured")
         return times
 
     def both(self, busy: int, names: list[str], turns_on: bool = False) -> tuple[float, float]:

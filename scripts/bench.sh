@@ -7,13 +7,15 @@
 
 usage() {
     cat <<END
-usage: $program [--summary | --audit] [--json FILE]
+usage: $program [--summary | --audit | --python] [--json FILE]
 
 Builds the bench preset (Release) and runs every benchmark in build/bench/bin. Nothing else should run meanwhile.
 
-  --summary     only the rows that have a target, without the audit
+  --summary     only the rows that have a target, without the audit and CPython
   --audit       only the audit: on the wheels of scripts/corpus.sh, beside abi3audit and the interpreter of
                 scripts/freethreaded-python.sh; without them it is left out
+  --python      only the host for CPython, beside plain CPython: pip installs it for the interpreter of
+                scripts/freethreaded-python.sh into build/bench-python-venv
   --json FILE   each row also as a line of JSON, appended to FILE
 
 exit status: 0 also when a target is not met, 1 a benchmark failed, 2 wrong use
@@ -22,6 +24,7 @@ END
 
 summary=false
 audit_only=false
+python_only=false
 arguments=()
 while (($# > 0)); do
     case $1 in
@@ -31,6 +34,7 @@ while (($# > 0)); do
             ;;
         --summary) summary=true ;;
         --audit) audit_only=true ;;
+        --python) python_only=true ;;
         --json)
             [[ -n ${2-} ]] || usage_error "--json needs a file"
             arguments=(--json "$2")
@@ -40,6 +44,16 @@ while (($# > 0)); do
     esac
     shift
 done
+
+if $python_only; then
+    scripts/setup.sh build
+    python=$(scripts/freethreaded-python.sh --print-only --version 3.13)
+    venv=$PWD/build/bench-python-venv
+    "$python" -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check ./python >&2
+    python3 -B bench/python_bench.py ${arguments+"${arguments[@]}"} "$venv/bin/python"
+    exit
+fi
 
 groups=(build test)
 if ! $summary; then groups+=(oracle); fi

@@ -17,7 +17,8 @@ Brings README.md and docs/*.md up to date with BINARY (the interlock command of 
   --check         writes nothing; fails when a file is not up to date
   --record NAME   runs what the transcript NAME shows and puts its output in: demo, fallback, audit, oracle, bench,
                   auditbench (BINARY must be in build/release/bin; the audit's need scripts/corpus.sh, the last two of
-                  its and oracle also scripts/freethreaded-python.sh)
+                  its and oracle also scripts/freethreaded-python.sh); pythoncompare, pythonbench (INTERLOCK_PYTHON
+                  is a free-threaded interpreter that has interlock)
 END
 }
 
@@ -63,6 +64,8 @@ transcript() {
         oracle) python3 -B tests/audit/oracle/oracle.py "$binary" ;;
         bench) scripts/bench.sh --summary ;;
         auditbench) scripts/bench.sh --audit ;;
+        pythoncompare) python3 -B scripts/python_compare.py "${INTERLOCK_PYTHON:?is needed for $1}" ;;
+        pythonbench) python3 -B bench/python_bench.py "${INTERLOCK_PYTHON:?is needed for $1}" ;;
         *) usage_error "unknown transcript '$1'" ;;
     esac | sed "s|$PWD/||g"
 }

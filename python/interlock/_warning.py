@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 from __future__ import annotations
 
+import linecache  # here, as an import takes long while other threads work
 import sys
 
 TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
@@ -104,17 +105,19 @@ def escaped(text: str) -> str:
 
 
 def _remember_source(file: str) -> None:
-    """For `warnings`, which shows a line of it, and would import the tokenizer to read it (see distribution_of())."""
-    import linecache
+    """For `warnings`, which shows a line of it, and would import the tokenizer to read it (see distribution_of()). What is
+    not ASCII is left to that: only it knows the encoding."""
     import os
 
     try:
         if file not in linecache.cache:
             with open(file, "rb") as source:
-                text, status = source.read().decode("ascii"), os.fstat(source.fileno())
-            linecache.cache[file] = (status.st_size, status.st_mtime, text.splitlines(True), file)
+                content, status = source.read(), os.fstat(source.fileno())
+            if content.isascii():
+                lines = content.decode().splitlines(True)
+                linecache.cache[file] = (status.st_size, status.st_mtime, lines, file)
     except (OSError, ValueError):
-        pass  # there is no such file, or only the tokenizer knows how it is encoded
+        pass  # there is no such file
 
 
 def warn(module: str, file: str, decision: dict) -> None:

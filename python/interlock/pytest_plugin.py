@@ -230,9 +230,9 @@ def _summary(one: dict[str, Any], all_of_it: bool) -> list[str]:
     lines += [f"note: {text}" for text in one["notes"]]
     came_on = one["gil_came_on"]
     if came_on is not None:
-        record = next(record for record in records if record["module"] == came_on["module"]
-                      and record["at"] == came_on["at"])
-        lines.append(f"The GIL came on for {came_on['module']} ({came_on['file']}), imported by {_importer(record)}; "
+        by = next((_importer(record) for record in records if record["module"] == came_on["module"]
+                   and record["file"] == came_on["file"]), "-")  # it may still be under way
+        lines.append(f"The GIL came on for {came_on['module']} ({came_on['file']}), imported by {by}; "
                      "from then on tests ran with it.")
     else:
         lines.append(f"The GIL was {'on' if one['gil_enabled'] else 'off'} to the end.")
