@@ -27,9 +27,9 @@ _create_builtin = _imp.create_builtin
 _warned: set[tuple[str, str]] = set()
 # The GIL has come on for good. is_gil_enabled() does not tell: it is on as well while CPython judges a module.
 _on = False
-# One thread turns it on. With two CPython 3.13 gets the count wrong: who asked for the switch when it was off, and gets
-# to it when it is on for good, adds one to INT_MAX, and the next one is warned of again. Reentrant for the sake of audit
-# hooks.
+# One thread turns it on. With two CPython 3.13 gets the count wrong: who asked for the switch when it was off, and
+# gets to it when it is on for good, adds one to INT_MAX, and the next one is warned of again. Reentrant for the sake of
+# audit hooks.
 _turning_on = threading.RLock()
 
 
@@ -43,8 +43,9 @@ def install(policy: str | os.PathLike[str] | None = None, *, overrides: Iterable
 
     `policy` is a policy file as interlock's loader reads it; an override ("a.b=free") goes before it. To be called as
     early as possible: what was imported before is only listed in the report. Called again it changes policy and
-    overrides. Python processes that this one starts inherit them, by the environment (INTERLOCK_INHERIT). Returns False, with a line on stderr, where markers have no effect: the interpreter has a GIL. Raises
-    PolicyError, before anything has changed.
+    overrides. Python processes that this one starts inherit them, by the environment (INTERLOCK_INHERIT). Returns
+    False, with a line on stderr, where markers have no effect: the interpreter has a GIL. Raises PolicyError, before
+    anything has changed.
     """
     global _installed
     if not is_free_threaded():
@@ -143,8 +144,8 @@ def _turn_on() -> None:
     spec = importlib.machinery.ModuleSpec("interlock._stub", None, origin=stub)
     import _warnings
 
-    # The user is warned of the culprit, and not of the stub. Not by warnings.filterwarnings(), which compiles a pattern:
-    # that takes long while other threads work (_warning.distribution_of()).
+    # The user is warned of the culprit, and not of the stub. Not by warnings.filterwarnings(), which compiles a
+    # pattern: that takes long while other threads work (_warning.distribution_of()).
     imported = sys.modules.get("warnings")
     ask = getattr(imported, "_get_filters", None)  # 3.14: they may be those of a context
     filters = ask() if ask else getattr(imported, "filters", _warnings.filters)

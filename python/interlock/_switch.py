@@ -3,17 +3,17 @@
 While it is held (`enable_gil` is 0) CPython neither turns the GIL on for an import nor stops all threads for one. An
 import for which CPython itself has to decide goes through a window: `enable_gil` is -1 meanwhile.
 
-Invariant: an import ends under the setting under which it began. CPython counts up when an init function begins and down
-when it has ended, and looks at the setting each time (Python/ceval_gil.c). What began while held has not been counted,
-and would be counted down in a window, which leaves a count of -1: on, for ever, and nobody's. So
+Invariant: an import ends under the setting under which it began. CPython counts up when an init function begins and
+down when it has ended, and looks at the setting each time (Python/ceval_gil.c). What began while held has not been
+counted, and would be counted down in a window, which leaves a count of -1: on, for ever, and nobody's. So
 
 - a window is opened, or joined, when no import that began while held can end: each belongs to this thread, to one that
   waits here as well, or to one that is in a window itself;
 - it stays open until all imports in it have ended;
 - a thread that leaves a window in the middle of an import that began while held waits until it is closed.
 
-No lock is held while an init function runs. An import that does not end in PATIENCE seconds probably waits for this one.
-Then no window is opened for CPython to decide in (Stuck), and the GIL comes on instead: for that a window is needed for
+No lock is held while an init function runs. An import that does not end in PATIENCE seconds probably waits for this
+one. Then no window is opened for CPython to decide in (Stuck), and the GIL comes on instead: for that a window is needed for
 some microseconds only, in which an import that waits for us does not end. After it no count matters any more.
 
 SPDX-License-Identifier: MIT

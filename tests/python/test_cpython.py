@@ -73,8 +73,8 @@ class Own(unittest.TestCase):
 
 # What the standard library has: all of it is marked.
 STANDARD = """
-import importlib.machinery, os, sys, sysconfig
-folder = sysconfig.get_path("platstdlib") + "/lib-dynload"
+import importlib.machinery, os
+folder = os.path.dirname(os.__file__) + "/lib-dynload"  # in a virtual environment sysconfig names that one's
 suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
 names = sorted(name.partition(".")[0] for name in os.listdir(folder) if name.endswith(suffixes))
 wanted = [name for name in names if not name.startswith(("_test", "xx", "_ctypes_test", "_tkinter"))]

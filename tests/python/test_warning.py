@@ -121,8 +121,6 @@ BOTH = 'say(result=[attempt("multi_unmarked"), attempt("single_unmarked")])'
     "ignore_category": Case(
         "import warnings, interlock\nwarnings.filterwarnings('ignore', category=interlock.FallbackWarning)\n" + BOTH,
         Expect(True, ("multi_unmarked",), ALL_ON), Expect(True, (), ALL_ON)),
-    "ignore_category_option": Case(BOTH, None, Expect(True, (), ALL_ON),
-                                   python_options=("-W", "ignore::interlock.FallbackWarning")),
     # By the module that imports: CPython's is importlib's own.
     "ignore_by_importer": Case("import user", Expect(True, ("multi_unmarked",)), Expect(True, ()),
                                python_options=("-W", "ignore:::middle")),
