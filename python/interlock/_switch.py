@@ -13,8 +13,8 @@ counted, and would be counted down in a window, which leaves a count of -1: on, 
 - a thread that leaves a window in the middle of an import that began while held waits until it is closed.
 
 No lock is held while an init function runs. An import that does not end in PATIENCE seconds probably waits for this
-one. Then no window is opened for CPython to decide in (Stuck), and the GIL comes on instead: for that a window is needed for
-some microseconds only, in which an import that waits for us does not end. After it no count matters any more.
+one. Then no window is opened for CPython to decide in (Stuck), and the GIL comes on instead: for that a window is
+needed for some microseconds only, in which an import that waits for us does not end. After it no count matters any more.
 
 SPDX-License-Identifier: MIT
 """

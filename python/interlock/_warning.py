@@ -105,8 +105,8 @@ def escaped(text: str) -> str:
 
 
 def _remember_source(file: str) -> None:
-    """For `warnings`, which shows a line of it, and would import the tokenizer to read it (see distribution_of()). What is
-    not ASCII is left to that: only it knows the encoding."""
+    """For `warnings`, which shows a line of it, and would import the tokenizer to read it (see distribution_of()).
+    What is not ASCII is left to that: only it knows the encoding."""
     import os
 
     try:
