@@ -9,12 +9,11 @@ import json
 import os
 import pathlib
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from statistics import median
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.dont_write_bytecode = True  # the tree stays as it is
@@ -27,11 +26,6 @@ WHEEL = "numpy-2.4.6-cp313-cp313t-manylinux_2_27_x86_64.manylinux_2_28_x86_64.wh
 ABI3AUDIT = "abi3audit==0.0.26"
 IMPORTS = 60  # modules that are imported, evenly spread: all of them take minutes
 SLOW = 10  # seconds: what takes longer runs once
-
-
-@dataclass
-class Run:
-    seconds: float
 
 
 class Rows:
@@ -63,7 +57,8 @@ def number(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 1000 else f"{value:.0f}"
 
 
-def run(command: list[str], stdin: str = "", may_fail: bool = False) -> Run:
+def run(command: list[str], stdin: str = "", may_fail: bool = False) -> float:
+    """The seconds that it takes."""
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as errors:
         given.write(stdin)
         given.seek(0)
@@ -74,7 +69,7 @@ def run(command: list[str], stdin: str = "", may_fail: bool = False) -> Run:
         if not may_fail and child.returncode not in (0, 1):  # 1: there were findings
             errors.seek(0)
             raise SystemExit(f"{' '.join(command[:4])} ... ended with status {child.returncode}:\n{errors.read()}")
-        return Run(seconds)
+        return seconds
 
 
 def descendants(process: int) -> list[int]:
@@ -108,17 +103,13 @@ def megabytes(command: list[str], stdin: str = "") -> float:
     return most / 1e6
 
 
-def median(runs: list[Run]) -> float:
-    return statistics.median(one.seconds for one in runs)
-
-
-def alternate(repetitions: int, *commands) -> list[list[Run]]:
+def alternate(repetitions: int, *commands) -> list[list[float]]:
     """Each of them once before, so that files are in memory; then in turns, so that a busy spell hits all alike."""
     before = [command() for command in commands]
-    results: list[list[Run]] = [[one] if one.seconds > SLOW else [] for one in before]
+    results = [[seconds] if seconds > SLOW else [] for seconds in before]
     for _ in range(repetitions):
         for command, first, runs in zip(commands, before, results):
-            if first.seconds <= SLOW:
+            if first <= SLOW:
                 runs.append(command())
     return results
 
@@ -235,7 +226,7 @@ def main() -> int:
     sample = importable[:: max(1, len(importable) // IMPORTS)]
     requirements = judges.Requirements([one for one in pinned if judge.runs(one) or one.support])
 
-    def import_each() -> Run:
+    def import_each() -> float:
         results = []
         for owner, path in sample:
             folders = [str(judges.unpacked(one)) for one in requirements.of(owner)]
@@ -243,7 +234,7 @@ def main() -> int:
             name = judges.dotted_name(member, judges.module_suffix(member))
             code = f"import sys; sys.path[:0] = {folders!r}; import {name}, os; os._exit(0)"
             results.append(run([python, "-I", "-S", "-c", code], may_fail=True))
-        return Run(sum(one.seconds for one in results))
+        return sum(results)
 
     ours, imports = alternate(repetitions, timed(audit([path for _, path in sample])), import_each)
     rows.add(f"audit: {len(sample)} modules of CPython 3.13t", median(ours), "s", "importing each in a new process",

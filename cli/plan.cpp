@@ -48,12 +48,12 @@ std::optional<fs::path> root_for(const fs::path& file, std::string_view name) {
     }
 }
 
-Target target_of(const std::string& argument) {
-    if (!argument.ends_with(".so")) return {argument, std::nullopt};
+/// `read` is what the loader's reader says of the file.
+Target target_of(const std::string& argument, const Result<ModuleFile>& read) {
     std::error_code no_working_folder;
     const fs::path file = fs::absolute(argument, no_working_folder).lexically_normal();
     if (no_working_folder) return {argument, std::nullopt};
-    if (const Result<ModuleFile> read = read_module_file(file, ReadDepth::markers)) {
+    if (read) {
         for (const Marker& marker : read->markers) {
             if (auto folder = root_for(file, marker.module)) return {marker.module, std::move(folder)};
         }
@@ -76,12 +76,17 @@ std::string_view entry_name(EntryKind entry) noexcept {
     return "none";
 }
 
-/// What the audit says of the module that an import of `file` finds; nullopt if there is none.
-std::optional<ModuleAudit> audited(const fs::path& file, AbiFlavour* abi = nullptr) {
+/// "  label       value", a line of an answer.
+void add_line(std::string& text, std::string_view label, std::string_view value) {
+    text += fmt::format("  {:<11} {}\n", label, value);
+}
+
+/// What the audit says of the module that an import of `file` finds, if there is one and its ABI is as wanted.
+std::optional<ModuleAudit> audited(const fs::path& file, bool of_interlock) {
     AuditReport report = audit(file);
     for (BinaryAudit& binary : report.binaries) {
         if (binary.modules.empty() || binary.modules.front().verdict == Verdict::not_a_module) continue;
-        if (abi != nullptr) *abi = binary.abi;
+        if ((binary.abi == AbiFlavour::interlock) != of_interlock) return std::nullopt;
         return std::move(binary.modules.front());
     }
     return std::nullopt;
@@ -124,9 +129,7 @@ std::string in_words(const ModuleAudit& audit) {
 std::string in_words(const Output& output, const Plan& plan, const std::optional<ModuleAudit>& init) {
     std::string text =
         fmt::format("{}: {}\n", output.styled(Style::bold, escape(plan.module, 1000)), verdict(output, plan, init));
-    const auto line = [&](std::string_view label, std::string_view value) {
-        text += fmt::format("  {:<11} {}\n", label, value);
-    };
+    const auto line = [&](std::string_view label, std::string_view value) { add_line(text, label, value); };
     line("file", escape(plan.file.string(), 4096));
     if (!plan.build_id.empty()) line("build-id", plan.build_id);
     line("entry point",
@@ -180,11 +183,8 @@ struct Extension {
     ModuleAudit audit;
 };
 std::optional<Extension> extension_in(const std::string& argument) {
-    if (!argument.ends_with(".so") && !argument.ends_with(".pyd")) return std::nullopt;
-    if (const Result<ModuleFile> read = read_module_file(argument); read && is_module(*read)) return std::nullopt;
-    AbiFlavour abi = AbiFlavour::unknown;
-    std::optional<ModuleAudit> module = audited(argument, &abi);
-    if (!module || abi == AbiFlavour::interlock) return std::nullopt;
+    std::optional<ModuleAudit> module = audited(argument, false);
+    if (!module) return std::nullopt;
     return Extension{argument, std::move(*module)};
 }
 
@@ -200,9 +200,7 @@ std::string in_words(const Output& output, const Extension& extension) {
     const Error error = error_of(extension);
     std::string text = fmt::format("{}: {}\n", output.styled(Style::bold, escape(extension.audit.name, 1000)),
                                    output.styled(Style::red, fmt::format("would fail ({})", errc_name(error.code))));
-    const auto line = [&](std::string_view label, std::string_view value) {
-        text += fmt::format("  {:<11} {}\n", label, value);
-    };
+    const auto line = [&](std::string_view label, std::string_view value) { add_line(text, label, value); };
     line("file", escape(extension.file, 4096));
     line("audit", in_words(extension.audit));
     for (const EffectOn& effect : extension.audit.effects)
@@ -225,12 +223,17 @@ public:
 
     int run(const std::vector<std::string>& arguments) {
         for (const std::string& argument : arguments) {
-            if (const std::optional<Extension> extension = extension_in(argument)) {
-                findings_ = true;
-                show(*extension);
-                continue;
+            Target target{argument, std::nullopt};
+            if (argument.ends_with(".so") || argument.ends_with(".pyd")) {
+                const Result<ModuleFile> file = read_module_file(argument);
+                const auto extension = file && is_module(*file) ? std::nullopt : extension_in(argument);
+                if (extension) {
+                    findings_ = true;
+                    show(*extension);
+                    continue;
+                }
+                if (argument.ends_with(".so")) target = target_of(argument, file);
             }
-            const Target target = target_of(argument);
             // A file has to be found in its own folder first, whatever the others are.
             if (target.folder || !session_ || in_own_folder_) begin_session(target);
             // An import imports the packages first.
@@ -270,7 +273,7 @@ private:
             return;
         }
         findings_ = findings_ || plan->error || plan->would_fall_back;
-        const auto init = init_function_decides(*plan) ? audited(plan->file) : std::nullopt;
+        const auto init = init_function_decides(*plan) ? audited(plan->file, true) : std::nullopt;
         if (context_.options.json)
             modules_.push_back(to_json(*plan, init));
         else

@@ -224,11 +224,14 @@ struct Guest::Impl {
     // Code can only be run where the file has some. A chunk can have parts of several segments.
     bool map_chunk(std::uint64_t begin, std::uint8_t* bytes) const {
         std::uint64_t mapped = 0;
+        std::uint32_t allowed = protection(begin);
         for (std::uint64_t end = page_size; end <= chunk_size; end += page_size) {
-            const std::uint32_t allowed = protection(begin + mapped);
-            if (end < chunk_size && protection(begin + end) == allowed) continue;
+            const bool last = end == chunk_size;
+            const std::uint32_t next = last ? allowed : protection(begin + end);
+            if (!last && next == allowed) continue;
             if (uc_mem_map_ptr(uc, begin + mapped, end - mapped, allowed, bytes + mapped) != UC_ERR_OK) return false;
             mapped = end;
+            allowed = next;
         }
         return true;
     }

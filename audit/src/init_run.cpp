@@ -96,7 +96,7 @@ struct InitRunner::Impl {
             return result;
         }
         const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
-        begin(result, guest, interpreter, image, handler);
+        result.complete = begin(guest, interpreter, image, handler);
         const std::uint64_t budget = options.left != nullptr ? std::min(options.budget, *options.left) : options.budget;
         const Stop stop = guest.run(guest.to_guest(entry.address), {}, budget, handler);
         InitRecord& record = interpreter.record();
@@ -118,9 +118,8 @@ struct InitRunner::Impl {
         return result;
     }
 
-    // What the dynamic linker runs before anybody can call the init function.
-    static void begin(InitResult& result, Guest& guest, Interpreter& interpreter, const Image& image,
-                      const Guest::Handler& handler) {
+    // What the dynamic linker runs before anybody can call the init function. False when some of it could not be run.
+    static bool begin(Guest& guest, Interpreter& interpreter, const Image& image, const Guest::Handler& handler) {
         std::uint64_t left = constructors_budget;
         std::uint64_t done = 0, failed = 0;
         const auto run_one = [&](std::uint64_t function, std::uint64_t& answer) {
@@ -151,9 +150,8 @@ struct InitRunner::Impl {
             if (!function || *function == 0 || *function == 1 || *function + 1 == 0) continue;  // 1, -1: fillers
             if (!run_one(*function, answer)) all = false;
         }
-        if (all) return;
-        result.complete = false;
-        interpreter.assume("a constructor of the file that could not be run");
+        if (!all) interpreter.assume("a constructor of the file that could not be run");
+        return all;
     }
 
     LegacyResult run_legacy(const Image& image, const Export& entry, const RunOptions& options, Answers answers) {
@@ -167,16 +165,13 @@ struct InitRunner::Impl {
         }
         const std::uint64_t host = interpreter.new_interlock_host();
         const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
-        InitResult begun;
-        begin(begun, guest, interpreter, image, handler);
+        begin(guest, interpreter, image, handler);
         const Stop stop = guest.run(guest.to_guest(entry.address), std::array{host}, options.budget, handler);
         InitRecord& record = interpreter.record();
         const std::uint64_t module = stop == Stop::returned ? guest.result() : 0;
         result.failure = why_it_ended(stop, guest, record, options.budget);
-        if (!result.failure.empty()) {
-        } else if (!interpreter.is_module(module)) {
+        if (result.failure.empty() && !interpreter.is_module(module))
             result.failure = record.raised.empty() ? "it returns no module" : "it raises " + escape(record.raised, 300);
-        }
         for (const InitRecord::SetGil& call : record.set_gil) {
             if (call.module != module || call.value > IL_THREADING_FREE) continue;  // as the loader does
             result.stated = true;

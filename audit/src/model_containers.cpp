@@ -72,24 +72,21 @@ void list_new(I& in) {
     in.guest().set_word(list + in.head_size() + in.word(), in.guest().allocate(count * in.word()));
     in.result(list);
 }
-void tuple_new(I& in) {
-    const std::uint64_t count = std::min(in.argument(0), most_items);
+/// A tuple with no items yet; 0 without memory, where the run ends.
+std::uint64_t make_tuple(I& in, std::uint64_t count) {
     const std::uint64_t tuple = in.guest().new_object(in.head_size() + 2 * in.word() + count * in.word());
-    if (tuple != 0) {
-        in.give_type(tuple, "PyTuple_Type");
-        in.sized().insert(tuple);
-        in.guest().set_word(tuple + in.head_size(), count);
-    }
-    in.result(tuple);
+    if (tuple == 0) return 0;
+    in.give_type(tuple, "PyTuple_Type");
+    in.sized().insert(tuple);
+    in.guest().set_word(tuple + in.head_size(), count);
+    return tuple;
 }
+void tuple_new(I& in) { in.result(make_tuple(in, std::min(in.argument(0), most_items))); }
 
 void tuple_pack(I& in) {
     const std::uint64_t count = std::min<std::uint64_t>(in.argument(0), 64);
-    const std::uint64_t items = in.head_size() + in.word(), tuple = in.guest().new_object(items + count * in.word());
+    const std::uint64_t items = in.head_size() + in.word(), tuple = make_tuple(in, count);
     if (tuple != 0) {
-        in.give_type(tuple, "PyTuple_Type");
-        in.sized().insert(tuple);
-        in.guest().set_word(tuple + in.head_size(), count);
         // Apple's convention for arm64 passes such arguments elsewhere than the others.
         const bool elsewhere = in.image().format == Format::macho && in.image().architecture == Architecture::aarch64;
         for (unsigned i = 0; i < count; ++i)
@@ -148,13 +145,10 @@ void tuple_of(I& in) {
     const std::uint64_t from = in.argument(0), word = in.word();
     const std::uint64_t count = guest.word(from + in.head_size()).value_or(0);
     if (!in.sized().contains(from) || count > most_items) return in.unknown_object({});
-    const std::uint64_t tuple = guest.new_object(in.head_size() + word + count * word);
-    in.give_type(tuple, "PyTuple_Type");
-    in.sized().insert(tuple);
-    guest.set_word(tuple + in.head_size(), count);
+    const std::uint64_t tuple = make_tuple(in, count);
     const bool list = in.lists().contains(from);
     const std::uint64_t first = from + in.head_size() + word, items = list ? guest.word(first).value_or(0) : first;
-    for (std::uint64_t i = 0; i < count; ++i)
+    for (std::uint64_t i = 0; tuple != 0 && i < count; ++i)
         guest.set_word(tuple + in.head_size() + word + i * word, guest.word(items + i * word).value_or(0));
     in.result(tuple);
 }

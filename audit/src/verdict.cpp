@@ -20,13 +20,12 @@ public:
     Judge(ModuleAudit& module, const Seen& seen) : module_(module), run_(seen.run) {}
 
     void decide() {
+        module_.assumed.assign(run_.assumed.begin(), run_.assumed.end());
         if (!run_.failure.empty()) {
             if (run_.phase == Phase::multi) module_.phase = "multi-phase";
-            module_.assumed.assign(run_.assumed.begin(), run_.assumed.end());
             module_.confidence = Confidence::certain;
             return undetermined(run_.failure);
         }
-        module_.assumed.assign(run_.assumed.begin(), run_.assumed.end());
         module_.confidence = !run_.complete             ? Confidence::weak
                              : !module_.assumed.empty() ? Confidence::probable
                                                         : Confidence::certain;
