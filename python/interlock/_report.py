@@ -11,18 +11,47 @@ from ._state import is_free_threaded, is_gil_enabled
 
 TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
 if TYPE_CHECKING:
+    import types
     from typing import Any
 
+    # module, file, when (s since 1970), the GIL before and after, seconds, the importer's code and line, the modules that
+    # are being imported, the decision, the error
+    Record = tuple[str, str, float, bool, bool, float, types.CodeType | None, int | None, list[str],
+                   "_host.Decision | dict[str, Any] | None", str | None]
+
 _lock = threading.Lock()
-_records: list[dict[str, Any]] = []
+_records: list[Record] = []
 _before: list[str] = []
 _came_on: dict[str, Any] | None = None
 _notes: list[str] = []
 
 
-def add(record: dict[str, Any]) -> None:
+def add(record: Record) -> None:
+    """For each import, so it is left as it is until someone asks."""
     with _lock:
         _records.append(record)
+
+
+def _as_dict(record: Record) -> dict[str, Any]:
+    module, file, at, before, after, seconds, code, line, importing, decision, error = record
+    result: dict[str, Any] = {
+        "module": module, "file": file, "at": at, "gil_before": before, "imported_by": importing[1:],
+        "line": None if code is None else f"{code.co_filename}:{line}",
+    }
+    if decision is not None:
+        known = decision if isinstance(decision, dict) else decision.to_dict()
+        result.update({key: known[key] for key in ("verdict", "confidence", "action", "decided_by", "why", "evidence",
+                                                   "build_id")})
+        if "your_line" in known:
+            result["your_line"] = known["your_line"]
+    result.update(seconds=seconds, gil_after=after)
+    if error is not None:
+        result["error"] = error
+    return result
+
+
+def error_text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def came_on(module: str, file: str) -> None:
@@ -37,8 +66,9 @@ def _who_turned_it_on() -> dict[str, Any] | None:
     if _came_on or not is_gil_enabled():
         return _came_on
     # Or CPython did, for what only it could judge.
-    return next(({"module": record["module"], "file": record["file"], "at": record["at"]} for record in _records
-                 if record.get("action") == "interpreter" and record["gil_after"] and not record["gil_before"]), None)
+    return next(({"module": module, "file": file, "at": at}
+                 for module, file, at, before, after, *_, decision, _error in _records
+                 if after and not before and isinstance(decision, dict) and decision["action"] == "interpreter"), None)
 
 
 def note(text: str) -> None:
@@ -56,7 +86,7 @@ def imported_before(names: list[str]) -> None:
 def modules() -> list[dict[str, Any]]:
     """Every import of an extension module since install(), in order."""
     with _lock:
-        return [dict(record) for record in _records]
+        return [_as_dict(record) for record in _records]
 
 
 def report() -> dict[str, Any]:
@@ -69,7 +99,7 @@ def report() -> dict[str, Any]:
             "gil_came_on": _who_turned_it_on(),
             "imported_before_install": list(_before),
             "notes": list(_notes),
-            "modules": [dict(record) for record in _records],
+            "modules": [_as_dict(record) for record in _records],
         }
 
 

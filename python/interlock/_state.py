@@ -19,7 +19,9 @@ def _says_sysconfig() -> bool:
     return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
+_is_gil_enabled = getattr(sys, "_is_gil_enabled", None)  # CPython does not promise that it stays
+
+
 def is_gil_enabled() -> bool:
     """Whether the GIL is on now; True for an interpreter that is not built for free threading."""
-    ask = getattr(sys, "_is_gil_enabled", None)  # CPython does not promise that it stays
-    return True if ask is None else bool(ask())
+    return True if _is_gil_enabled is None else _is_gil_enabled()

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     import types
     from typing import Any
 
-_MAKERS = ("_interpreters", "_xxsubinterpreters")
+MAKERS = frozenset(("_interpreters", "_xxsubinterpreters"))
 
 
 def watch() -> None:
     """For those that have been imported already."""
-    for name in _MAKERS:
+    for name in MAKERS:
         if (module := sys.modules.get(name)) is not None:
             adapt(module)
 
 
 def adapt(module: types.ModuleType) -> None:
-    """To be called with each new extension module; only those that make interpreters are meant."""
+    """To be called with each new module of MAKERS."""
     make = getattr(module, "create", None)
-    if getattr(module, "__name__", None) not in _MAKERS or make is None or hasattr(make, "_interlock"):
+    if make is None or hasattr(make, "_interlock"):
         return
 
     def create(*arguments: Any, **options: Any) -> Any:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import threading
 import time
+from threading import get_ident
 
 from . import _host, _report
 from ._state import is_gil_enabled
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0  # seconds; mapping a large library may take some
 
-_changed = threading.Condition(threading.Lock())  # guards all that follows
+_lock = threading.Lock()  # guards all that follows
+_changed = threading.Condition(_lock)
+_waiting = 0  # threads at _changed
 _held = False
 _outside: dict[int, int] = {}  # imports under way that began while held, by thread
 _inside: dict[int, int] = {}  # and those that began in a window
@@ -55,9 +58,11 @@ def is_held() -> bool:
 
 def after_fork_in_child() -> None:
     """Other threads, and their imports, are gone."""
-    global _changed
-    me = threading.get_ident()
-    _changed = threading.Condition(threading.Lock())
+    global _lock, _changed, _waiting
+    me = get_ident()
+    _lock = threading.Lock()
+    _changed = threading.Condition(_lock)
+    _waiting = 0
     _parked.clear()
     for imports in (_outside, _inside):
         for thread in [one for one in imports if one != me]:
@@ -79,15 +84,18 @@ class Stuck(Exception):
 
 def _wait(me: int, until: Callable[[], bool]) -> bool:
     """False when it has been too long."""
+    global _waiting
     if until():
         return True
     _parked.add(me)
+    _waiting += 1
     _changed.notify_all()
     end = time.monotonic() + PATIENCE
     while not until():
         if not _changed.wait(end - time.monotonic()) and time.monotonic() >= end:
             _report.note(f"an import took longer than {PATIENCE:g} s while another one had to wait for it")
             break
+    _waiting -= 1
     _parked.discard(me)
     return until()
 
@@ -111,14 +119,13 @@ def _leave(me: int) -> None:
 
 
 class Window:
-    """CPython's own protocol for what is imported in it. A context manager, as Held is. Raises Stuck, but for one that
-    is opened for moments only."""
+    """CPython's own protocol for what is imported in it. Raises Stuck, but for one that is opened for moments only."""
 
     def __init__(self, for_moments: bool = False) -> None:
         self._for_moments = for_moments
 
     def __enter__(self) -> None:
-        me = threading.get_ident()
+        me = get_ident()
         with _changed:
             if me not in _inside and not _wait(me, lambda: _nobody_can_end(me)) and not self._for_moments:
                 raise Stuck
@@ -128,7 +135,7 @@ class Window:
 
     def __exit__(self, *_: object) -> None:
         with _changed:
-            _leave(threading.get_ident())
+            _leave(get_ident())
 
 
 class Parked:
@@ -136,30 +143,30 @@ class Parked:
 
     def __enter__(self) -> None:
         with _changed:
-            _parked.add(threading.get_ident())
+            _parked.add(get_ident())
             _changed.notify_all()
 
     def __exit__(self, *_: object) -> None:
         with _changed:
-            _parked.discard(threading.get_ident())
+            _parked.discard(get_ident())
 
 
-class Held:
-    """For imports that leave the GIL alone. While a window is open they are in it."""
+def begin_held() -> bool:
+    """For an import that leaves the GIL alone; while a window is open it is in that, and this returns True. What it
+    returns is end_held()'s argument. Functions, as each import of a marked module goes through them."""
+    me = get_ident()
+    with _lock:
+        joined = bool(_inside)
+        _count(_inside if joined else _outside, me, 1)
+    return joined
 
-    _joined = False
 
-    def __enter__(self) -> None:
-        me = threading.get_ident()
-        with _changed:
-            self._joined = bool(_inside)
-            _count(_inside if self._joined else _outside, me, 1)
-
-    def __exit__(self, *_: object) -> None:
-        me = threading.get_ident()
-        with _changed:
-            if self._joined:
-                _leave(me)
-            else:
-                _count(_outside, me, -1)
+def end_held(joined: bool) -> None:
+    me = get_ident()
+    with _lock:
+        if joined:
+            _leave(me)
+        else:
+            _count(_outside, me, -1)
+            if _waiting:
                 _changed.notify_all()

@@ -5,12 +5,12 @@ SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import linecache  # here, as an import takes long while other threads work
-import sys
+import os
 
 TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
 if TYPE_CHECKING:
     import types
-    from collections.abc import Iterator
+    from typing import Any
 
 # CPython's own text (Python/import.c), so that filters for it go on to work.
 _HEADLINE = (
@@ -20,37 +20,40 @@ _HEADLINE = (
 )
 
 
+_STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
+_INTERLOCK = os.path.dirname(__file__) + os.sep
+
+
 class FallbackWarning(RuntimeWarning):
     """The GIL is turned on for a module. As an error it refuses the import, before anything is switched."""
 
 
-def _frames() -> Iterator[types.FrameType]:
-    frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None:
-        yield frame
+def your_line(importer: types.FrameType | None) -> str | None:
+    """The innermost one that is not in an installed package but the user's own; the importer's where all is installed."""
+    frame = importer
+    while frame is not None and _is_installed(frame.f_code.co_filename):
         frame = frame.f_back
+    frame = frame or importer
+    return frame and f"{frame.f_code.co_filename}:{frame.f_lineno} ({frame.f_code.co_name})"
 
 
-def _is_machinery(frame: types.FrameType) -> bool:
-    file = frame.f_code.co_filename
-    return file.startswith("<frozen importlib") or frame.f_globals.get("__name__", "").split(".")[0] == "interlock"
+def _is_installed(file: str) -> bool:
+    if file.startswith(("<frozen ", _STANDARD_LIBRARY, _INTERLOCK)):
+        return True
+    parts = file.replace("\\", "/").split("/")
+    return "site-packages" in parts or "dist-packages" in parts
 
 
-def users_frame() -> types.FrameType | None:
-    """The innermost frame that is neither of the import system nor interlock's."""
-    return next((frame for frame in _frames() if not _is_machinery(frame)), None)
-
-
-def import_chain() -> list[str]:
-    """The modules that are being imported on this thread, the innermost first."""
-    names: list[str] = []
-    for frame in _frames():
-        code = frame.f_code
-        if code.co_name == "_find_and_load" and code.co_filename.startswith("<frozen importlib"):
-            name = frame.f_locals.get("name")
-            if isinstance(name, str) and name not in names:
-                names.append(name)
-    return names
+def _content(file: str) -> bytes:
+    """Not by open(): to close what that returns takes as long as stopping all threads does."""
+    opened = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        pieces = []
+        while piece := os.read(opened, 1 << 20):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(opened)
 
 
 def distribution_of(module: str, file: str) -> tuple[str, str] | None:
@@ -59,8 +62,6 @@ def distribution_of(module: str, file: str) -> tuple[str, str] | None:
     Not by importlib.metadata: what it imports allocates so much that the garbage collector stops all threads again and
     again, which takes seconds when they are busy.
     """
-    import os
-
     root = os.path.dirname(file)
     for _ in range(module.count(".") + (os.path.basename(file).partition(".")[0] == "__init__")):
         root = os.path.dirname(root)
@@ -69,11 +70,11 @@ def distribution_of(module: str, file: str) -> tuple[str, str] | None:
     try:
         folders = [name for name in os.listdir(root) if name.endswith(".dist-info")]
         for folder in sorted(folders, key=lambda name: not name.lower().startswith(top)):
-            with open(os.path.join(root, folder, "RECORD"), encoding="utf-8") as record:
-                if listed not in "\n" + record.read():
-                    continue
-            with open(os.path.join(root, folder, "METADATA"), encoding="utf-8") as metadata:
-                header = "\n" + metadata.read().partition("\n\n")[0] + "\n"
+            record = _content(os.path.join(root, folder, "RECORD")).decode()
+            if listed not in "\n" + record:
+                continue
+            metadata = _content(os.path.join(root, folder, "METADATA")).decode()
+            header = "\n" + metadata.partition("\n\n")[0] + "\n"
             return (header.partition("\nName:")[2].partition("\n")[0].strip(),
                     header.partition("\nVersion:")[2].partition("\n")[0].strip())
     except (OSError, ValueError):  # broken metadata must not break an import
@@ -81,7 +82,7 @@ def distribution_of(module: str, file: str) -> tuple[str, str] | None:
     return None
 
 
-def text_of(module: str, file: str, decision: dict, chain: list[str], user: str | None) -> str:
+def text_of(module: str, file: str, decision: dict[str, Any], chain: list[str]) -> str:
     lines = [_HEADLINE.format(module), f"  file         {file}"]
     if distribution := distribution_of(module, file):
         lines.append(f"  package      {distribution[0]} {distribution[1]}")
@@ -89,8 +90,8 @@ def text_of(module: str, file: str, decision: dict, chain: list[str], user: str 
     lines += [f"  evidence     {one}" for one in decision["evidence"]]
     if len(chain) > 1:
         lines.append(f"  imported by  {' <- '.join(chain)}")
-    if user is not None:
-        lines.append(f"  your line    {user}")
+    if decision["your_line"]:
+        lines.append(f"  your line    {decision['your_line']}")
     # Not by json: as for distribution_of(), and this may be about a module that json itself is about to import.
     name = module.replace("\\", "\\\\").replace('"', '\\"')
     policy = f'{{"rules": [{{"match": {{"module": "{name}"}}, "threading": "free", "reason": "why it is safe"}}]}}'
@@ -107,12 +108,9 @@ def escaped(text: str) -> str:
 def _remember_source(file: str) -> None:
     """For `warnings`, which shows a line of it, and would import the tokenizer to read it (see distribution_of()).
     What is not ASCII is left to that: only it knows the encoding."""
-    import os
-
     try:
         if file not in linecache.cache:
-            with open(file, "rb") as source:
-                content, status = source.read(), os.fstat(source.fileno())
+            content, status = _content(file), os.stat(file)
             if content.isascii():
                 lines = content.decode().splitlines(True)
                 linecache.cache[file] = (status.st_size, status.st_mtime, lines, file)
@@ -120,20 +118,21 @@ def _remember_source(file: str) -> None:
         pass  # there is no such file
 
 
-def warn(module: str, file: str, decision: dict) -> None:
-    """Issues the warning at the user's line. Raises it when a filter makes it an error."""
+def warn(module: str, file: str, decision: dict[str, Any], importing: list[str],
+         importer: types.FrameType | None) -> None:
+    """Issues the warning where CPython issues its own, at the line that imports. Raises it when a filter makes it an
+    error."""
     # The C half of the module is always there; the other one imports much more (see distribution_of()).
     import _warnings as warnings
 
-    frame = users_frame()
-    place = ("sys", 1) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
-    user = None if frame is None else f"{place[0]}:{place[1]} ({frame.f_code.co_name})"
+    text = text_of(module, file, decision, importing)
+    place = ("sys", 1) if importer is None else (importer.f_code.co_filename, importer.f_lineno)
     _remember_source(place[0])
     warnings.warn_explicit(
-        FallbackWarning(text_of(module, file, decision, import_chain(), user)),
+        FallbackWarning(text),
         None,  # type: ignore[arg-type]  # the message is a warning already
         place[0],
         place[1],
-        module="sys" if frame is None else frame.f_globals.get("__name__", "<unknown>"),
+        module="sys" if importer is None else importer.f_globals.get("__name__", "<unknown>"),
         registry={},  # each culprit has a text of its own: there is nothing to remember
     )

@@ -94,12 +94,8 @@ def _explanation(record: dict[str, Any]) -> str:
         text = f"{record.get('error', 'ImportError')}\n  file         {record['file']}"
         if record["imported_by"]:
             text += f"\n  imported by  {' <- '.join([record['module'], *record['imported_by']])}"
-        return text + (f"\n  your line    {record['line']}" if record["line"] else "")
-    from . import _host
-
-    decision = {**_host.decide(record["module"], record["file"]), "why": record.get("why", [])}
-    return text_of(record["module"], record["file"], decision, [record["module"], *record["imported_by"]],
-                   record["line"])
+        return text + (f"\n  your line    {record['your_line']}" if record["your_line"] else "")
+    return text_of(record["module"], record["file"], record, [record["module"], *record["imported_by"]])
 
 
 class _Guard:

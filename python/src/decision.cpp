@@ -3,8 +3,6 @@
 // SPDX-License-Identifier: MIT
 #include "decision.hpp"
 
-#include <dlfcn.h>
-
 #include <fmt/format.h>
 #include <interlock/digest.hpp>
 #include <interlock/escape.hpp>
@@ -26,11 +24,10 @@ constexpr std::string_view this_machine =
     "";
 #endif
 
-/// Of the library with this code: another build may judge otherwise.
+/// Another build may judge otherwise.
 std::string identity_of_judge(PythonVersion python) {
-    Dl_info info{};
-    if (::dladdr(reinterpret_cast<const void*>(&identity_of), &info) == 0 || info.dli_fname == nullptr) return {};
-    return python.text() + ' ' + info.dli_fname + ' ' + identity_of(info.dli_fname);
+    const std::filesystem::path file = file_of_judge();
+    return python.text() + ' ' + file.string() + ' ' + identity_of(file);
 }
 
 MarkerState marker_state(const KnownModule& module) noexcept {
@@ -47,12 +44,6 @@ Action as_action(PolicyAction action) noexcept {
         default:
             return Action::global_lock;
     }
-}
-
-AuditOptions options_for(PythonVersion python) {
-    AuditOptions options;
-    options.pythons = {python};
-    return options;
 }
 
 class Judgement {
@@ -120,41 +111,45 @@ Decider::Decider(Settings settings)
 void Decider::after_fork_in_child() noexcept {
     // Another thread may have held it, and is gone.
     new (&mutex_) std::mutex;
-    if (auditor_) auditor_->after_fork_in_child();
+    if (judge_) judge_->after_fork_in_child();
 }
 
-Auditor& Decider::auditor() {
+Judge& Decider::judge() {
     const std::lock_guard lock(mutex_);
-    if (!auditor_) auditor_ = std::make_unique<Auditor>(options_for(settings_.python));
-    return *auditor_;
+    if (!judge_) judge_ = make_judge(settings_.python);
+    return *judge_;
 }
 
-std::optional<KnownModule> Decider::known(const std::string& module, const std::filesystem::path& file,
-                                          std::string& problem) {
+std::shared_ptr<const KnownModule> Decider::known(const std::string& module, const std::filesystem::path& file,
+                                                  std::string& problem) {
     const std::pair key(file.string(), module);
     const std::string identity = identity_of(file);
     {
         const std::lock_guard lock(mutex_);
-        if (const auto found = known_.find(key); found != known_.end() && found->second.identity == identity)
+        if (const auto found = known_.find(key); found != known_.end() && found->second->identity == identity)
             return found->second;
     }
-    std::optional<KnownModule> result = cache_.find(module, file, identity);
-    if (!result) {
-        result = judged(module, file, problem);
-        if (!result) return std::nullopt;
-        result->identity = identity;
+    std::optional<KnownModule> found = cache_.find(module, file, identity);
+    const bool is_new = !found;
+    if (is_new) {
+        found = judged(module, file, problem);
+        if (!found) return nullptr;
+        found->identity = identity;
+    }
+    auto result = std::make_shared<const KnownModule>(std::move(*found));
+    if (is_new) {
         // A file that was exchanged meanwhile is read again at the next import.
         if (identity.empty() || identity_of(file) != identity) return result;
         cache_.keep(module, file, *result);
     }
     const std::lock_guard lock(mutex_);
-    known_.insert_or_assign(key, *result);
+    known_.insert_or_assign(key, result);
     return result;
 }
 
 std::optional<KnownModule> Decider::judged(const std::string& module, const std::filesystem::path& file,
                                            std::string& problem) {
-    Result<std::vector<BinaryAudit>> binaries = auditor().audit(file, module);
+    Result<std::vector<BinaryAudit>> binaries = judge().audit(file, module);
     if (!binaries) {
         problem = binaries.error().message;
         return std::nullopt;
@@ -185,10 +180,10 @@ std::optional<KnownModule> Decider::judged(const std::string& module, const std:
     return result;
 }
 
-Decision Decider::decide(const std::string& module, const std::filesystem::path& file) {
+Decision Decider::decide(const std::string& module, const std::optional<std::filesystem::path>& file) {
     Judgement judgement;
-    std::string problem;
-    const std::optional<KnownModule> found = known(module, file, problem);
+    std::string problem = "it is built into the program: there is no file to read";
+    const std::shared_ptr<const KnownModule> found = file ? known(module, *file, problem) : nullptr;
     if (const auto entry = settings_.overrides.find(module); entry != settings_.overrides.end())
         judgement.say("override", as_action(entry->second),
                       fmt::format("an override says {}", interlock::action_name(entry->second)));
@@ -196,13 +191,13 @@ Decision Decider::decide(const std::string& module, const std::filesystem::path&
         const Policy& policy = *settings_.policy;
         PolicySubject subject;
         subject.module = module;
-        subject.file = file;
+        if (file) subject.file = *file;
         if (found) {
             subject.build_id = found->build_id;
             subject.marker = marker_state(*found);
         }
         subject.sha256 = [&] {
-            Result<std::string> digest = sha256_file(file);
+            const Result<std::string> digest = file ? sha256_file(*file) : std::string();
             return digest ? *digest : std::string();
         };
         if (const PolicyRule* rule = policy.match(subject, today_utc()))
@@ -214,16 +209,11 @@ Decision Decider::decide(const std::string& module, const std::filesystem::path&
     Decision& decision = judgement.decision;
     if (!found) {
         judgement.say("marker", std::nullopt, problem);
-        judgement.say("default", Action::interpreter, "nothing is known of the file, so the interpreter decides");
+        judgement.say("default", Action::interpreter, "nothing is known of the module, so the interpreter decides");
         return std::move(decision);
     }
     const KnownModule& audit = *found;
-    decision.verdict = verdict_name(audit.verdict);
-    decision.confidence = confidence_name(audit.confidence);
-    decision.reason = audit.reason;
-    decision.delegated_to = audit.delegated_to;
-    decision.evidence = audit.evidence;
-    decision.build_id = found->build_id;
+    decision.module = found;
     // Part of the file could not be run: too little to go by where threads are at stake.
     switch (audit.confidence == Confidence::weak ? Effect::unknown : audit.effect) {
         case Effect::keeps_gil_off:

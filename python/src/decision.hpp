@@ -13,9 +13,9 @@
 #include <vector>
 
 #include <interlock/audit.hpp>
-#include <interlock/auditor.hpp>
 #include <interlock/policy.hpp>
 
+#include "judge.hpp"
 #include "known_module.hpp"
 
 namespace interlock::python {
@@ -39,9 +39,8 @@ struct Decision {
     Action action = Action::interpreter;
     std::string decided_by;
     std::vector<Reason> why;
-    /// Of the module that an import of the file finds.
-    std::string verdict, confidence, reason, delegated_to, build_id;
-    std::vector<Evidence> evidence;
+    /// The module that an import of the file finds; null when nothing is known of it.
+    std::shared_ptr<const KnownModule> module;
 };
 
 struct Settings {
@@ -62,22 +61,23 @@ public:
     explicit Decider(Settings settings);
 
     /// `module` is the dotted name. Never throws for what is in the file. The first one that no cache knows forks.
-    Decision decide(const std::string& module, const std::filesystem::path& file);
+    /// Without a file the module is built into the program.
+    Decision decide(const std::string& module, const std::optional<std::filesystem::path>& file);
     /// To be called first in the child of a fork(), where no other thread is.
     void after_fork_in_child() noexcept;
 
 private:
-    std::optional<KnownModule> known(const std::string& module, const std::filesystem::path& file,
-                                     std::string& problem);
+    std::shared_ptr<const KnownModule> known(const std::string& module, const std::filesystem::path& file,
+                                             std::string& problem);
     std::optional<KnownModule> judged(const std::string& module, const std::filesystem::path& file,
                                       std::string& problem);
-    Auditor& auditor();
+    Judge& judge();
 
     const Settings settings_;
     const VerdictCache cache_;
     std::mutex mutex_;  ///< guards what follows; held for moments only
-    std::unique_ptr<Auditor> auditor_;
-    std::map<std::pair<std::string, std::string>, KnownModule> known_;  ///< by file and module
+    std::unique_ptr<Judge> judge_;
+    std::map<std::pair<std::string, std::string>, std::shared_ptr<const KnownModule>> known_;  ///< by file and module
 };
 
 }  // namespace interlock::python

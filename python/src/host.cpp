@@ -9,8 +9,12 @@
 #include <Python.h>
 
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include <interlock/escape.hpp>
@@ -57,8 +61,11 @@ class Reference {
 public:
     explicit Reference(PyObject* object) : object_(object) {}
     ~Reference() { Py_XDECREF(object_); }
-    Reference(const Reference&) = delete;
-    Reference& operator=(const Reference&) = delete;
+    Reference(Reference&& other) noexcept : object_(other.release()) {}
+    Reference& operator=(Reference&& other) noexcept {
+        std::swap(object_, other.object_);
+        return *this;
+    }
     PyObject* get() const noexcept { return object_; }
     PyObject* release() noexcept { return std::exchange(object_, nullptr); }
     explicit operator bool() const noexcept { return object_ != nullptr; }
@@ -77,7 +84,21 @@ bool put(PyObject* dict, const char* key, PyObject* value) {
     return owned && PyDict_SetItemString(dict, key, value) == 0;
 }
 
-PyObject* to_dict(const python::Decision& decision) {
+/// interlock._host.Decision: what decide() returns. Most of it is only asked for when someone is warned, or in a report.
+struct DecisionObject {
+    PyObject_HEAD
+    python::Decision decision;
+};
+
+PyObject* action_names[4] = {};  ///< by action; set once, when the module is executed
+
+PyObject* get_action(PyObject* self, void*) {
+    const auto& decision = reinterpret_cast<DecisionObject*>(self)->decision;
+    return Py_NewRef(action_names[static_cast<std::size_t>(decision.action)]);
+}
+
+PyObject* to_dict(PyObject* self, PyObject*) {
+    const auto& decision = reinterpret_cast<DecisionObject*>(self)->decision;
     Reference why(PyList_New(0)), evidence(PyList_New(0)), dict(PyDict_New());
     if (!why || !evidence || !dict) return nullptr;
     for (const python::Reason& reason : decision.why) {
@@ -88,19 +109,51 @@ PyObject* to_dict(const python::Decision& decision) {
             !put(one.get(), "decided", PyBool_FromLong(reason.decided)) || PyList_Append(why.get(), one.get()) != 0)
             return nullptr;
     }
-    for (const Evidence& one : decision.evidence) {
+    static const python::KnownModule nothing;
+    const bool known = decision.module != nullptr;
+    const python::KnownModule& module = known ? *decision.module : nothing;
+    for (const Evidence& one : module.evidence) {
         const Reference line(text(one.where.empty() ? one.what : one.what + " (" + one.where + ")"));
         if (!line || PyList_Append(evidence.get(), line.get()) != 0) return nullptr;
     }
-    if (!put(dict.get(), "action", text(std::string(python::action_name(decision.action)))) ||
+    if (!put(dict.get(), "action", get_action(self, nullptr)) ||
         !put(dict.get(), "decided_by", text(decision.decided_by)) || !put(dict.get(), "why", why.release()) ||
-        !put(dict.get(), "verdict", text(decision.verdict)) ||
-        !put(dict.get(), "confidence", text(decision.confidence)) ||
-        !put(dict.get(), "reason", text(decision.reason)) ||
-        !put(dict.get(), "delegated_to", text(decision.delegated_to)) ||
-        !put(dict.get(), "build_id", text(decision.build_id)) || !put(dict.get(), "evidence", evidence.release()))
+        !put(dict.get(), "verdict", text(known ? std::string(verdict_name(module.verdict)) : std::string())) ||
+        !put(dict.get(), "confidence", text(known ? std::string(confidence_name(module.confidence)) : std::string())) ||
+        !put(dict.get(), "reason", text(module.reason)) ||
+        !put(dict.get(), "delegated_to", text(module.delegated_to)) ||
+        !put(dict.get(), "build_id", text(module.build_id)) || !put(dict.get(), "evidence", evidence.release()))
         return nullptr;
     return dict.release();
+}
+
+void delete_decision(PyObject* self) {
+    PyTypeObject* type = Py_TYPE(self);
+    std::destroy_at(&reinterpret_cast<DecisionObject*>(self)->decision);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyGetSetDef decision_attributes[] = {
+    {"action", get_action, nullptr, "\"free\", \"global_lock\", \"refuse\" or \"interpreter\".", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyMethodDef decision_methods[] = {
+    {"to_dict", to_dict, METH_NOARGS, "A new dict with the decision, its reasons, and what is known of the module."},
+    {nullptr, nullptr, 0, nullptr}};
+PyType_Slot decision_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(delete_decision)},
+                                {Py_tp_getset, decision_attributes},
+                                {Py_tp_methods, decision_methods},
+                                {0, nullptr}};
+PyType_Spec decision_spec = {"interlock._host.Decision", sizeof(DecisionObject), 0,
+                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+                             decision_slots};
+PyTypeObject* decision_type = nullptr;  ///< set once, when the module is executed
+
+PyObject* to_object(python::Decision&& decision) {
+    PyObject* object = decision_type->tp_alloc(decision_type, 0);
+    if (object != nullptr)
+        std::construct_at(&reinterpret_cast<DecisionObject*>(object)->decision, std::move(decision));
+    return object;
 }
 
 /// bytes or str, as a file name.
@@ -153,21 +206,60 @@ PyObject* decide(PyObject*, PyObject* arguments) {
             PyErr_SetString(PyExc_RuntimeError, "interlock._host.configure() has not been called");
             return nullptr;
         }
-        std::filesystem::path path;
-        if (!path_from(file, path)) return nullptr;
+        std::optional<std::filesystem::path> path;
+        if (file != Py_None && !path_from(file, path.emplace())) return nullptr;
         const std::string module = name;
         python::Decision decision;
         {
             const Release released;
             decision = current->decide(module, path);
         }
-        return to_dict(decision);
+        return to_object(std::move(decision));
     });
 }
 
 PyObject* after_fork_in_child(PyObject*, PyObject*) {
     if (python::Decider* current = decider.load()) current->after_fork_in_child();
     Py_RETURN_NONE;
+}
+
+bool starts_with(PyObject* string, std::string_view start) {
+    return PyUnicode_IS_ASCII(string) && PyUnicode_GET_LENGTH(string) >= static_cast<Py_ssize_t>(start.size()) &&
+           std::memcmp(PyUnicode_1BYTE_DATA(string), start.data(), start.size()) == 0;
+}
+
+bool is_of_interlock(PyFrameObject* frame) {
+    const Reference globals(PyFrame_GetGlobals(frame));
+    PyObject* found = nullptr;
+    if (PyDict_GetItemStringRef(globals.get(), "__name__", &found) < 0) PyErr_Clear();
+    const Reference name(found);
+    return name && PyUnicode_Check(name.get()) && starts_with(name.get(), "interlock") &&
+           (PyUnicode_GET_LENGTH(name.get()) == 9 || PyUnicode_READ_CHAR(name.get(), 9) == '.');
+}
+
+/// In C, as it is done at each import, and the stack may be deep.
+PyObject* import_site(PyObject*, PyObject*) {
+    const Reference modules(PyList_New(0));
+    if (!modules) return nullptr;
+    Reference importer(nullptr);
+    Reference frame(reinterpret_cast<PyObject*>(PyThreadState_GetFrame(PyThreadState_Get())));
+    while (frame) {
+        auto* const current = reinterpret_cast<PyFrameObject*>(frame.get());
+        const Reference owned(reinterpret_cast<PyObject*>(PyFrame_GetCode(current)));
+        const auto* const code = reinterpret_cast<PyCodeObject*>(owned.get());
+        Reference back(reinterpret_cast<PyObject*>(PyFrame_GetBack(current)));
+        if (starts_with(code->co_filename, "<frozen importlib")) {
+            if (PyUnicode_EqualToUTF8(code->co_name, "_find_and_load")) {
+                const Reference name(PyFrame_GetVarString(current, "name"));
+                const int seen = name ? PySequence_Contains(modules.get(), name.get()) : -1;
+                if (seen < 0 || (seen == 0 && PyList_Append(modules.get(), name.get()) != 0)) return nullptr;
+            }
+        } else if (!importer && !is_of_interlock(current)) {
+            importer = std::move(frame);
+        }
+        frame = std::move(back);
+    }
+    return PyTuple_Pack(2, importer ? importer.get() : Py_None, modules.get());
 }
 
 PyObject* get_enable_gil(PyObject*, PyObject*) {
@@ -199,13 +291,24 @@ PyObject* set_enable_gil(PyObject*, PyObject* value) {
 PyMethodDef methods[] = {
     {"configure", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(configure)),
      METH_VARARGS | METH_KEYWORDS, "configure(policy=None, overrides=()): what decide() goes by from now on."},
-    {"decide", decide, METH_VARARGS, "decide(module, file): a dict with the decision and its reasons."},
+    {"decide", decide, METH_VARARGS, "decide(module, file): a Decision. file is None for a module that is built in."},
+    {"import_site", import_site, METH_NOARGS,
+     "import_site(): the frame that imports (None: there is none), and the modules that are being imported on this "
+     "thread, the innermost first. Frames of the import system and of interlock are passed over."},
     {"after_fork_in_child", after_fork_in_child, METH_NOARGS, "To be called in the child of a fork."},
     {"get_enable_gil", get_enable_gil, METH_NOARGS, "-1: imports decide, 0: the GIL stays off, 1: it is on."},
     {"set_enable_gil", set_enable_gil, METH_O, "Sets it to -1 or 0."},
     {nullptr, nullptr, 0, nullptr}};
 
 int execute(PyObject* module) {
+    for (const python::Action action : {python::Action::free, python::Action::global_lock, python::Action::refuse,
+                                        python::Action::interpreter}) {
+        PyObject* name = PyUnicode_InternFromString(std::string(python::action_name(action)).c_str());
+        if (name == nullptr) return -1;
+        action_names[static_cast<std::size_t>(action)] = name;
+    }
+    decision_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &decision_spec, nullptr));
+    if (decision_type == nullptr || PyModule_AddType(module, decision_type) != 0) return -1;
     host_error = PyErr_NewExceptionWithDoc("interlock.PolicyError", "A policy or an option that is wrong.",
                                            PyExc_ValueError, nullptr);
     return host_error == nullptr ? -1 : PyModule_AddObjectRef(module, "PolicyError", host_error);

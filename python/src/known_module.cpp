@@ -7,22 +7,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
+#include <initializer_list>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
-#include <interlock/digest.hpp>
-#include <nlohmann/json.hpp>
 
 namespace interlock::python {
 
 namespace {
 
-using Json = nlohmann::json;
-
-constexpr int format = 1;
+constexpr std::string_view format = "interlock verdict 2";
 constexpr std::size_t longest = 1u << 20;
 
 class File {
@@ -55,12 +55,72 @@ std::string content_of(const std::filesystem::path& path) {
     return ::read(file.get(), text.data(), text.size()) == status.st_size ? text : std::string();
 }
 
-template <typename Enum>
-Enum enumerator(const Json& json, const char* key, Enum last) {
-    const auto number = json.at(key).get<unsigned>();
-    if (number > static_cast<unsigned>(last)) throw std::out_of_range(key);
-    return static_cast<Enum>(number);
+/// FNV-1a: two entries with the same name replace each other, as what they are about is in them.
+std::uint64_t hash(std::initializer_list<std::string_view> words) noexcept {
+    std::uint64_t value = 0xcbf29ce484222325u;
+    for (const std::string_view word : words) {
+        for (const char one : word) value = (value ^ static_cast<unsigned char>(one)) * 0x100000001b3u;
+        value = (value ^ 0xffu) * 0x100000001b3u;  // between words; in no text
+    }
+    return value;
 }
+
+/// What an entry is made of: strings, each with its length before it ("3:abc").
+class Writer {
+public:
+    void add(std::string_view text) {
+        text_ += std::to_string(text.size());
+        text_ += ':';
+        text_ += text;
+    }
+    template <typename Enum>
+        requires std::is_enum_v<Enum>
+    void add(Enum value) {
+        add(std::to_string(static_cast<unsigned>(value)));
+    }
+    const std::string& text() const noexcept { return text_; }
+
+private:
+    std::string text_;
+};
+
+/// Reads the same. After the first thing that is wrong all is empty, and ok() false.
+class Reader {
+public:
+    explicit Reader(std::string_view text) noexcept : rest_(text) {}
+    bool ok() const noexcept { return ok_; }
+    bool at_end() const noexcept { return rest_.empty(); }
+
+    std::string_view next() noexcept {
+        std::size_t size = 0;
+        const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), size);
+        const auto digits = static_cast<std::size_t>(end - rest_.data());
+        if (error != std::errc() || digits == rest_.size() || *end != ':' || size > rest_.size() - digits - 1) {
+            ok_ = false;
+            rest_ = {};
+            return {};
+        }
+        const std::string_view found = rest_.substr(digits + 1, size);
+        rest_.remove_prefix(digits + 1 + size);
+        return found;
+    }
+    bool is(std::string_view expected) noexcept { return next() == expected && ok_; }
+    template <typename Enum>
+    Enum enumerator(Enum last) noexcept {
+        const std::string_view text = next();
+        unsigned number = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+        if (error != std::errc() || end != text.data() + text.size() || number > static_cast<unsigned>(last)) {
+            ok_ = false;
+            return Enum{};
+        }
+        return static_cast<Enum>(number);
+    }
+
+private:
+    std::string_view rest_;
+    bool ok_ = true;
+};
 
 }  // namespace
 
@@ -75,52 +135,48 @@ VerdictCache::VerdictCache(std::filesystem::path folder, std::string judge)
     : folder_(std::move(folder)), judge_(std::move(judge)) {}
 
 std::filesystem::path VerdictCache::entry(const std::string& module, const std::filesystem::path& file) const {
-    const std::string name = module + '\0' + file.string() + '\0' + judge_;
-    return folder_ / (sha256_hex({reinterpret_cast<const std::uint8_t*>(name.data()), name.size()}) + ".json");
+    return folder_ / fmt::format("{:016x}", hash({module, file.native(), judge_}));
 }
 
 std::optional<KnownModule> VerdictCache::find(const std::string& module, const std::filesystem::path& file,
                                               const std::string& identity) const {
     if (folder_.empty() || identity.empty()) return std::nullopt;
-    const Json json = Json::parse(content_of(entry(module, file)), nullptr, false);
-    try {
-        if (!json.is_object() || json.at("format") != format || json.at("judge") != judge_ ||
-            json.at("module") != module || json.at("identity") != identity)
-            return std::nullopt;
-        KnownModule known;
-        known.identity = identity;
-        known.verdict = enumerator(json, "verdict", Verdict::global_lock);
-        known.confidence = enumerator(json, "confidence", Confidence::weak);
-        known.effect = enumerator(json, "effect", Effect::unknown);
-        known.effect_why = json.at("effect_why");
-        known.reason = json.at("reason");
-        known.delegated_to = json.at("delegated_to");
-        known.build_id = json.at("build_id");
-        for (const Json& one : json.at("evidence")) known.evidence.push_back({one.at("what"), one.at("where")});
-        return known;
-    } catch (const std::exception&) {
+    const std::string text = content_of(entry(module, file));
+    Reader reader(text);
+    if (!reader.is(format) || !reader.is(judge_) || !reader.is(module) || !reader.is(file.native()) ||
+        !reader.is(identity))
         return std::nullopt;
+    KnownModule known;
+    known.identity = identity;
+    known.verdict = reader.enumerator(Verdict::global_lock);
+    known.confidence = reader.enumerator(Confidence::weak);
+    known.effect = reader.enumerator(Effect::unknown);
+    for (std::string* field : {&known.effect_why, &known.reason, &known.delegated_to, &known.build_id})
+        *field = reader.next();
+    while (reader.ok() && !reader.at_end()) {
+        const std::string_view what = reader.next();
+        known.evidence.push_back({std::string(what), std::string(reader.next())});
     }
+    if (!reader.ok()) return std::nullopt;
+    return known;
 }
 
 void VerdictCache::keep(const std::string& module, const std::filesystem::path& file, const KnownModule& known) const {
     if (folder_.empty() || known.identity.empty()) return;
-    Json evidence = Json::array();
-    for (const Evidence& one : known.evidence) evidence.push_back({{"what", one.what}, {"where", one.where}});
-    const Json json{{"format", format},
-                    {"judge", judge_},
-                    {"module", module},
-                    {"file", file.string()},
-                    {"identity", known.identity},
-                    {"verdict", static_cast<unsigned>(known.verdict)},
-                    {"confidence", static_cast<unsigned>(known.confidence)},
-                    {"effect", static_cast<unsigned>(known.effect)},
-                    {"effect_why", known.effect_why},
-                    {"reason", known.reason},
-                    {"delegated_to", known.delegated_to},
-                    {"build_id", known.build_id},
-                    {"evidence", std::move(evidence)}};
-    const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    Writer writer;
+    for (const std::string_view field : {format, std::string_view(judge_), std::string_view(module),
+                                         std::string_view(file.native()), std::string_view(known.identity)})
+        writer.add(field);
+    writer.add(known.verdict);
+    writer.add(known.confidence);
+    writer.add(known.effect);
+    for (const std::string* field : {&known.effect_why, &known.reason, &known.delegated_to, &known.build_id})
+        writer.add(*field);
+    for (const Evidence& one : known.evidence) {
+        writer.add(one.what);
+        writer.add(one.where);
+    }
+    const std::string& text = writer.text();
     std::error_code failed;
     std::filesystem::create_directories(folder_, failed);
     if (failed) return;

@@ -92,6 +92,7 @@ class World:
 
         folder = pathlib.Path(tempfile.mkdtemp(dir=self.scratch))
         for name, text in {**files, "case.py": code}.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(filled(text), encoding="utf-8")
         command = [executable or self.interpreter.executable, *python_options]
         if side == INTERLOCK:

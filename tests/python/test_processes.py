@@ -183,15 +183,16 @@ class Interpreters(unittest.TestCase):
 
 
 class BuiltIn(unittest.TestCase):
-    """Modules in the init table of a program that embeds Python: there is no file to be read, so CPython judges."""
+    """Modules in the init table of a program that embeds Python: there is no file to be read, so CPython judges what no
+    rule is about."""
 
-    def both(self, code: str, plain: Expect, interlock: Expect | None = None) -> None:
+    def both(self, code: str, plain: Expect, interlock: Expect | None = None, *options: str) -> None:
         if cases.world.embeds is None:
             self.skipTest("this interpreter has no shared library to link against")
         for side in (PLAIN, INTERLOCK):
             with self.subTest(side=side):
                 run = cases.world.run("from probe import *\n" + code, side, executable=str(cases.world.embeds),
-                                      env={"PYTHONHOME": cases.world.interpreter.prefix},
+                                      env={"PYTHONHOME": cases.world.interpreter.prefix}, options=options,
                                       path=[str(cases.world.package)])
                 cases.check(self, run, interlock or plain if side == INTERLOCK else plain)
 
@@ -213,3 +214,19 @@ class BuiltIn(unittest.TestCase):
         code = ("import interlock\ninterlock.install()\nimport built_in\nreport = interlock.report()\n"
                 "say(on=report['gil_enabled'], who=(report['gil_came_on'] or {}).get('module'))\n")
         self.both(code, Expect(True, ("built_in",), {"on": True, "who": "built_in"}))
+
+    def with_policy(self, action: str, plain: Expect, interlock: Expect) -> None:
+        self.both("say(result=[attempt('built_in'), attempt('built_in_free')])\n", plain, interlock,
+                  "--override", f"built_in={action}")
+
+    def test_free_by_policy(self) -> None:
+        self.with_policy("free", Expect(True, ("built_in",), {"result": ["ok", "ok"]}),
+                         Expect(False, (), {"result": ["ok", "ok"]}))
+
+    def test_refused_by_policy(self) -> None:
+        self.with_policy("refuse", Expect(True, ("built_in",), {"result": ["ok", "ok"]}),
+                         Expect(False, (), {"result": ["ImportError", "ok"]}))
+
+    def test_global_lock_by_policy(self) -> None:
+        self.both("say(result=attempt('built_in_free'))\n", Expect(False, (), {"result": "ok"}),
+                  Expect(True, ("built_in_free",), {"result": "ok"}), "--override", "built_in_free=global_lock")

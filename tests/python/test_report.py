@@ -17,7 +17,7 @@ REPORT = {"schema_version": int, "free_threaded": bool, "gil_enabled": bool, "gi
           "imported_before_install": list, "notes": list, "modules": list}
 RECORD = {"module": str, "file": str, "at": float, "gil_before": bool, "gil_after": bool, "imported_by": list,
           "line": (str, type(None)), "seconds": float, "verdict": str, "confidence": str, "action": str,
-          "decided_by": str, "why": list, "build_id": str}
+          "decided_by": str, "why": list, "evidence": list, "build_id": str}
 REASON = {"source": str, "says": (str, type(None)), "text": str, "decided": bool}
 
 
@@ -32,7 +32,10 @@ class Report(unittest.TestCase):
         self.fits(report, REPORT)
         self.assertEqual((report["schema_version"], report["free_threaded"]), (1, True))
         for record in report["modules"]:
-            self.fits(record, {**RECORD, **({"error": str} if "error" in record else {})})
+            # It takes a walk through the stack, which is spared what leaves the GIL alone.
+            more = {"error": str, "your_line": (str, type(None))}
+            self.fits(record, {**RECORD, **{key: more[key] for key in more if key in record}})
+            self.assertEqual("your_line" in record, record["action"] != "free", record)
             self.assertTrue(begin <= record["at"] <= time.time() and record["seconds"] >= 0, record)
             self.assertIn(record["action"], ("free", "global_lock", "refuse", "interpreter"))
             for reason in record["why"]:
@@ -64,6 +67,8 @@ class Report(unittest.TestCase):
                           culprit["gil_after"]), ("unmarked", "global_lock", "default", False, True))
         self.assertEqual(culprit["imported_by"], ["middle", "user"])
         self.assertEqual(culprit["line"], f"{cases.world.modules / 'middle.py'}:3")
+        self.assertEqual(culprit["your_line"], f"{cases.world.modules / 'middle.py'}:3 (<module>)")
+        self.assertRegex(free["evidence"][0], r"Py_mod_gil")
         self.assertEqual(culprit["file"], str(cases.world.path_of("multi_unmarked")))
         self.assertEqual((other["gil_before"], other["gil_after"], other["imported_by"], other["line"]),
                          (True, True, [], f"{run.folder / 'case.py'}:4"))

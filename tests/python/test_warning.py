@@ -79,6 +79,17 @@ class Text(unittest.TestCase):
         self.assertEqual(run.warned, [Warned("multi_unmarked", "FallbackWarning", lazy, 5)], run)
         self.assertIn(f"  your line    {lazy}:5 (work)\n", run.errors)
 
+    def test_installed_packages_are_passed_over__interlock(self) -> None:
+        # Python's own library as well: the import is made by its importlib.import_module().
+        run = cases.world.run(
+            "from probe import *\nimport installed\n",
+            path=["lib/site-packages"],
+            files={"lib/site-packages/installed.py": "import importlib\nimportlib.import_module('multi_unmarked')\n"})
+        self.assertEqual((run.status, run.gil), (0, True), run)
+        self.assertRegex(run.errors, r"lib/site-packages/installed\.py:2|importlib/__init__\.py:\d+")
+        self.assertIn("  imported by  multi_unmarked <- installed\n", run.errors)
+        self.assertIn(f"  your line    {run.folder / 'case.py'}:2 (<module>)\n", run.errors)
+
     def test_import_by_a_module_in_c__interlock(self) -> None:
         # multi_imports does it while it is executed: the innermost Python line is the one that imports multi_imports.
         run = self.run_case("\nimport multi_imports\n", INTERLOCK)

@@ -1,0 +1,30 @@
+// judge.cpp: see judge.hpp. Finds and maps the library.
+//
+// SPDX-License-Identifier: MIT
+#include "judge.hpp"
+
+#include <dlfcn.h>
+
+#include <fmt/format.h>
+#include <interlock/escape.hpp>
+
+#include "judge_library.hpp"
+
+namespace interlock::python {
+
+std::filesystem::path file_of_judge() {
+    Dl_info info{};
+    if (::dladdr(reinterpret_cast<const void*>(&file_of_judge), &info) == 0 || info.dli_fname == nullptr) return {};
+    return std::filesystem::path(info.dli_fname).parent_path() / "_judge.so";
+}
+
+std::unique_ptr<Judge> make_judge(PythonVersion python) {
+    const std::filesystem::path file = file_of_judge();
+    void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* make = library == nullptr ? nullptr : ::dlsym(library, INTERLOCK_MAKE_JUDGE);
+    if (make == nullptr)
+        throw Failure({Errc::io_error, fmt::format("interlock is not installed completely: {}", escape(::dlerror()))});
+    return std::unique_ptr<Judge>(reinterpret_cast<MakeJudge*>(make)(python));
+}
+
+}  // namespace interlock::python

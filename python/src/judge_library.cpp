@@ -1,0 +1,39 @@
+// judge_library.cpp: see judge_library.hpp.
+//
+// SPDX-License-Identifier: MIT
+#include "judge_library.hpp"
+
+#include <interlock/auditor.hpp>
+
+namespace interlock::python {
+
+namespace {
+
+AuditOptions options_for(PythonVersion python) {
+    AuditOptions options;
+    options.pythons = {python};
+    return options;
+}
+
+class AuditorAsJudge final : public Judge {
+public:
+    explicit AuditorAsJudge(PythonVersion python) : auditor_(options_for(python)) {}
+
+    Result<std::vector<BinaryAudit>> audit(const std::filesystem::path& file, const std::string& module) override {
+        return auditor_.audit(file, module);
+    }
+    void after_fork_in_child() noexcept override { auditor_.after_fork_in_child(); }
+
+private:
+    Auditor auditor_;
+};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) Judge* interlock_python_make_judge(PythonVersion python) {
+    return new AuditorAsJudge(python);
+}
+
+static_assert(std::is_same_v<decltype(interlock_python_make_judge), MakeJudge>);
+
+}  // namespace interlock::python
