@@ -151,14 +151,19 @@ class Parked:
             _parked.discard(get_ident())
 
 
+# Functions, and _count() written out, as each import of a marked module goes through them.
+
+
 def begin_held() -> bool:
     """For an import that leaves the GIL alone; while a window is open it is in that, and this returns True. What it
-    returns is end_held()'s argument. Functions, as each import of a marked module goes through them."""
+    returns is end_held()'s argument."""
     me = get_ident()
     with _lock:
-        joined = bool(_inside)
-        _count(_inside if joined else _outside, me, 1)
-    return joined
+        if _inside:
+            _count(_inside, me, 1)
+            return True
+        _outside[me] = _outside.get(me, 0) + 1
+    return False
 
 
 def end_held(joined: bool) -> None:
@@ -166,7 +171,10 @@ def end_held(joined: bool) -> None:
     with _lock:
         if joined:
             _leave(me)
+            return
+        if _outside[me] == 1:
+            del _outside[me]
         else:
-            _count(_outside, me, -1)
-            if _waiting:
-                _changed.notify_all()
+            _outside[me] -= 1
+        if _waiting:
+            _changed.notify_all()
