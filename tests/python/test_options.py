@@ -4,8 +4,11 @@ SPDX-License-Identifier: MIT
 """
 from __future__ import annotations
 
+import shutil
+import subprocess
 import unittest
 
+import cases
 from cases import Case, Expect, policy, table
 
 CODE = """
@@ -79,3 +82,21 @@ class Options(unittest.TestCase):
 })
 class State(unittest.TestCase):
     pass
+
+
+class WithGil(unittest.TestCase):
+    """An interpreter that is not free-threaded: the one of the system. Its imports are what they were."""
+
+    def test_install_and_main(self) -> None:
+        python = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
+        if python is None:
+            self.skipTest("there is no other Python")
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(cases.world.package), "PYTHONDONTWRITEBYTECODE": "1"}
+        code = "import interlock, _json, sys; print(interlock.install(), interlock.is_gil_enabled(), sys.argv)"
+        said = "interlock: this Python is not free-threaded, so markers have no effect here\n"
+        for options, lines in (([], said), (["-m", "interlock", "--override", "_json=refuse"], 2 * said)):
+            with self.subTest(options=options):
+                done = subprocess.run([python, *options, "-c", code, "x"], capture_output=True, text=True,
+                                      env=environment, cwd=cases.world.scratch)
+                self.assertEqual((done.returncode, done.stdout, done.stderr),
+                                 (0, "False True ['-c', 'x']\n", lines))
