@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fetches the real wheels with which the audit is tested: tests/corpus/wheels.json pins them, none is in the tree.
+# Fetches the real wheels with which the audit and the host for CPython are tested: tests/corpus/wheels.json pins them,
+# none is in the tree.
 #
 # SPDX-License-Identifier: MIT
 # shellcheck source=scripts/common.sh

@@ -136,7 +136,7 @@ def main() -> int:
         return 0
     chosen = [
         wheel
-        for wheel in wheels.pinned()
+        for wheel in wheels.pinned(host=True)
         if not options.only or any(fnmatch.fnmatchcase(wheel.file, pattern) for pattern in options.only)
     ]
     if not chosen:

@@ -38,6 +38,7 @@ class Wheel:
     why: str = ""  # it is in the corpus
     needs: tuple[str, ...] = ()  # distributions that its modules import, beside those that its metadata requires
     support: bool = False  # pure Python: only there because others import it
+    host: bool = False  # only there for the tests of the host for CPython
 
     @property
     def path(self) -> pathlib.Path:
@@ -47,6 +48,11 @@ class Wheel:
     def tags(self) -> tuple[list[str], list[str], list[str]]:
         """Those of the file name: for Python, ABI and platform."""
         return tuple(part.split(".") for part in self.file.removesuffix(".whl").split("-")[-3:])
+
+    @property
+    def pure(self) -> bool:
+        """Without extension modules, so for every interpreter and machine."""
+        return self.tags[1] == ["none"]
 
     def is_there(self) -> bool:
         try:
@@ -76,10 +82,11 @@ def sha256_of(path: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
-def pinned() -> list[Wheel]:
+def pinned(host: bool = False) -> list[Wheel]:
+    """With `host` also what is not for the audit, whose figures are of the others."""
     pins = json.loads(PINS.read_text(encoding="utf-8"))
 
-    def wheel(entry: dict, support: bool) -> Wheel:
-        return Wheel(**entry | {"needs": tuple(entry.get("needs", ())), "support": support})
+    def group(name: str, **marks: bool) -> list[Wheel]:
+        return [Wheel(**entry | {"needs": tuple(entry.get("needs", ())), **marks}) for entry in pins[name]]
 
-    return [wheel(entry, False) for entry in pins["wheels"]] + [wheel(entry, True) for entry in pins["support"]]
+    return group("wheels") + group("support", support=True) + (group("host", host=True) if host else [])

@@ -40,6 +40,19 @@ class Package:
     threads_without_gil: int = THREADS
 
 
+# Of these PyPI had no wheel for CPython 3.13t in November 2026, of any version: `pip -vvv index versions --pre
+# --ignore-requires-python NAME` shows every file that it has. An abi3 wheel is none for a free-threaded CPython.
+#
+#   aiohttp    for 3.14t from 3.13.0 on. 3.14.4 and 3.14.5 also as pure Python, which requires yarl >= 1.25.1; of yarl
+#              the wheels for 3.13t end with 1.23.0
+#   cffi       for 3.14t from 2.0.0b1 on
+#   grpcio     none for a free-threaded CPython
+#   lxml       for 3.14t from 6.0.2 on
+#   msgpack    for 3.14t from 1.1.2 on
+#   orjson     none for a free-threaded CPython
+#   protobuf   abi3; and pure Python, which is what pip takes for 3.13t, and is below
+#   pyyaml     for 3.14t in 6.0.3. pyyaml-ft, made from it for 3.13t, is below
+#   zstandard  none for a free-threaded CPython
 PACKAGES = [
     Package("bcrypt", "5.0.0", "import bcrypt", """
         secret = b"secret %d" % n
@@ -113,6 +126,19 @@ PACKAGES = [
                 return n
         one = Cached()
         assert [one.value for _ in range(10)] == [n] * 10 and one.count == 1"""),
+    Package("protobuf", "7.36.2",
+            "from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory", """
+        field = descriptor_pb2.FieldDescriptorProto
+        file = descriptor_pb2.FileDescriptorProto(name="one.proto", package="p%d" % n, syntax="proto3")
+        one = file.message_type.add(name="One")
+        one.field.add(name="x", number=1, type=field.TYPE_SINT64, label=field.LABEL_OPTIONAL)
+        one.field.add(name="texts", number=2, type=field.TYPE_STRING, label=field.LABEL_REPEATED)
+        pool = descriptor_pool.DescriptorPool()
+        pool.Add(file)
+        One = message_factory.GetMessageClass(pool.FindMessageTypeByName("p%d.One" % n))
+        sent = One(x=-n, texts=["a", "b" * 300])
+        assert One.FromString(sent.SerializeToString()) == sent
+        assert json_format.MessageToDict(sent)["texts"] == ["a", "b" * 300]"""),
     Package("psutil", "7.2.2", "import psutil", """
         assert psutil.Process().pid > 0 and psutil.virtual_memory().total > 0"""),
     Package("pydantic_core", "2.41.4", "import pydantic_core", """
@@ -125,6 +151,17 @@ PACKAGES = [
             assert error.error_count() == 1
         else:
             raise AssertionError("it is no integer")"""),
+    Package("pyyaml_ft", "8.0.0", "import yaml_ft", """
+        kept = {"a": [n, 2.5, None, True], "b": {"c": "x: y", "d": "two\\nlines"}, "e": ["\u00e4"] * n}
+        text = yaml_ft.dump(kept, Dumper=yaml_ft.CSafeDumper)
+        assert yaml_ft.load(text, Loader=yaml_ft.CSafeLoader) == kept
+        assert yaml_ft.load(text, Loader=yaml_ft.SafeLoader) == kept
+        try:
+            yaml_ft.load("a: [%d" % n, Loader=yaml_ft.CSafeLoader)
+        except yaml_ft.YAMLError as error:
+            assert error.context_mark.column == 3
+        else:
+            raise AssertionError("there is no ]")"""),
     Package("regex", "2026.8.31", "import regex", """
         text = "a1 b22 c333 " * 100 + str(n)
         assert regex.findall(r"\\p{L}(\\d+)", text) == ["1", "22", "333"] * 100"""),
@@ -140,14 +177,27 @@ PACKAGES = [
     Package("shapely", "2.1.2", "import shapely", """
         square = shapely.box(n, n, n + 2, n + 2)
         assert square.area == 4 and square.intersection(shapely.box(n + 1, n + 1, n + 9, n + 9)).area == 1"""),
-    Package("sqlalchemy", "2.0.49", "import sqlalchemy, sqlalchemy.util.langhelpers, sqlalchemy.engine.result", """
+    Package("sqlalchemy", "2.0.49", "import sqlalchemy.orm, sqlalchemy.util.langhelpers, sqlalchemy.engine.result", """
         from sqlalchemy.util import OrderedSet, immutabledict
         assert immutabledict.__module__ == "sqlalchemy.cyextension.immutabledict"
         table = sqlalchemy.Table("t", sqlalchemy.MetaData(), sqlalchemy.Column("x", sqlalchemy.Integer))
         query = sqlalchemy.select(table.c.x).where(table.c.x == n).compile()
         assert str(query).split() == "SELECT t.x FROM t WHERE t.x = :x_1".split() and query.params == {"x_1": n}
         assert list(OrderedSet([3, 1, 3, n + 5])) == [3, 1, n + 5]
-        assert immutabledict({"a": n}).union({"b": 2}) == {"a": n, "b": 2}"""),
+        assert immutabledict({"a": n}).union({"b": 2}) == {"a": n, "b": 2}
+        class One(sqlalchemy.orm.declarative_base()):
+            __tablename__ = "one"
+            x = sqlalchemy.Column(sqlalchemy.Integer, primary_key=True)
+            text = sqlalchemy.Column(sqlalchemy.String)
+        engine = sqlalchemy.create_engine("sqlite://")
+        One.metadata.create_all(engine)
+        with sqlalchemy.orm.Session(engine) as session:
+            session.add_all([One(x=x, text="t%d" % (x * n)) for x in range(10)])
+            session.commit()
+            chosen = session.scalars(sqlalchemy.select(One).where(One.x > 6).order_by(One.x))
+            assert [one.text for one in chosen] == ["t%d" % (x * n) for x in (7, 8, 9)]
+            assert session.scalar(sqlalchemy.select(sqlalchemy.func.sum(One.x))) == 45
+        engine.dispose()"""),
     Package("wrapt", "2.3.0", "import wrapt", """
         @wrapt.decorator
         def twice(wrapped, instance, arguments, options):
@@ -224,7 +274,8 @@ class Packages(unittest.TestCase):
 def load(python: str) -> list[str]:
     """Fills Packages with tests. Returns what there is no wheel of."""
     judge = judges.Interpreter(python, 1)
-    available = [wheel for wheel in wheels.pinned() if (wheel.support or judge.runs(wheel)) and wheel.is_there()]
+    available = [wheel for wheel in wheels.pinned(host=True)
+                 if (wheel.pure or judge.runs(wheel)) and wheel.is_there()]
     requirements = judges.Requirements(available)
     missing = []
     for package in PACKAGES:
