@@ -132,7 +132,8 @@ def _code_of_script(path: str, names: dict[str, Any]) -> types.CodeType:
     names["__cached__"] = None
     if path == "-":
         names["__file__"] = "<stdin>"
-        return compile(sys.stdin.buffer.read(), "<stdin>", "exec", dont_inherit=True)
+        source = sys.stdin.buffer.read() if sys.stdin else b""  # it may be closed
+        return compile(source, "<stdin>", "exec", dont_inherit=True)
     path = os.path.join(os.getcwd(), path)
     names["__file__"] = path
     names["__loader__"] = importlib.machinery.SourceFileLoader("__main__", path)
