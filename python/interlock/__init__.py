@@ -16,4 +16,15 @@ from ._report import modules, report
 from ._state import is_gil_enabled
 from ._warning import FallbackWarning
 
-__all__ = ["FallbackWarning", "install", "installed", "is_gil_enabled", "modules", "report"]
+__all__ = ["FallbackWarning", "PolicyError", "install", "installed", "is_gil_enabled", "modules", "report"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._host import PolicyError
+else:
+    def __getattr__(name: str) -> object:
+        if name != "PolicyError":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ._host import PolicyError  # not before it is needed: it takes long to load
+
+        return PolicyError

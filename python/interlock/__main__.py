@@ -4,13 +4,19 @@ SPDX-License-Identifier: MIT
 """
 from __future__ import annotations
 
+import builtins
+import importlib.machinery
+import io
+import linecache
 import os
+import runpy
 import sys
 
 from . import _install, _report
 
 TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
 if TYPE_CHECKING:
+    import types
     from typing import Any, NoReturn
 
 _USAGE = "usage: python -m interlock [options] SCRIPT|-m MODULE|-c CODE [argument ...]"
@@ -105,6 +111,105 @@ def _write_report(path: str, process: int) -> None:
     print(_table(report), file=sys.stderr)
 
 
+def _is_importable(path: str) -> bool:
+    """A folder or a zip file, from which Python runs __main__.py."""
+    for hook in sys.path_hooks:
+        try:
+            hook(path)
+        except ImportError:
+            continue
+        return True
+    return False
+
+
+def _first_on_path(folder: str) -> None:
+    """In the place of what `-m interlock` has put there, which is nothing with -P."""
+    if not sys.flags.safe_path:
+        sys.path[0] = folder
+
+
+def _code_of_script(path: str, names: dict[str, Any]) -> types.CodeType:
+    names["__cached__"] = None
+    if path == "-":
+        names["__file__"] = "<stdin>"
+        source = sys.stdin.buffer.read() if sys.stdin else b""  # it may be closed
+        return compile(source, "<stdin>", "exec", dont_inherit=True)
+    path = os.path.join(os.getcwd(), path)
+    names["__file__"] = path
+    names["__loader__"] = importlib.machinery.SourceFileLoader("__main__", path)
+    try:
+        with io.open_code(path) as file:
+            source = file.read()
+    except OSError as error:
+        print(f"{sys.orig_argv[0]}: can't open file {path!r}: [Errno {error.errno}] {error.strerror}", file=sys.stderr)
+        raise SystemExit(2) from None
+    if path.endswith(".pyc"):
+        names["__loader__"] = loader = importlib.machinery.SourcelessFileLoader("__main__", path)
+        code = loader.get_code("__main__")
+        assert code is not None  # it raises instead
+        return code
+    return compile(source, path, "exec", dont_inherit=True)
+
+
+def _code_of_option(text: str) -> types.CodeType:
+    if sys.version_info >= (3, 14) and text[:1].isspace():
+        import textwrap  # slow to import
+
+        text = textwrap.dedent(text)
+    code = compile(text, "<string>", "exec", dont_inherit=True)
+    if register := getattr(linecache, "_register_code", None):  # for tracebacks, as Python does it
+        register(code, text, "<string>")
+    return code
+
+
+def _run(kind: str, program: list[str]) -> None:
+    """As Python itself would: in a module __main__ that has nothing of this one."""
+    what = program[0]
+    sys.modules["__main__"] = module = type(sys)("__main__")
+    names = module.__dict__
+    names.update(__builtins__=builtins, __loader__=importlib.machinery.BuiltinImporter)
+    if sys.version_info < (3, 14):
+        names["__annotations__"] = {}
+    try:
+        if kind == "module":
+            sys.argv = ["-m", *program[1:]]
+            _first_on_path(os.getcwd())
+            runpy._run_module_as_main(what)  # type: ignore[attr-defined]
+        elif kind == "code":
+            sys.argv = ["-c", *program[1:]]
+            _first_on_path("")
+            exec(_code_of_option(what), names)
+        elif what != "-" and _is_importable(what):
+            sys.argv = program
+            if sys.flags.safe_path:
+                sys.path.insert(0, "")
+            sys.path[0] = os.path.join(os.getcwd(), what)
+            runpy._run_module_as_main("__main__", alter_argv=False)  # type: ignore[attr-defined]
+        else:
+            sys.argv = program
+            _first_on_path("" if what == "-" else os.path.dirname(os.path.realpath(what)))
+            exec(_code_of_script(what, names), names)
+    except BaseException as error:
+        _hide_own_frames(error)
+        raise
+
+
+def _hide_own_frames(error: BaseException) -> None:
+    """Who reads the traceback of a program is not to look for its error here."""
+    shown = error.__traceback__
+    while shown is not None and shown.tb_frame.f_globals is globals():
+        shown = shown.tb_next
+    hook = sys.excepthook
+
+    def without_them(kind: type[BaseException], value: BaseException, traceback: types.TracebackType | None) -> None:
+        if value is error:
+            traceback = shown
+            value.__traceback__ = shown
+        hook(kind, value, traceback)
+
+    sys.excepthook = without_them
+
+
 def main() -> None:
     options = _parse(sys.argv[1:])
     try:
@@ -116,20 +221,7 @@ def main() -> None:
         import atexit
 
         atexit.register(_write_report, os.path.abspath(options.report), os.getpid())
-    program = options.program
-    if options.kind == "module":
-        import runpy
-
-        sys.argv, sys.path[0] = program, os.getcwd()
-        runpy.run_module(program[0], run_name="__main__", alter_sys=True)
-    elif options.kind == "code":
-        sys.argv, sys.path[0] = ["-c", *program[1:]], ""
-        exec(compile(program[0], "<string>", "exec"), {"__name__": "__main__", "__builtins__": __builtins__})
-    else:
-        import runpy
-
-        sys.argv, sys.path[0] = program, os.path.dirname(os.path.abspath(program[0]))
-        runpy.run_path(program[0], run_name="__main__")
+    _run(options.kind, options.program)
 
 
 if __name__ == "__main__":

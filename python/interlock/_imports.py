@@ -68,18 +68,19 @@ def _decided_create_dynamic(spec: Any, file: Any = None) -> types.ModuleType:
     before, at, begin = is_gil_enabled(), time(), perf_counter()
     importer, importing = _host.import_site()
     line = importer and importer.f_lineno
-    decision = error = None
+    decision: _host.Decision | dict[str, Any] | None = None
+    error: str | None = None
     try:
-        decision = _host.decide(name, path)
-        if decision.action == "free" and _switch.is_held():
+        decision = found = _host.decide(name, path)
+        if found.action == "free" and _switch.is_held():
             joined = _switch.begin_held()
             try:
                 module = _create_dynamic(spec) if file is None else _create_dynamic(spec, file)
             finally:
                 _switch.end_held(joined)
         else:
-            decision = _resolved(name, path, decision.to_dict())
-            module = _create(decision, _Import(
+            decision = known = _resolved(name, path, found.to_dict())
+            module = _create(known, _Import(
                 name, path, importer, importing,
                 lambda: _create_dynamic(spec) if file is None else _create_dynamic(spec, file)))
         if name in _subinterpreters.MAKERS:
@@ -105,10 +106,11 @@ def _decided_create_builtin(spec: Any) -> types.ModuleType:
     before, at, begin = is_gil_enabled(), time(), perf_counter()
     importer, importing = _host.import_site()
     line = importer and importer.f_lineno
-    decision = error = None
+    decision: dict[str, Any] | None = None
+    error: str | None = None
     try:
-        decision = _host.decide(name, None).to_dict()
-        return _create(decision, _Import(name, "built-in", importer, importing, lambda: _create_builtin(spec)))
+        decision = known = _host.decide(name, None).to_dict()
+        return _create(known, _Import(name, "built-in", importer, importing, lambda: _create_builtin(spec)))
     except BaseException as exception:
         error = _report.error_text(exception)
         raise

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import types
     from typing import Any
 
+    from ._host import Decision
+
     # module, file, when (s since 1970), the GIL before and after, seconds, the importer's code and line, the modules that
     # are being imported, the decision, the error
     Record = tuple[str, str, float, bool, bool, float, types.CodeType | None, int | None, list[str],
-                   "_host.Decision | dict[str, Any] | None", str | None]
+                   Decision | dict[str, Any] | None, str | None]
 
 _lock = threading.Lock()
 _records: list[Record] = []

@@ -130,7 +130,7 @@ def warn(module: str, file: str, decision: dict[str, Any], importing: list[str],
     _remember_source(place[0])
     warnings.warn_explicit(
         FallbackWarning(text),
-        None,  # type: ignore[arg-type]  # the message is a warning already
+        None,  # the message is a warning already
         place[0],
         place[1],
         module="sys" if importer is None else importer.f_globals.get("__name__", "<unknown>"),

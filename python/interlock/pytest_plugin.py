@@ -164,7 +164,7 @@ class _Guard:
                 terminalreporter.line(line)
 
 
-def _failed(result: Any, texts: list[str]) -> Any:
+def _failed[Report: (pytest.CollectReport, pytest.TestReport)](result: Report, texts: list[str]) -> Report:
     if not texts:
         return result
     if result.failed:

@@ -72,6 +72,12 @@ class Options(unittest.TestCase):
     # From inside, without the command.
     "install": Case("import interlock\nsay(made=interlock.install(overrides=['multi_unmarked=free']))\n"
                     "import multi_unmarked", Expect(False, (), {"made": True})),
+    "install_with_a_wrong_override": Case(
+        "import interlock\ntry:\n    interlock.install(overrides=['multi_unmarked'])\n"
+        "except interlock.PolicyError as error:\n    say(error=isinstance(error, ValueError))\n"
+        "say(other=hasattr(interlock, 'PolicyErrors'), installed=interlock.installed())",
+        Expect(False, (), {"error": True, "other": False, "installed": False}),
+        Expect(False, (), {"error": True, "other": False, "installed": True})),
     # Called again it changes what counts.
     "install_twice": Case("import interlock\ninterlock.install(overrides=['multi_unmarked=free'])\n"
                           "import multi_unmarked\nsay(then=gil())\ninterlock.install()\nimport single_unmarked",
