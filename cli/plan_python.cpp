@@ -83,10 +83,10 @@ python::Decision decide(python::Decider& decider, const Environment& environment
                         const std::string& file, unsigned depth = 0) {
     constexpr unsigned deepest = 8;
     python::Decision decision = decider.decide(name, file);
-    if (decision.action != python::Action::interpreter || decision.verdict != verdict_name(Verdict::delegated) ||
-        depth > deepest)
+    if (decision.action != python::Action::interpreter || !decision.module ||
+        decision.module->verdict != Verdict::delegated || depth > deepest)
         return decision;
-    const auto target = environment.files.find(decision.delegated_to);
+    const auto target = environment.files.find(decision.module->delegated_to);
     if (target == environment.files.end()) return decision;
     const python::Decision other = decide(decider, environment, target->first, target->second, depth + 1);
     if (other.action == python::Action::interpreter) return decision;
@@ -95,7 +95,7 @@ python::Decision decide(python::Decider& decider, const Environment& environment
     for (python::Reason& reason : decision.why) reason.decided = false;
     decision.why.push_back({"marker", std::string(python::action_name(decision.action)),
                             fmt::format("its module is made by {}, which says: {}", escape(target->first),
-                                        other.reason),
+                                        other.module ? other.module->reason : std::string()),
                             true});
     return decision;
 }
@@ -130,12 +130,13 @@ Json to_json(const Environment& environment) {
                            {"says", reason.says.empty() ? Json(nullptr) : Json(reason.says)},
                            {"decided", reason.decided},
                            {"text", reason.text}});
+        const python::KnownModule* known = module.decision.module.get();
         modules.push_back({{"module", module.name},
                            {"file", module.file},
                            {"reached", module.reached},
                            {"imported_by", module.by},
-                           {"verdict", module.decision.verdict},
-                           {"confidence", module.decision.confidence},
+                           {"verdict", known == nullptr ? "" : verdict_name(known->verdict)},
+                           {"confidence", known == nullptr ? "" : confidence_name(known->confidence)},
                            {"action", python::action_name(module.decision.action)},
                            {"decided_by", module.decision.decided_by},
                            {"why", std::move(why)}});
@@ -161,7 +162,7 @@ std::string in_words(const Environment& environment, const Context& context) {
         const bool by_marker = decision.action == python::Action::free && decision.decided_by == "marker";
         if (by_marker && module.reached != "imported" && context.options.verbose == 0) continue;
         ++shown;
-        table.add({escape(module.name, 1000), decision.verdict.empty() ? "-" : decision.verdict,
+        table.add({escape(module.name, 1000), decision.module ? std::string(verdict_name(decision.module->verdict)) : "-",
                    std::string(python::action_name(decision.action)), decision.decided_by,
                    std::string(effect_on_gil(decision.action)), how(module)});
         if (by_marker) continue;

@@ -21,10 +21,10 @@ std::filesystem::path file_of_judge() {
 std::unique_ptr<Judge> make_judge(PythonVersion python) {
     const std::filesystem::path file = file_of_judge();
     void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    void* make = library == nullptr ? nullptr : ::dlsym(library, INTERLOCK_MAKE_JUDGE);
+    void* make = library == nullptr ? nullptr : ::dlsym(library, "interlock_python_make_judge");
     if (make == nullptr)
         throw Failure({Errc::io_error, fmt::format("interlock is not installed completely: {}", escape(::dlerror()))});
-    return std::unique_ptr<Judge>(reinterpret_cast<MakeJudge*>(make)(python));
+    return std::unique_ptr<Judge>(reinterpret_cast<decltype(&interlock_python_make_judge)>(make)(python));
 }
 
 }  // namespace interlock::python

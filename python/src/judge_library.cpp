@@ -30,10 +30,8 @@ private:
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) Judge* interlock_python_make_judge(PythonVersion python) {
+Judge* interlock_python_make_judge(PythonVersion python) {
     return new AuditorAsJudge(python);
 }
-
-static_assert(std::is_same_v<decltype(interlock_python_make_judge), MakeJudge>);
 
 }  // namespace interlock::python

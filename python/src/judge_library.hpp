@@ -5,11 +5,9 @@
 
 #include "judge.hpp"
 
-#define INTERLOCK_MAKE_JUDGE "interlock_python_make_judge"
-
 namespace interlock::python {
 
 /// The caller's. Throws Failure as Auditor does.
-using MakeJudge = Judge*(PythonVersion python);
+extern "C" __attribute__((visibility("default"))) Judge* interlock_python_make_judge(PythonVersion python);
 
 }  // namespace interlock::python
