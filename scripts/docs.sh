@@ -17,8 +17,9 @@ Brings README.md and docs/*.md up to date with BINARY (the interlock command of 
   --check         writes nothing; fails when a file is not up to date
   --record NAME   runs what the transcript NAME shows and puts its output in: demo, fallback, audit, oracle, bench,
                   auditbench (BINARY must be in build/release/bin; the audit's need scripts/corpus.sh, the last two of
-                  its and oracle also scripts/freethreaded-python.sh); pythoncompare, pythonbench (INTERLOCK_PYTHON
-                  is a free-threaded interpreter that has interlock)
+                  its and oracle also scripts/freethreaded-python.sh); pythonwarning, pythoncompare, pythonbench
+                  (INTERLOCK_PYTHON is a free-threaded interpreter that has interlock; the first needs
+                  scripts/corpus.sh as well)
 END
 }
 
@@ -64,6 +65,19 @@ transcript() {
         oracle) python3 -B tests/audit/oracle/oracle.py "$binary" ;;
         bench) scripts/bench.sh --summary ;;
         auditbench) scripts/bench.sh --audit ;;
+        pythonwarning)
+            local folder packages
+            folder=$(mktemp -d)
+            packages=$folder/env/lib/python3.13t/site-packages
+            mkdir -p "$packages"
+            python3 -m zipfile -e "$(scripts/corpus.sh --print-dir)"/greenlet-3.2.2-*313t-manylinux*x86_64.whl "$packages"
+            printf 'import jobs\n' >"$folder/app.py"
+            printf 'import greenlet\n' >"$folder/jobs.py"
+            printf '$ python -m interlock --report report.json app.py\n'
+            (cd "$folder" && PYTHONPATH=$packages "${INTERLOCK_PYTHON:?is needed for $1}" -B -m interlock \
+                --report report.json app.py) 2>&1 | sed "s|$folder/||g"
+            rm -r "$folder"
+            ;;
         pythoncompare) python3 -B scripts/python_compare.py "${INTERLOCK_PYTHON:?is needed for $1}" ;;
         pythonbench) python3 -B bench/python_bench.py "${INTERLOCK_PYTHON:?is needed for $1}" ;;
         *) usage_error "unknown transcript '$1'" ;;

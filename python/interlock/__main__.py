@@ -99,9 +99,9 @@ def _table(report: dict[str, Any]) -> str:
 def _write_report(path: str, process: int) -> None:
     if os.getpid() != process:
         return  # a child of fork()
-    import json
-
     report = _report.report()
+    import json  # afterwards, as it has an extension module
+
     try:
         with open(path, "w", encoding="utf-8") as file:
             json.dump(report, file, indent=2)
