@@ -126,7 +126,7 @@ step_asan() {
 step_tsan() {
     configure tsan
     # Ninja has a target for all of a folder: the rest of the tree is not built for this.
-    build tsan tests/runtime/all tests/loader/all
+    build tsan tests/runtime/all tests/loader/all tests/python/all
     run_tests tsan "${sanitized[@]}"
 }
 step_classic() {

@@ -8,58 +8,49 @@ import _imp
 import importlib.machinery
 import os
 import sys
-import threading
+import types
 from time import perf_counter, time
 
-from . import _host, _report, _subinterpreters, _switch
+from . import _host, _report, _subinterpreters
 from ._state import is_gil_enabled
 from ._warning import escaped, warn, your_line
 
 TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
 if TYPE_CHECKING:
-    import types
     from collections.abc import Callable
     from typing import Any
 
+_call_with_frames_removed = importlib._bootstrap._call_with_frames_removed  # type: ignore[attr-defined]
 _create_dynamic = _imp.create_dynamic
 _create_builtin = _imp.create_builtin
 _warned: set[tuple[str, str]] = set()
-# The GIL has come on for good. is_gil_enabled() does not tell: it is on as well while CPython judges a module.
-_on = False
-# One thread turns it on. With two CPython 3.13 gets the count wrong: who asked for the switch when it was off, and
-# gets to it when it is on for good, adds one to INT_MAX, and the next one is warned of again. Reentrant for the sake of
-# audit hooks.
-_turning_on = threading.RLock()
+# Seconds. An import that does not end in this time probably waits for the one that waits for it. Mapping a large library
+# may take some of it.
+PATIENCE = 5.0
 
 
 def take_over() -> None:
     """From now on imports are decided here."""
+    _host.set_patience(PATIENCE, _give_up_waiting)
     _subinterpreters.watch()
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=_host.forget_other_threads)
     _imp.create_dynamic = _decided_create_dynamic
     _imp.create_builtin = _decided_create_builtin
-
-
-def _after_fork_in_child() -> None:
-    global _turning_on
-    _turning_on = threading.RLock()
-    _host.after_fork_in_child()
-    _switch.after_fork_in_child()
 
 
 class _Import:
     """One that is not over in a moment: who imports, and what."""
 
     def __init__(self, module: str, file: str, importer: types.FrameType | None, importing: list[str],
-                 create: Callable[[], types.ModuleType]) -> None:
+                 create: Callable[..., Any], *arguments: Any) -> None:
         self.module = module
         self.file = file
         self.importer = importer
         self.importing = importing
-        self.create = create  # as CPython does it
+        self.call = (create, *arguments)  # as CPython does it
 
 
-def _decided_create_dynamic(spec: Any, file: Any = None) -> types.ModuleType:
+def _decided_create_dynamic(spec: Any, file: Any = None) -> Any:
     # All that the import of a marked module goes through, in one piece and with the text of the report left for later:
     # it shall not be slower than without interlock.
     name, path = spec.name, spec.origin
@@ -72,17 +63,13 @@ def _decided_create_dynamic(spec: Any, file: Any = None) -> types.ModuleType:
     error: str | None = None
     try:
         decision = found = _host.decide(name, path)
-        if found.action == "free" and _switch.is_held():
-            joined = _switch.begin_held()
-            try:
-                module = _create_dynamic(spec) if file is None else _create_dynamic(spec, file)
-            finally:
-                _switch.end_held(joined)
+        if found.action == "free":
+            module = _host.call_held(_create_dynamic, spec) if file is None else \
+                _host.call_held(_create_dynamic, spec, file)
         else:
             decision = known = _resolved(name, path, found.to_dict())
-            module = _create(known, _Import(
-                name, path, importer, importing,
-                lambda: _create_dynamic(spec) if file is None else _create_dynamic(spec, file)))
+            module = _create(known, _Import(name, path, importer, importing, _create_dynamic, spec,
+                                            *(() if file is None else (file,))))
         if name in _subinterpreters.MAKERS:
             _subinterpreters.adapt(module)
         return module
@@ -94,7 +81,7 @@ def _decided_create_dynamic(spec: Any, file: Any = None) -> types.ModuleType:
                      line, importing, decision, error))
 
 
-def _decided_create_builtin(spec: Any) -> types.ModuleType:
+def _decided_create_builtin(spec: Any) -> Any:
     # Those of the standard library are marked. What a program put into the init table (PyImport_AppendInittab) is in no
     # file that could be read.
     name = spec.name
@@ -110,7 +97,7 @@ def _decided_create_builtin(spec: Any) -> types.ModuleType:
     error: str | None = None
     try:
         decision = known = _host.decide(name, None).to_dict()
-        return _create(known, _Import(name, "built-in", importer, importing, lambda: _create_builtin(spec)))
+        return _create(known, _Import(name, "built-in", importer, importing, _create_builtin, spec))
     except BaseException as exception:
         error = _report.error_text(exception)
         raise
@@ -153,93 +140,78 @@ def _refused(what: _Import, decision: dict[str, Any]) -> ImportError:
     return ImportError(escaped(text), name=what.module, path=what.file)
 
 
-def _create(decision: dict[str, Any], what: _Import) -> types.ModuleType:
+def _create(decision: dict[str, Any], what: _Import) -> Any:
     decision["your_line"] = your_line(what.importer)
     if decision["action"] == "refuse":
         raise _refused(what, decision)
-    if _host.get_enable_gil() != -1 and not _switch.is_held():  # PYTHON_GIL or -X gil
-        return what.create()
-    if decision["action"] == "global_lock":
+    if decision["action"] == "interpreter":
+        return _leave_to_cpython(what, decision)
+    if decision["action"] == "global_lock" and _host.is_switch_wanted():  # not with PYTHON_GIL or -X gil
         _give_way_to(what, decision)
-        return what.create()
-    if decision["action"] == "free":
-        joined = _switch.begin_held()
-        try:
-            return what.create()
-        finally:
-            _switch.end_held(joined)
-    return _leave_to_cpython(what, decision)
+    return _host.call_held(*what.call)
 
 
 def _give_way_to(what: _Import, decision: dict[str, Any]) -> None:
     """Warns, and turns the GIL on."""
     key = (what.module, what.file)
     if key not in _warned:
-        warn(what.module, what.file, decision, what.importing, what.importer)  # raises with -W error
-        _warned.add(key)
-    if not _switch.is_held() or _on:
-        return
-    with _switch.Parked():
-        _turning_on.acquire()
-    try:
-        if not _on:
-            _turn_on()
-            _report.came_on(what.module, what.file)
-    finally:
-        _turning_on.release()
+        _warned.add(key)  # before, as a handler of warnings may import it, too
+        try:
+            warn(what.module, what.file, decision, what.importing, what.importer)  # raises with -W error
+        except BaseException:
+            _warned.discard(key)
+            raise
+    if _host.turn_on(_import_stub):
+        _report.came_on(what.module, what.file)
 
 
-class _OfTheStub:
-    """As a pattern of a warning filter."""
+def _unwarned_call() -> Callable[[Callable[[Any], object], Any], object]:
+    """A function that calls another one, and from which CPython cannot warn: that ends in a TypeError instead, when the
+    GIL has come on already. A filter would be seen by other threads, and by the user."""
+    def call(what: Callable[[Any], object], argument: Any) -> object:
+        return what(argument)
 
-    def match(self, text: str) -> bool:
-        return "'interlock._stub'" in text
+    return types.FunctionType(call.__code__, {"__warningregistry__": 0})
 
 
-def _turn_on() -> None:
-    """The GIL comes on for good, as an import of an unmarked module does it."""
-    global _on
+_call_unwarned = _unwarned_call()
+
+
+def _import_stub() -> bool:
+    """The GIL comes on for good, as an import of an unmarked module does it. Says whether it is on."""
     stub = next((found for suffix in importlib.machinery.EXTENSION_SUFFIXES
                  if os.path.exists(found := os.path.join(os.path.dirname(__file__), "_stub" + suffix))), None)
     if stub is None:
         raise ImportError("interlock is not installed completely: its module _stub is missing")
-    spec = importlib.machinery.ModuleSpec("interlock._stub", None, origin=stub)
-    import _warnings
-
-    # The user is warned of the culprit, and not of the stub. Not by warnings.filterwarnings(), which compiles a
-    # pattern: that takes long while other threads work (_warning.distribution_of()).
-    imported = sys.modules.get("warnings")
-    ask = getattr(imported, "_get_filters", None)  # 3.14: they may be those of a context
-    filters = ask() if ask else getattr(imported, "filters", _warnings.filters)
-    ours = ("ignore", _OfTheStub(), RuntimeWarning, None, 0)
-    filters.insert(0, ours)
     try:
-        with _switch.Window(for_moments=True):
-            _create_dynamic(spec)
-    except RuntimeWarning:
-        pass  # a filter that makes it an error comes too late for the switch
-    finally:
-        if ours in filters:
-            filters.remove(ours)
-    _on = is_gil_enabled()
-    if not _on:
+        _call_unwarned(_create_dynamic, importlib.machinery.ModuleSpec("interlock._stub", None, origin=stub))
+    except (TypeError, RuntimeWarning):
+        pass  # it comes too late for the switch
+    is_on = is_gil_enabled()
+    if not is_on:
         _report.note("the GIL could not be turned on; modules that need it run without")
+    return is_on
 
 
-def _leave_to_cpython(what: _Import, decision: dict[str, Any]) -> types.ModuleType:
-    window = _switch.Window()
+def _give_up_waiting() -> None:
+    """On a thread that would have to wait longer, in the middle of an import, for one that CPython judges. When it goes
+    on, CPython's count of imports is wrong; with the GIL on for good that does not matter."""
+    _report.note(f"an import took longer than {PATIENCE:g} s while another one had to wait for it, so the GIL was turned on")
+    _host.turn_on(_import_stub)
+
+
+def _leave_to_cpython(what: _Import, decision: dict[str, Any]) -> Any:
     try:
-        window.__enter__()
-    except _switch.Stuck:
-        for reason in decision["why"]:
-            reason["decided"] = False
-        decision["why"].append({
-            "source": "default", "says": "global_lock", "decided": True,
-            "text": "CPython cannot decide while another import is under way that does not end"})
-        decision["action"] = "global_lock"
-        _give_way_to(what, decision)
-        return what.create()
-    try:
-        return what.create()
-    finally:
-        window.__exit__()
+        # Through this function, so that a warning of CPython's points to where it does without interlock.
+        return _call_with_frames_removed(_host.call_in_window, *what.call)
+    except _host.Stuck:
+        pass
+    _report.note(f"an import took longer than {PATIENCE:g} s while another one had to wait for it")
+    for reason in decision["why"]:
+        reason["decided"] = False
+    decision["why"].append({
+        "source": "default", "says": "global_lock", "decided": True,
+        "text": "CPython cannot decide while another import is under way that does not end"})
+    decision["action"] = "global_lock"
+    _give_way_to(what, decision)
+    return _host.call_held(*what.call)

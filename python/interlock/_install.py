@@ -10,13 +10,13 @@ import sys
 import threading
 
 from . import _report
-from ._state import is_free_threaded, is_gil_enabled
+from ._state import is_free_threaded
 
 TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _installed = False
 
 
@@ -38,7 +38,8 @@ def install(policy: str | os.PathLike[str] | None = None, *, overrides: Iterable
     if not is_free_threaded():
         print("interlock: this Python is not free-threaded, so markers have no effect here", file=sys.stderr)
         return False
-    from . import _child, _host, _imports, _switch
+    before = _imported_extensions()
+    from . import _child, _host, _imports
 
     with _lock:
         overrides = tuple(overrides)
@@ -46,16 +47,32 @@ def install(policy: str | os.PathLike[str] | None = None, *, overrides: Iterable
         _child.leave_to_children(None if policy is None else os.fsdecode(policy), overrides)
         if _installed:
             return True
-        suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
-        _report.imported_before(sorted(
-            name for name, module in list(sys.modules.items())
-            if (getattr(module, "__file__", None) or "").endswith(suffixes) and not name.startswith("interlock.")))
+        _report.imported_before(before)
         # PYTHON_GIL and -X gil win: then there is nothing to switch, and refusals and the report are what is left.
         if _host.get_enable_gil() == -1:
-            if is_gil_enabled():
-                _report.note("the GIL was on before install() was called")
-            else:
-                _switch.hold()
+            _host.want_switch()
+            _report.switch_state = _host.switch_state
         _imports.take_over()
+        os.register_at_fork(after_in_child=_after_fork_in_child)
         _installed = True
     return True
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+def _imported_extensions() -> list[str]:
+    """Without running code of a module: some only load when something is asked of them, and some are no modules."""
+    suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
+    names = []
+    for name, module in list(sys.modules.items()):
+        try:
+            file = object.__getattribute__(module, "__dict__").get("__file__")
+        except AttributeError:
+            continue
+        if isinstance(name, str) and isinstance(file, (str, os.PathLike)) and \
+                os.fspath(file).endswith(suffixes) and not name.startswith("interlock."):
+            names.append(name)
+    return sorted(names)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from . import _report, _switch
+from . import _host, _report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def adapt(module: types.ModuleType) -> None:
 
     def create(*arguments: Any, **options: Any) -> Any:
         _report.note("imports in subinterpreters are left to CPython, and are not in this report")
-        with _switch.Window(for_moments=True):
-            return make(*arguments, **options)
+        return _host.call_for_a_moment(make if not options else lambda *given: make(*given, **options), *arguments)
 
     create._interlock = True  # type: ignore[attr-defined]
     create.__doc__ = make.__doc__

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import linecache  # here, as an import takes long while other threads work
 import os
+import stat
 
 TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _HEADLINE = (
 )
 
 
+_LARGEST = 1 << 26  # bytes that are read of a source or a RECORD
 _STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INTERLOCK = os.path.dirname(__file__) + os.sep
 
@@ -46,8 +48,11 @@ def _is_installed(file: str) -> bool:
 
 def _content(file: str) -> bytes:
     """Not by open(): to close what that returns takes as long as stopping all threads does."""
-    opened = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    opened = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
+        status = os.fstat(opened)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            raise ValueError("no file that a warning could be about")
         pieces = []
         while piece := os.read(opened, 1 << 20):
             pieces.append(piece)
@@ -69,16 +74,19 @@ def distribution_of(module: str, file: str) -> tuple[str, str] | None:
     top = module.partition(".")[0].lower()
     try:
         folders = [name for name in os.listdir(root) if name.endswith(".dist-info")]
-        for folder in sorted(folders, key=lambda name: not name.lower().startswith(top)):
+    except OSError:
+        return None
+    for folder in sorted(folders, key=lambda name: not name.lower().startswith(top)):
+        try:
             record = _content(os.path.join(root, folder, "RECORD")).decode()
             if listed not in "\n" + record:
                 continue
             metadata = _content(os.path.join(root, folder, "METADATA")).decode()
-            header = "\n" + metadata.partition("\n\n")[0] + "\n"
-            return (header.partition("\nName:")[2].partition("\n")[0].strip(),
-                    header.partition("\nVersion:")[2].partition("\n")[0].strip())
-    except (OSError, ValueError):  # broken metadata must not break an import
-        pass
+        except (OSError, ValueError):  # broken metadata must not break an import
+            continue
+        header = "\n" + metadata.partition("\n\n")[0] + "\n"
+        return (header.partition("\nName:")[2].partition("\n")[0].strip(),
+                header.partition("\nVersion:")[2].partition("\n")[0].strip())
     return None
 
 
@@ -126,13 +134,14 @@ def warn(module: str, file: str, decision: dict[str, Any], importing: list[str],
     import _warnings as warnings
 
     text = text_of(module, file, decision, importing)
-    place = ("sys", 1) if importer is None else (importer.f_code.co_filename, importer.f_lineno)
+    place = ("sys", 1) if importer is None else (importer.f_code.co_filename, importer.f_lineno or 1)
+    name = None if importer is None else importer.f_globals.get("__name__")
     _remember_source(place[0])
     warnings.warn_explicit(
         FallbackWarning(text),
         None,  # the message is a warning already
         place[0],
         place[1],
-        module="sys" if importer is None else importer.f_globals.get("__name__", "<unknown>"),
+        module="sys" if importer is None else name if isinstance(name, str) else "<unknown>",
         registry={},  # each culprit has a text of its own: there is nothing to remember
     )

@@ -108,18 +108,6 @@ std::pair<std::string, PolicyAction> override_from_text(std::string_view text) {
 Decider::Decider(Settings settings)
     : settings_(std::move(settings)), cache_(settings_.verdict_folder, identity_of_judge(settings_.python)) {}
 
-void Decider::after_fork_in_child() noexcept {
-    // Another thread may have held it, and is gone.
-    new (&mutex_) std::mutex;
-    if (judge_) judge_->after_fork_in_child();
-}
-
-Judge& Decider::judge() {
-    const std::lock_guard lock(mutex_);
-    if (!judge_) judge_ = make_judge(settings_.python);
-    return *judge_;
-}
-
 std::shared_ptr<const KnownModule> Decider::known(const std::string& module, const std::filesystem::path& file,
                                                   std::string& problem) {
     const std::pair key(file.string(), module);
@@ -149,7 +137,14 @@ std::shared_ptr<const KnownModule> Decider::known(const std::string& module, con
 
 std::optional<KnownModule> Decider::judged(const std::string& module, const std::filesystem::path& file,
                                            std::string& problem) {
-    Result<std::vector<BinaryAudit>> binaries = judge().audit(file, module);
+    // Its process ends with it. One that stays would be a child that the program knows nothing of, and waits for; and it
+    // would keep the memory that the program had at that time.
+    Result<std::vector<BinaryAudit>> binaries = std::vector<BinaryAudit>();
+    try {
+        binaries = make_judge(settings_.python)->audit(file, module);
+    } catch (const Failure& failure) {
+        binaries = failure.error();
+    }
     if (!binaries) {
         problem = binaries.error().message;
         return std::nullopt;

@@ -60,23 +60,22 @@ class Decider {
 public:
     explicit Decider(Settings settings);
 
-    /// `module` is the dotted name. Never throws for what is in the file. The first one that no cache knows forks.
+    /// `module` is the dotted name. Never throws for what is in the file. One that no cache knows forks.
     /// Without a file the module is built into the program.
     Decision decide(const std::string& module, const std::optional<std::filesystem::path>& file);
-    /// To be called first in the child of a fork(), where no other thread is.
-    void after_fork_in_child() noexcept;
+    /// Around a fork(): what another thread does here is whole in the child.
+    void before_fork() { mutex_.lock(); }
+    void after_fork() { mutex_.unlock(); }
 
 private:
     std::shared_ptr<const KnownModule> known(const std::string& module, const std::filesystem::path& file,
                                              std::string& problem);
     std::optional<KnownModule> judged(const std::string& module, const std::filesystem::path& file,
                                       std::string& problem);
-    Judge& judge();
 
     const Settings settings_;
     const VerdictCache cache_;
     std::mutex mutex_;  ///< guards what follows; held for moments only
-    std::unique_ptr<Judge> judge_;
     std::map<std::pair<std::string, std::string>, std::shared_ptr<const KnownModule>> known_;  ///< by file and module
 };
 

@@ -1,6 +1,7 @@
-// host.cpp: the extension module interlock._host: decisions (decision.hpp), and the interpreter's own switch.
+// host.cpp: the extension module interlock._host: decisions (decision.hpp), where an import comes from, and the
+// interpreter's own switch (switch_calls.hpp).
 //
-// The switch is `enable_gil` in the configuration of the interpreter, which _Py_GetConfig() returns: -1 lets imports turn
+// That switch is `enable_gil` in the configuration of the interpreter, which _Py_GetConfig() returns: -1 lets imports turn
 // the GIL on, 0 (PYTHON_GIL=0) keeps them from it, and spares those of marked modules a stop of all threads. CPython
 // reads it at each import (Python/ceval_gil.c, _PyEval_EnableGILTransient() and its kin).
 //
@@ -8,8 +9,11 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <new>
 #include <optional>
@@ -20,10 +24,7 @@
 #include <interlock/escape.hpp>
 
 #include "decision.hpp"
-
-#ifdef Py_GIL_DISABLED
-extern "C" PyAPI_FUNC(const PyConfig*) _Py_GetConfig(void);
-#endif
+#include "switch_calls.hpp"
 
 namespace {
 
@@ -49,13 +50,22 @@ PyObject* guarded(Body body) noexcept {
     return nullptr;
 }
 
-struct Release {
-    Release() : state(PyEval_SaveThread()) {}
-    ~Release() { PyEval_RestoreThread(state); }
-    Release(const Release&) = delete;
-    Release& operator=(const Release&) = delete;
-    PyThreadState* state;
-};
+/// Runs `body`, which does not use Python, while other threads may stop and use it. What it throws is returned: the thread
+/// may end when it attaches again (switch_calls.cpp), and no handler may stand in the way of that.
+template <typename Body>
+std::exception_ptr detached(Body body) {
+    std::exception_ptr thrown;
+    PyThreadState* state = PyEval_SaveThread();
+    [&]() noexcept {
+        try {
+            body();
+        } catch (...) {
+            thrown = std::current_exception();
+        }
+    }();
+    PyEval_RestoreThread(state);
+    return thrown;
+}
 
 class Reference {
 public:
@@ -185,13 +195,8 @@ PyObject* configure(PyObject*, PyObject* arguments, PyObject* keywords) {
             if (one == nullptr) return nullptr;
             settings.overrides.insert(python::override_from_text({one, static_cast<std::size_t>(size)}));
         }
-        std::unique_ptr<python::Decider> made;
-        {
-            const Release released;
-            made = std::make_unique<python::Decider>(std::move(settings));
-        }
         // Who is in the middle of a decision goes on with the one that was there.
-        decider.store(made.release());
+        decider.store(new python::Decider(std::move(settings)));
         Py_RETURN_NONE;
     });
 }
@@ -200,26 +205,48 @@ PyObject* decide(PyObject*, PyObject* arguments) {
     const char* name = nullptr;
     PyObject* file = nullptr;
     if (!PyArg_ParseTuple(arguments, "sO:decide", &name, &file)) return nullptr;
+    python::Decider* const current = decider.load();
+    if (current == nullptr) {
+        PyErr_SetString(PyExc_RuntimeError, "interlock._host.configure() has not been called");
+        return nullptr;
+    }
+    std::string module;
+    std::optional<std::filesystem::path> path;
+    PyObject* parsed = guarded([&]() -> PyObject* {
+        module = name;
+        return file == Py_None || path_from(file, path.emplace()) ? Py_None : nullptr;
+    });
+    if (parsed == nullptr) return nullptr;
+    python::Decision decision;
+    const std::exception_ptr thrown = detached([&] { decision = current->decide(module, path); });
     return guarded([&]() -> PyObject* {
-        python::Decider* current = decider.load();
-        if (current == nullptr) {
-            PyErr_SetString(PyExc_RuntimeError, "interlock._host.configure() has not been called");
-            return nullptr;
-        }
-        std::optional<std::filesystem::path> path;
-        if (file != Py_None && !path_from(file, path.emplace())) return nullptr;
-        const std::string module = name;
-        python::Decision decision;
-        {
-            const Release released;
-            decision = current->decide(module, path);
-        }
+        if (thrown) std::rethrow_exception(thrown);
         return to_object(std::move(decision));
     });
 }
 
-PyObject* after_fork_in_child(PyObject*, PyObject*) {
-    if (python::Decider* current = decider.load()) current->after_fork_in_child();
+// Another thread may be in the middle of something when a process forks, and is gone in the child. These are called by
+// libc, directly before and after, so that nothing of Python's is between.
+python::Decider* forking = nullptr;
+
+void before_fork() {
+    forking = decider.load();
+    if (forking != nullptr) forking->before_fork();
+    python::switch_before_fork();
+}
+
+void after_fork_in_parent() {
+    python::switch_after_fork_in_parent();
+    if (forking != nullptr) forking->after_fork();
+}
+
+void after_fork_in_child() {
+    python::switch_after_fork_in_child();
+    if (forking != nullptr) forking->after_fork();
+}
+
+PyObject* forget_other_threads(PyObject*, PyObject*) {
+    python::switch_forget_other_threads();
     Py_RETURN_NONE;
 }
 
@@ -262,32 +289,6 @@ PyObject* import_site(PyObject*, PyObject*) {
     return PyTuple_Pack(2, importer ? importer.get() : Py_None, modules.get());
 }
 
-PyObject* get_enable_gil(PyObject*, PyObject*) {
-#ifdef Py_GIL_DISABLED
-    return PyLong_FromLong(_Py_GetConfig()->enable_gil);
-#else
-    return PyLong_FromLong(1);
-#endif
-}
-
-PyObject* set_enable_gil(PyObject*, PyObject* value) {
-    const long number = PyLong_AsLong(value);
-    if (number == -1 && PyErr_Occurred()) return nullptr;
-    if (number != -1 && number != 0) {
-        PyErr_SetString(PyExc_ValueError, "enable_gil can be set to -1 (imports decide) or 0 (imports keep it off)");
-        return nullptr;
-    }
-#ifdef Py_GIL_DISABLED
-    // The struct is the interpreter's own and not in constant memory; other threads read it with no barrier.
-    auto& field = const_cast<PyConfig*>(_Py_GetConfig())->enable_gil;
-    __atomic_store_n(&field, static_cast<int>(number), __ATOMIC_SEQ_CST);
-    Py_RETURN_NONE;
-#else
-    PyErr_SetString(PyExc_RuntimeError, "this interpreter has a GIL that cannot be switched");
-    return nullptr;
-#endif
-}
-
 PyMethodDef methods[] = {
     {"configure", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(configure)),
      METH_VARARGS | METH_KEYWORDS, "configure(policy=None, overrides=()): what decide() goes by from now on."},
@@ -295,9 +296,7 @@ PyMethodDef methods[] = {
     {"import_site", import_site, METH_NOARGS,
      "import_site(): the frame that imports (None: there is none), and the modules that are being imported on this "
      "thread, the innermost first. Frames of the import system and of interlock are passed over."},
-    {"after_fork_in_child", after_fork_in_child, METH_NOARGS, "To be called in the child of a fork."},
-    {"get_enable_gil", get_enable_gil, METH_NOARGS, "-1: imports decide, 0: the GIL stays off, 1: it is on."},
-    {"set_enable_gil", set_enable_gil, METH_O, "Sets it to -1 or 0."},
+    {"forget_other_threads", forget_other_threads, METH_NOARGS, "To be called in the child of a fork."},
     {nullptr, nullptr, 0, nullptr}};
 
 int execute(PyObject* module) {
@@ -311,7 +310,15 @@ int execute(PyObject* module) {
     if (decision_type == nullptr || PyModule_AddType(module, decision_type) != 0) return -1;
     host_error = PyErr_NewExceptionWithDoc("interlock.PolicyError", "A policy or an option that is wrong.",
                                            PyExc_ValueError, nullptr);
-    return host_error == nullptr ? -1 : PyModule_AddObjectRef(module, "PolicyError", host_error);
+    if (host_error == nullptr || PyModule_AddObjectRef(module, "PolicyError", host_error) != 0 ||
+        !python::add_switch_calls(module))
+        return -1;
+    static const int watching = ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    if (watching != 0) {
+        PyErr_SetString(PyExc_OSError, "pthread_atfork() failed: out of memory");
+        return -1;
+    }
+    return 0;
 }
 
 PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)},

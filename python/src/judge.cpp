@@ -23,7 +23,9 @@ std::unique_ptr<Judge> make_judge(PythonVersion python) {
     void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
     void* make = library == nullptr ? nullptr : ::dlsym(library, "interlock_python_make_judge");
     if (make == nullptr)
-        throw Failure({Errc::io_error, fmt::format("interlock is not installed completely: {}", escape(::dlerror()))});
+        throw Failure({Errc::io_error, fmt::format("what reads module files cannot be loaded, so nothing is known of this "
+                                                   "one; is interlock installed completely? {}",
+                                                   escape(::dlerror()))});
     return std::unique_ptr<Judge>(reinterpret_cast<decltype(&interlock_python_make_judge)>(make)(python));
 }
 

@@ -14,7 +14,7 @@
 
 namespace interlock::python {
 
-/// As Auditor. [any-thread]
+/// As Auditor: with a process, as long as it lives. [any-thread]
 class Judge {
 public:
     Judge() = default;
@@ -23,7 +23,6 @@ public:
     Judge& operator=(const Judge&) = delete;
 
     virtual Result<std::vector<BinaryAudit>> audit(const std::filesystem::path& file, const std::string& module) = 0;
-    virtual void after_fork_in_child() noexcept = 0;
 };
 
 /// Of the library, which lies beside the one with this code. Empty when that cannot be found out.

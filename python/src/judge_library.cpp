@@ -22,7 +22,6 @@ public:
     Result<std::vector<BinaryAudit>> audit(const std::filesystem::path& file, const std::string& module) override {
         return auditor_.audit(file, module);
     }
-    void after_fork_in_child() noexcept override { auditor_.after_fork_in_child(); }
 
 private:
     Auditor auditor_;
