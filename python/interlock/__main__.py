@@ -13,6 +13,7 @@ import runpy
 import sys
 
 from . import _install, _report
+from ._warning import escaped
 
 TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ Runs a program under a policy that says, for each extension module, whether the 
 
 
 def _wrong(text: str) -> NoReturn:
-    print(f"interlock: error: {text}\n{_USAGE}", file=sys.stderr)
+    print(f"interlock: error: {escaped(text)}\n{_USAGE}", file=sys.stderr)
     raise SystemExit(2)
 
 

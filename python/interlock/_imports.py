@@ -85,7 +85,7 @@ def _decided_create_builtin(spec: Any) -> Any:
     # Those of the standard library are marked. What a program put into the init table (PyImport_AppendInittab) is in no
     # file that could be read.
     name = spec.name
-    if name.partition(".")[0] in sys.stdlib_module_names:
+    if name in sys.stdlib_module_names:
         module = _create_builtin(spec)
         if name in _subinterpreters.MAKERS:
             _subinterpreters.adapt(module)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # No lock: what interrupts Python code (a signal, a destructor) may import as well. Each change is one step.
 _records: list[Record] = []
-_MOST = 100_000  # of them; a program that tries an import again and again shall not run out of memory
+_MOST = 10_000  # of them; a program that tries an import again and again shall not run out of memory
 _before: list[str] = []
 _came_on: dict[str, Any] | None = None
 _notes: dict[str, None] = {}

@@ -36,7 +36,7 @@ def your_line(importer: types.FrameType | None) -> str | None:
     while frame is not None and _is_installed(frame.f_code.co_filename):
         frame = frame.f_back
     frame = frame or importer
-    return frame and f"{frame.f_code.co_filename}:{frame.f_lineno} ({frame.f_code.co_name})"
+    return frame and f"{frame.f_code.co_filename}:{frame.f_lineno or '?'} ({frame.f_code.co_name})"
 
 
 def _is_installed(file: str) -> bool:
@@ -116,14 +116,17 @@ def escaped(text: str) -> str:
 def _remember_source(file: str) -> None:
     """For `warnings`, which shows a line of it, and would import the tokenizer to read it (see distribution_of()).
     What is not ASCII is left to that: only it knows the encoding."""
+    if file in linecache.cache:
+        return
     try:
-        if file not in linecache.cache:
-            content, status = _content(file), os.stat(file)
-            if content.isascii():
-                lines = content.decode().splitlines(True)
-                linecache.cache[file] = (status.st_size, status.st_mtime, lines, file)
-    except (OSError, ValueError):
-        pass  # there is no such file
+        content, status = _content(file), os.stat(file)
+    except OSError:
+        return  # there is no such file
+    except ValueError:
+        linecache.cache[file] = (0, 0.0, [], file)  # a pipe, say, on which reading would wait
+        return
+    if content.isascii():
+        linecache.cache[file] = (status.st_size, status.st_mtime, content.decode().splitlines(True), file)
 
 
 def warn(module: str, file: str, decision: dict[str, Any], importing: list[str],

@@ -58,6 +58,7 @@ MODULES = [
     Module("environment", "undetermined.c", ("BY_ENVIRONMENT",)),
     Module("environment_2", "undetermined.c", ("BY_ENVIRONMENT",)),
     Module("environment_hooks", "undetermined.c", ("BY_ENVIRONMENT", "HOOKS")),
+    Module("environment_hooks_2", "undetermined.c", ("BY_ENVIRONMENT", "HOOKS")),
     Module("clock", "undetermined.c", ("BY_TIME",)),
     Module("clock_used", "undetermined.c", ("BY_TIME", USED)),
     Module("loops", "undetermined.c", ("BY_LOOP",)),

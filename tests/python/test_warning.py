@@ -90,6 +90,14 @@ class Text(unittest.TestCase):
         self.assertIn("  imported by  multi_unmarked <- installed\n", run.errors)
         self.assertIn(f"  your line    {run.folder / 'case.py'}:2 (<module>)\n", run.errors)
 
+    def test_judged_by_cpython(self) -> None:
+        """Its own warning, and where it points to without interlock."""
+        for side in (PLAIN, INTERLOCK):
+            with self.subTest(side=side):
+                [warned] = self.run_case("import clock_used\n", side).warned
+                self.assertEqual((warned.module, warned.category), ("clock_used", "RuntimeWarning"))
+                self.assertTrue(warned.file.startswith("<frozen importlib"), warned)
+
     def test_import_by_a_module_in_c__interlock(self) -> None:
         # multi_imports does it while it is executed: the innermost Python line is the one that imports multi_imports.
         run = self.run_case("\nimport multi_imports\n", INTERLOCK)
