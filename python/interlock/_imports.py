@@ -27,6 +27,7 @@ _warned: set[tuple[str, str]] = set()
 # Seconds. An import that does not end in this time probably waits for the one that waits for it. Mapping a large library
 # may take some of it.
 PATIENCE = 5.0
+_HANDOVER = 0.0005  # seconds for which a thread keeps the GIL while it comes on; Python's own 0.005 is for long work
 
 
 def take_over() -> None:
@@ -147,12 +148,12 @@ def _create(decision: dict[str, Any], what: _Import) -> Any:
     if decision["action"] == "interpreter":
         return _leave_to_cpython(what, decision)
     if decision["action"] == "global_lock" and _host.is_switch_wanted():  # not with PYTHON_GIL or -X gil
-        _give_way_to(what, decision)
+        return _create_with_gil(what, decision)
     return _host.call_held(*what.call)
 
 
-def _give_way_to(what: _Import, decision: dict[str, Any]) -> None:
-    """Warns, and turns the GIL on."""
+def _create_with_gil(what: _Import, decision: dict[str, Any]) -> Any:
+    """Warns, and turns the GIL on for it."""
     key = (what.module, what.file)
     if key not in _warned:
         _warned.add(key)  # before, as a handler of warnings may import it, too
@@ -161,8 +162,19 @@ def _give_way_to(what: _Import, decision: dict[str, Any]) -> None:
         except BaseException:
             _warned.discard(key)
             raise
-    if _host.turn_on(_import_stub):
-        _report.came_on(what.module, what.file)
+    if _host.switch_state()["on_for_good"]:
+        return _host.call_held(*what.call)
+    before = lowered = sys.getswitchinterval()
+    try:
+        # All threads run into the GIL at once, and this one may be the last to get it.
+        sys.setswitchinterval(min(before, _HANDOVER))
+        lowered = sys.getswitchinterval()
+        if _host.turn_on(_import_stub):
+            _report.came_on(what.module, what.file)
+        return _host.call_held(*what.call)
+    finally:
+        if sys.getswitchinterval() == lowered:  # or someone else has set it
+            sys.setswitchinterval(before)
 
 
 def _unwarned_call() -> Callable[[Callable[[Any], object], Any], object]:
@@ -213,5 +225,4 @@ def _leave_to_cpython(what: _Import, decision: dict[str, Any]) -> Any:
         "source": "default", "says": "global_lock", "decided": True,
         "text": "CPython cannot decide while another import is under way that does not end"})
     decision["action"] = "global_lock"
-    _give_way_to(what, decision)
-    return _host.call_held(*what.call)
+    return _create_with_gil(what, decision)

@@ -118,12 +118,15 @@ def _remember_source(file: str) -> None:
     What is not ASCII is left to that: only it knows the encoding."""
     if file in linecache.cache:
         return
+    if file.startswith("<") and file.endswith(">"):
+        linecache.cache[file] = (0, None, [], file)
+        return
     try:
         content, status = _content(file), os.stat(file)
     except OSError:
         return  # there is no such file
     except ValueError:
-        linecache.cache[file] = (0, 0.0, [], file)  # a pipe, say, on which reading would wait
+        linecache.cache[file] = (0, None, [], file)  # a pipe, say, on which reading would wait
         return
     if content.isascii():
         linecache.cache[file] = (status.st_size, status.st_mtime, content.decode().splitlines(True), file)

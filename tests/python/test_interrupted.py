@@ -212,6 +212,14 @@ import clock_used
     "importer_without_lines": odd(change=".replace(co_linetable=b'')"),
     "importer_without_a_name": odd(names="{'__name__': 5}"),
     "importer_that_is_no_file": odd(place="/dev/zero"),
+    # It is lowered while the GIL comes on.
+    "switch_interval": Case("import sys\nsys.setswitchinterval(0.003)\nimport multi_unmarked\n"
+                            "say(interval=sys.getswitchinterval())\n",
+                            Expect(True, ("multi_unmarked",), {"interval": 0.003})),
+    "switch_interval_set_meanwhile": Case(
+        "import hooks, sys\nhooks.handlers['single_hooks_unmarked', 'init'] = lambda: sys.setswitchinterval(0.001)\n"
+        "import single_hooks_unmarked\nsay(interval=sys.getswitchinterval())\n",
+        Expect(True, ("single_hooks_unmarked",), {"interval": 0.001})),
     # The stub is warned of by nobody, and no filter stays.
     "filters": Case("import warnings\nbefore = list(warnings.filters)\nimport multi_unmarked\n"
                     "say(same=warnings.filters == before)\n", Expect(True, ("multi_unmarked",), {"same": True})),
