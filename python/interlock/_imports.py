@@ -87,7 +87,7 @@ def _decided_create_builtin(spec: Any) -> Any:
     # file that could be read.
     name = spec.name
     if name in sys.stdlib_module_names:
-        module = _create_builtin(spec)
+        module = _host.call_held(_create_builtin, spec)  # CPython counts it as well
         if name in _subinterpreters.MAKERS:
             _subinterpreters.adapt(module)
         return module
