@@ -44,10 +44,11 @@ public:
         __atomic_store_n(&const_cast<PyConfig*>(_Py_GetConfig())->enable_gil, value, __ATOMIC_SEQ_CST);
 #endif
     }
-    /// CPython's own function in C, which only reads.
+    /// CPython's own function in C, which only reads. Where it cannot be called (the stack is too deep) the answer is the
+    /// one after which the setting is left as it is.
     bool gil_is_on() noexcept override {
         PyObject* answer = PyObject_CallNoArgs(is_gil_enabled);
-        const bool is_on = answer == Py_True;
+        const bool is_on = answer != Py_False;
         Py_XDECREF(answer);
         if (answer == nullptr) PyErr_Clear();
         return is_on;
