@@ -95,6 +95,7 @@ def interrupt():
     while not _host.switch_state()["threads_parked"]:
         pass
     signal.pthread_kill(main, signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored in what runs the tests
 interrupter = threading.Thread(target=interrupt)
 interrupter.start()
 say(result=attempt("NAME"), then=gil())
