@@ -14,7 +14,7 @@
 
 namespace interlock::python {
 
-/// As Auditor: with a process, as long as it lives. [any-thread]
+/// As Auditor, with a process for each call, which ends with it. [any-thread]
 class Judge {
 public:
     Judge() = default;
@@ -22,6 +22,7 @@ public:
     Judge(const Judge&) = delete;
     Judge& operator=(const Judge&) = delete;
 
+    /// Errors: also io_error, when there can be no process.
     virtual Result<std::vector<BinaryAudit>> audit(const std::filesystem::path& file, const std::string& module) = 0;
 };
 

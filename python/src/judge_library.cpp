@@ -17,14 +17,19 @@ AuditOptions options_for(PythonVersion python) {
 
 class AuditorAsJudge final : public Judge {
 public:
-    explicit AuditorAsJudge(PythonVersion python) : auditor_(options_for(python)) {}
+    explicit AuditorAsJudge(PythonVersion python) : python_(python) {}
 
     Result<std::vector<BinaryAudit>> audit(const std::filesystem::path& file, const std::string& module) override {
-        return auditor_.audit(file, module);
+        // Caught here: the caller is another library, with a type of the same name.
+        try {
+            return Auditor(options_for(python_)).audit(file, module);
+        } catch (const Failure& failure) {
+            return failure.error();
+        }
     }
 
 private:
-    Auditor auditor_;
+    const PythonVersion python_;
 };
 
 }  // namespace

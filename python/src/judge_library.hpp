@@ -7,7 +7,7 @@
 
 namespace interlock::python {
 
-/// The caller's. Throws Failure as Auditor does.
+/// The caller's.
 extern "C" __attribute__((visibility("default"))) Judge* interlock_python_make_judge(PythonVersion python);
 
 }  // namespace interlock::python
