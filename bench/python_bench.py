@@ -7,23 +7,19 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
+from statistics import median
 
 sys.dont_write_bytecode = True  # the tree stays as it is
-from audit_bench import Rows, alternate, median, run  # noqa: E402
+from audit_bench import ROOT, Rows, alternate, run  # noqa: E402
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import bare_modules  # noqa: E402
 
 IMPORTS = 20  # modules that one process imports, one after the other
 BUSY = (0, 2, 8)
-
-MODULE = """
-#include <Python.h>
-static PyModuleDef_Slot slots[] = {MARK{0, NULL}};
-static PyModuleDef definition = {.m_base = PyModuleDef_HEAD_INIT, .m_name = "NAME", .m_slots = slots};
-PyMODINIT_FUNC PyInit_NAME(void) { return PyModuleDef_Init(&definition); }
-"""
 
 # Imports the modules while threads work, and prints how long each import took, in seconds.
 PROGRAM = """
@@ -59,18 +55,6 @@ print(json.dumps([before, sys._is_gil_enabled(), times]))
 """
 
 
-def build(folder: pathlib.Path, python: str) -> None:
-    asked = "import json, sysconfig; print(json.dumps([sysconfig.get_path('include'), " \
-        "sysconfig.get_config_var('EXT_SUFFIX')]))"
-    include, suffix = json.loads(subprocess.run([python, "-I", "-c", asked], stdout=subprocess.PIPE, check=True).stdout)
-    for name in [f"marked{i}" for i in range(IMPORTS)] + ["unmarked"]:
-        source = folder / f"{name}.c"
-        mark = "{Py_mod_gil, Py_MOD_GIL_NOT_USED}, " if name != "unmarked" else ""
-        source.write_text(MODULE.replace("NAME", name).replace("MARK", mark))
-        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-I", include, source, "-o", folder / (name + suffix)],
-                       check=True)
-
-
 class Bench:
     def __init__(self, python: str, folder: pathlib.Path, repetitions: int):
         self.python, self.folder, self.repetitions = python, folder, repetitions
@@ -99,7 +83,7 @@ class Bench:
             if turn > 0:  # the first one reads files, and judges what has never been seen
                 ours += one
                 plain += other
-        return 1e3 * statistics.median(ours), 1e3 * statistics.median(plain)
+        return 1e3 * median(ours), 1e3 * median(plain)
 
 
 def main() -> int:
@@ -114,13 +98,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="interlock-bench-") as scratch:
         folder = pathlib.Path(scratch)
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-        build(folder, options.python)
-        bench = Bench(options.python, folder, options.repetitions)
         marked = [f"marked{i}" for i in range(IMPORTS)]
+        bare_modules.build(options.python, folder, marked, ["unmarked"])
+        bench = Bench(options.python, folder, options.repetitions)
         plain = "plain CPython"
 
         first = bench.imports(["-m", "interlock"], 0, marked, False)
-        rows.add("python: a marked module that was never seen", 1e3 * statistics.median(first), "ms")
+        rows.add("python: a marked module that was never seen", 1e3 * median(first), "ms")
         for busy in BUSY:
             ours, reference = bench.both(busy, marked)
             at_most = {0: 1.3 * reference, 8: reference / 50}.get(busy)

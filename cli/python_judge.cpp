@@ -7,8 +7,11 @@ namespace interlock::python {
 
 std::filesystem::path file_of_judge() { return {}; }
 
-std::unique_ptr<Judge> make_judge(PythonVersion python) {
-    return std::unique_ptr<Judge>(interlock_python_make_judge(python));
+Result<std::vector<BinaryAudit>> judge(PythonVersion python, const std::filesystem::path& file,
+                                       const std::string& module) {
+    Result<std::vector<BinaryAudit>> result = std::vector<BinaryAudit>();
+    interlock_python_judge(python, file, module, result);
+    return result;
 }
 
 }  // namespace interlock::python

@@ -11,12 +11,9 @@ import subprocess
 import sys
 import tempfile
 
-MODULE = """
-#include <Python.h>
-static PyModuleDef_Slot slots[] = {MARK{0, NULL}};
-static PyModuleDef definition = {.m_base = PyModuleDef_HEAD_INIT, .m_name = "NAME", .m_slots = slots};
-PyMODINIT_FUNC PyInit_NAME(void) { return PyModuleDef_Init(&definition); }
-"""
+sys.dont_write_bytecode = True  # the tree stays as it is
+import bare_modules  # noqa: E402
+
 FREE = {"rules": [{"match": {"module": "unmarked"}, "threading": "free", "reason": "reviewed"}]}
 REFUSE = {"rules": [{"match": {"module": "unmarked"}, "threading": "refuse", "reason": "not reviewed"}]}
 
@@ -68,16 +65,9 @@ def main() -> int:
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory(prefix="interlock-compare-") as scratch:
         folder = pathlib.Path(scratch)
-        asked = "import json, sys, sysconfig; print(json.dumps([sysconfig.get_path('include'), " \
-            "sysconfig.get_config_var('EXT_SUFFIX'), sys.version.split()[0]]))"
-        include, suffix, version = json.loads(subprocess.run([python, "-I", "-c", asked], stdout=subprocess.PIPE,
-                                                             check=True).stdout)
-        for name in ("marked", "unmarked", "unmarked2"):
-            mark = "{Py_mod_gil, Py_MOD_GIL_NOT_USED}, " if name == "marked" else ""
-            source = folder / f"{name}.c"
-            source.write_text(MODULE.replace("NAME", name).replace("MARK", mark))
-            subprocess.run(["cc", "-shared", "-fPIC", "-I", include, source, "-o", folder / (name + suffix)],
-                           check=True)
+        version = subprocess.run([python, "-I", "-c", "import sys; print(sys.version.split()[0])"], text=True,
+                                 stdout=subprocess.PIPE, check=True).stdout.strip()
+        suffix = bare_modules.build(python, folder, ["marked"], ["unmarked", "unmarked2"])
         (folder / ("damaged" + suffix)).write_bytes(b"\177ELF and no more")
         program, policy = folder / "program.py", folder / "policy.json"
         program.write_text(PROGRAM)

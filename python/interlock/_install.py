@@ -10,7 +10,7 @@ import sys
 import threading
 
 from . import _report
-from ._state import is_free_threaded
+from ._state import NOT_FREE_THREADED, is_free_threaded
 
 TYPE_CHECKING = False  # as in typing, which takes a third of the time that this package has to start
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def install(policy: str | os.PathLike[str] | None = None, *, overrides: Iterable
     """
     global _installed
     if not is_free_threaded():
-        print("interlock: this Python is not free-threaded, so markers have no effect here", file=sys.stderr)
+        print(NOT_FREE_THREADED, file=sys.stderr)
         return False
     before = _imported_extensions()
     from . import _child, _host, _imports

@@ -7,6 +7,9 @@ from __future__ import annotations
 import sys
 
 
+NOT_FREE_THREADED = "interlock: this Python is not free-threaded, so markers have no effect here"
+
+
 def is_free_threaded() -> bool:
     """Whether this interpreter is built for free threading."""
     return "t" in getattr(sys, "abiflags", "") or _says_sysconfig()

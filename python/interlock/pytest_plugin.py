@@ -18,11 +18,10 @@ import pytest
 
 from ._install import install, installed
 from ._report import modules, report
-from ._state import is_free_threaded, is_gil_enabled
+from ._state import NOT_FREE_THREADED, is_free_threaded, is_gil_enabled
 from ._warning import text_of
 
 _NAME = "interlock-guard"
-_NOT_FREE_THREADED = "interlock: this Python is not free-threaded, so markers have no effect here"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,7 +54,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if policy is None:
         return None
     if not is_free_threaded():
-        return _NOT_FREE_THREADED
+        return NOT_FREE_THREADED
     by = f"policy {policy}" if policy else "no policy"
     return f"interlock: {by}, the GIL is {'on' if is_gil_enabled() else 'off'}"
 

@@ -7,6 +7,8 @@
 #include <interlock/digest.hpp>
 #include <interlock/escape.hpp>
 
+#include "judge.hpp"
+
 namespace interlock::python {
 
 namespace {
@@ -139,12 +141,7 @@ std::optional<KnownModule> Decider::judged(const std::string& module, const std:
                                            std::string& problem) {
     // Its process ends with it. One that stays would be a child that the program knows nothing of, and waits for; and it
     // would keep the memory that the program had at that time.
-    Result<std::vector<BinaryAudit>> binaries = std::vector<BinaryAudit>();
-    try {
-        binaries = make_judge(settings_.python)->audit(file, module);
-    } catch (const Failure& failure) {
-        binaries = failure.error();
-    }
+    Result<std::vector<BinaryAudit>> binaries = judge(settings_.python, file, module);
     if (!binaries) {
         problem = binaries.error().message;
         return std::nullopt;

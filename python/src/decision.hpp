@@ -15,7 +15,6 @@
 #include <interlock/audit.hpp>
 #include <interlock/policy.hpp>
 
-#include "judge.hpp"
 #include "known_module.hpp"
 
 namespace interlock::python {

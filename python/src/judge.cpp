@@ -18,15 +18,17 @@ std::filesystem::path file_of_judge() {
     return std::filesystem::path(info.dli_fname).parent_path() / "_judge.so";
 }
 
-std::unique_ptr<Judge> make_judge(PythonVersion python) {
-    const std::filesystem::path file = file_of_judge();
-    void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    void* make = library == nullptr ? nullptr : ::dlsym(library, "interlock_python_make_judge");
-    if (make == nullptr)
-        throw Failure({Errc::io_error, fmt::format("what reads module files cannot be loaded, so nothing is known of this "
-                                                   "one; is interlock installed completely? {}",
-                                                   escape(::dlerror()))});
-    return std::unique_ptr<Judge>(reinterpret_cast<decltype(&interlock_python_make_judge)>(make)(python));
+Result<std::vector<BinaryAudit>> judge(PythonVersion python, const std::filesystem::path& file,
+                                       const std::string& module) {
+    void* library = ::dlopen(file_of_judge().c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* found = library == nullptr ? nullptr : ::dlsym(library, "interlock_python_judge");
+    if (found == nullptr)
+        return Error{Errc::io_error, fmt::format("what reads module files cannot be loaded, so nothing is known of this "
+                                                 "one; is interlock installed completely? {}",
+                                                 escape(::dlerror()))};
+    Result<std::vector<BinaryAudit>> result = std::vector<BinaryAudit>();
+    reinterpret_cast<decltype(&interlock_python_judge)>(found)(python, file, module, result);
+    return result;
 }
 
 }  // namespace interlock::python

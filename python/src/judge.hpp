@@ -6,7 +6,6 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,22 +13,12 @@
 
 namespace interlock::python {
 
-/// As Auditor, with a process for each call, which ends with it. [any-thread]
-class Judge {
-public:
-    Judge() = default;
-    virtual ~Judge() = default;
-    Judge(const Judge&) = delete;
-    Judge& operator=(const Judge&) = delete;
-
-    /// Errors: also io_error, when there can be no process.
-    virtual Result<std::vector<BinaryAudit>> audit(const std::filesystem::path& file, const std::string& module) = 0;
-};
-
 /// Of the library, which lies beside the one with this code. Empty when that cannot be found out.
 std::filesystem::path file_of_judge();
 
-/// Maps the library, for good. Throws Failure with io_error.
-std::unique_ptr<Judge> make_judge(PythonVersion python);
+/// As Auditor::audit(), in a process that ends with the call. Errors: also io_error, when the library cannot be mapped or
+/// there can be no process. [any-thread]
+Result<std::vector<BinaryAudit>> judge(PythonVersion python, const std::filesystem::path& file,
+                                       const std::string& module);
 
 }  // namespace interlock::python

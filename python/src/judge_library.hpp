@@ -7,7 +7,9 @@
 
 namespace interlock::python {
 
-/// The caller's.
-extern "C" __attribute__((visibility("default"))) Judge* interlock_python_make_judge(PythonVersion python);
+/// What judge() returns.
+extern "C" __attribute__((visibility("default"))) void interlock_python_judge(
+    PythonVersion python, const std::filesystem::path& file, const std::string& module,
+    Result<std::vector<BinaryAudit>>& result);
 
 }  // namespace interlock::python

@@ -231,7 +231,7 @@ PyMethodDef methods[] = {
     {"set_patience", set_patience, METH_VARARGS,
      "set_patience(seconds, on_expiry): how long an import waits for others, and what is called when one that must not "
      "end has waited so long."},
-    {"switch_state", switch_state, METH_NOARGS, "For tests: who is where."},
+    {"switch_state", switch_state, METH_NOARGS, "Whether it is held and the GIL on for good; how many threads are where."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
