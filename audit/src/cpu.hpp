@@ -21,6 +21,8 @@ struct Cpu {
     int link = -1;  ///< register with the return address; -1: it lies on the stack
     int jump = -1;  ///< register through which a stand-in leaves; -1: it returns through the stack
     int result = 0;
+    int result_high = 0;  ///< the second word of a result; 0: none
+    int structure = -1;   ///< where the place for a structure is passed; -1: as the first argument
     int thread = -1;  ///< thread pointer; -1: see Guest
     std::array<int, 8> arguments{};
     unsigned argument_registers = 0;

@@ -52,9 +52,8 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
     if (error != UC_ERR_OK && impl.stop != Stop::memory) {
         impl.stop = Stop::fault;
         if (fault_.empty())
-            fault_ = error == UC_ERR_INSN_INVALID ? "runs an instruction that the emulator does not know"
-                     : error == UC_ERR_FETCH_PROT ? "runs data"
-                                                  : std::string("stops: ") + uc_strerror(error);
+            fault_ = error == UC_ERR_FETCH_PROT ? "runs data" : impl.what_it_ran(error == UC_ERR_INSN_INVALID);
+        if (fault_.empty()) fault_ = std::string("stops: ") + uc_strerror(error);
     }
     impl.broken = impl.stop != Stop::returned && impl.stop != Stop::asked;
     return impl.stop;
@@ -62,21 +61,40 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
 
 std::uint64_t Guest::argument(unsigned index) {
     const Impl& impl = *impl_;
+    if (object_in_register_) {
+        if (index == 0) return impl.get(UC_X86_REG_ECX);
+        --index;
+    }
     if (index < cpu_.argument_registers) return impl.get(cpu_.arguments[index]);
     const std::uint64_t place =
         impl.get(cpu_.sp) + cpu_.stack_arguments + (index - cpu_.argument_registers) * cpu_.word();
     return word(place).value_or(0);
 }
 
+std::uint64_t Guest::stack_argument(unsigned index) {
+    return word(impl_->get(cpu_.sp) + cpu_.stack_arguments + std::uint64_t{index} * cpu_.word()).value_or(0);
+}
+
 void Guest::set_result(std::uint64_t value) { impl_->set(cpu_.result, value); }
 std::uint64_t Guest::result() { return impl_->get(cpu_.result); }
+
+std::uint64_t Guest::table_of_addresses() {
+    return cpu_.architecture == Architecture::s390x ? impl_->get(UC_S390X_REG_R12) : 0;
+}
 
 std::uint64_t Guest::return_address() {
     return cpu_.link < 0 ? word(impl_->get(cpu_.sp)).value_or(0) : impl_->get(cpu_.link);
 }
 
-void Guest::call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value) {
-    impl_->call_first(function, argument, value);
+void Guest::set_result_pair(std::uint64_t low, std::uint64_t high) {
+    impl_->set(cpu_.result, low);
+    if (cpu_.result_high != 0) impl_->set(cpu_.result_high, high);
+}
+
+std::uint64_t Guest::structure_place() { return cpu_.structure < 0 ? 0 : impl_->get(cpu_.structure); }
+
+void Guest::call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value) {
+    impl_->call_first(function, arguments, value);
 }
 
 void Guest::stop() {

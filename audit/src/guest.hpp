@@ -7,10 +7,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,8 +30,14 @@ struct GuestMap {
     static constexpr std::uint64_t heap = 0x6800'0000, heap_size = 64u << 20;
     static constexpr std::uint64_t stack = 0x7000'0000, stack_size = 8u << 20;  // as most systems have it
     static constexpr std::uint64_t tls = 0x7200'0000, tls_size = 4u << 20;
+    // What mmap() and the like give, of which only what is touched exists; on processors with 64 bits it lies higher.
+    static constexpr std::uint64_t mappings_32 = 0x8000'0000, mappings_32_size = 0x6000'0000;
+    static constexpr std::uint64_t mappings_64 = 0x7e00'0000'0000, mappings_64_size = 1ull << 40;
     static constexpr std::uint64_t stand_in_size = 64;
 };
+
+// What Windows calls the process, its thread and its heap here.
+constexpr std::uint64_t windows_process = 4712, windows_thread_id = 4716, windows_heap = GuestMap::heap;
 
 /// Why the processor stopped.
 enum class Stop : std::uint8_t {
@@ -74,7 +82,16 @@ public:
     /// Memory of the heap, zeroed, aligned to 16. 0 when `size` is absurd, as on a real machine; when there is no more,
     /// and a real machine might have had it, the run ends as well.
     std::uint64_t allocate(std::uint64_t size);
+    /// The same at a multiple of `alignment`, a power of two.
+    std::uint64_t allocate_aligned(std::uint64_t size, std::uint64_t alignment);
     std::uint64_t allocated_size(std::uint64_t address) const noexcept;
+    /// Address space as the system gives it, zeroed, aligned to `alignment` (a power of two) and to 64 KiB. What is not
+    /// touched costs nothing. 0 when there is no more.
+    std::uint64_t map(std::uint64_t size, std::uint64_t alignment = 0);
+    /// How much of this lies from an address on in what map() gave at once; 0 for other memory.
+    std::uint64_t mapped_size(std::uint64_t address) const noexcept;
+    /// Makes what lies there in such memory zeros again.
+    void clear_mapping(std::uint64_t address, std::uint64_t size);
 
     /// Where the image's thread-local block begins, seen from the thread pointer.
     std::uint64_t tls_block() const noexcept;
@@ -99,12 +116,30 @@ public:
 
     // For handlers, at a stand-in:
     std::uint64_t argument(unsigned index);
+    /// A word of what the caller put on the stack, from the first argument that is there.
+    std::uint64_t stack_argument(unsigned index);
     void set_result(std::uint64_t value);
+    /// Results of two words: a number of 64 bits on a processor with 32, two pointers.
+    void set_result_pair(std::uint64_t low, std::uint64_t high);
+    /// Where the caller wants a structure to be, on processors with a register for that; 0 elsewhere: it is argument 0.
+    std::uint64_t structure_place();
     std::uint64_t result();
+    /// On S/390, where the caller keeps its table of addresses (the GOT); 0 elsewhere.
+    std::uint64_t table_of_addresses();
     /// Where the call came from (guest address behind the call).
     std::uint64_t return_address();
     /// Lets the guest run `function` before the stand-in returns with `value`.
-    void call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value);
+    void call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value) {
+        call_first(function, std::array{argument}, value);
+    }
+    /// At most four arguments.
+    void call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value);
+    /// How the function at hand is called: bytes of arguments that it takes off the stack, on i386 (stdcall), and
+    /// whether its first argument is in ecx (members of classes).
+    void use_stack(std::uint16_t takes, bool object_in_register) {
+        takes_ = takes;
+        object_in_register_ = object_in_register;
+    }
     void stop();
     /// Ends the run with Stop::memory.
     void out_of_memory();
@@ -142,6 +177,8 @@ private:
     std::uint32_t stand_in_count_ = 0, table_count_ = 0;
     std::uint64_t executed_ = 0, charged_ = 0;
     bool exact_ = false, old_processor_ = false, asked_processor_ = false, used_foreign_variable_ = false;
+    std::uint16_t takes_ = 0;
+    bool object_in_register_ = false;
     std::string fault_;
 };
 

@@ -38,6 +38,7 @@ constexpr std::uint32_t max_stand_ins = GuestMap::stand_ins_size / GuestMap::sta
 constexpr std::uint64_t per_call = 16;                   // instructions that a call of a stand-in counts for
 constexpr std::uint64_t bytes_like_an_instruction = 16;  // of what is copied for the guest
 constexpr std::uint64_t thread_area = GuestMap::tls + GuestMap::tls_size / 2;
+constexpr std::uint64_t macos_thread = GuestMap::tls + GuestMap::tls_size / 8;  // words that macOS keeps for a thread
 
 /// Anonymous memory of this process that serves as memory of the guest.
 class Region {
@@ -72,6 +73,8 @@ using Chunk = std::unique_ptr<std::uint8_t, FreeChunk>;
 
 struct Resumption {
     std::uint64_t return_address, value;
+    std::uint64_t sp;  ///< at the stand-in, where that is where the return address lies
+    std::uint16_t takes;
 };
 
 struct Guest::Impl {
@@ -123,6 +126,7 @@ struct Guest::Impl {
         }
         prepare_processor();
         if (image != nullptr) set_thread_pointer();
+        if (cpu.architecture == Architecture::s390x) prepare_s390x();
         broken = false;
     }
 
@@ -143,60 +147,18 @@ struct Guest::Impl {
         return guest.cpu_.wide ? value : value & 0xffffffff;
     }
 
-    // Floating point and vector registers are off after a reset, on some.
-    void prepare_processor() {
-        switch (guest.cpu_.architecture) {
-            case Architecture::aarch64:
-                set(UC_ARM64_REG_CPACR_EL1, 3u << 20);
-                break;
-            case Architecture::arm: {
-                std::uint64_t access = 0;
-                uc_reg_read(uc, UC_ARM_REG_C1_C0_2, &access);
-                set(UC_ARM_REG_C1_C0_2, access | 0xf00000);
-                set(UC_ARM_REG_FPEXC, 0x40000000);
-                break;
-            }
-            case Architecture::riscv64:
-                set(UC_RISCV_REG_MSTATUS, 0x6000);
-                break;
-            default:
-                break;
-        }
-    }
+    // ---- registers (guest_processor.cpp) ----
 
-    // The base of FS and GS comes from a descriptor table, of which the first entry is not used. When one segment is
-    // loaded, the attributes of the stack's are looked at again, so that needs a descriptor, too.
-    void set_segments() const {
-        constexpr std::uint64_t table = thread_area + 0x3000;
-        const auto descriptor = [](std::uint64_t start) {
-            constexpr std::uint64_t limit = 0xfffff, access = 0x93, flags = 0xc;  // 4 GiB, writable data, 32-bit
-            return (limit & 0xffff) | (start & 0xffffff) << 16 | access << 40 | (limit >> 16) << 48 | flags << 52 |
-                   (start >> 24) << 56;
-        };
-        const std::array<std::uint64_t, 3> descriptors = {0, descriptor(thread_area), descriptor(0)};
-        std::memcpy(tls.at(table), descriptors.data(), sizeof descriptors);
-        uc_x86_mmr gdtr{};
-        gdtr.base = table;
-        gdtr.limit = sizeof descriptors - 1;
-        uc_reg_write(uc, UC_X86_REG_GDTR, &gdtr);
-        for (const int flat : {UC_X86_REG_SS, UC_X86_REG_DS, UC_X86_REG_ES}) set(flat, 16);
-        for (const int own : {UC_X86_REG_FS, UC_X86_REG_GS}) set(own, 8);
-    }
-
-    void set_thread_pointer() const {
-        const Cpu& cpu = guest.cpu_;
-        if (cpu.architecture == Architecture::s390x) {
-            // The thread pointer is in two access registers, which Unicorn 2.0 does not let through: no thread-local
-            // variables here, and no floating point either, which has to be switched on in a control register.
-            set(UC_S390X_REG_PSWM, 3ull << 31);  // addresses of 64 bits
-        } else if (cpu.architecture == Architecture::i386) {
-            set_segments();
-        } else if (cpu.architecture == Architecture::aarch64 && image->format == Format::pe) {
-            set(UC_ARM64_REG_X18, thread_area);  // the TEB
-        } else {
-            set(cpu.thread, thread_area);
-        }
-    }
+    void prepare_processor();
+    void set_segments() const;
+    void set_thread_pointer() const;
+    void set_windows_thread() const;
+    void prepare_s390x();
+    void take_arguments_off();
+    void call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value);
+    void leave_resumption();
+    static int on_cpuid(uc_engine*, void* self);
+    std::string what_it_ran(bool invalid);
 
     // ---- the image's memory ----
 
@@ -204,10 +166,18 @@ struct Guest::Impl {
         return image != nullptr && address >= base && address - base < span;
     }
 
+    // How many bytes there are from `address` on, of what was mapped at once.
+    std::uint64_t mapping_of(std::uint64_t address) const noexcept {
+        auto after = mappings.upper_bound(address);
+        if (after == mappings.begin()) return 0;
+        --after;
+        return address - after->first < after->second ? after->second - (address - after->first) : 0;
+    }
+
     std::uint8_t* chunk_at(std::uint64_t address) {
         const std::uint64_t begin = address & ~(chunk_size - 1);
         if (const auto known = chunks.find(begin); known != chunks.end()) return known->second.get();
-        if (!in_image(address)) return nullptr;
+        if (!in_image(address) && mapping_of(address) == 0) return nullptr;
         if (chunks.size() >= max_chunks) {
             stop = Stop::memory;
             return nullptr;
@@ -275,6 +245,8 @@ struct Guest::Impl {
         uc = nullptr;
         if (!chunks.empty()) spare = std::move(chunks.begin()->second);
         chunks.clear();
+        mappings.clear();
+        space_used = 0;
         image = nullptr;
     }
 
@@ -284,8 +256,8 @@ struct Guest::Impl {
         auto& impl = *static_cast<Impl*>(self);
         const std::uint64_t last = address + (size > 0 ? static_cast<std::uint64_t>(size) - 1 : 0);
         try {
-            if (impl.chunk_at(address) != nullptr && (!impl.in_image(last) || impl.chunk_at(last) != nullptr))
-                return true;
+            const bool more = impl.in_image(last) || impl.mapping_of(last) != 0;
+            if (impl.chunk_at(address) != nullptr && (!more || impl.chunk_at(last) != nullptr)) return true;
         } catch (...) {
             impl.stop = Stop::memory;
         }
@@ -308,34 +280,6 @@ struct Guest::Impl {
     static bool on_variable(uc_engine* uc, uc_mem_type, std::uint64_t, int, std::int64_t, void* self) {
         static_cast<Impl*>(self)->guest.used_foreign_variable_ = true;
         return uc_mem_protect(uc, GuestMap::stand_ins, GuestMap::stand_ins_size, UC_PROT_ALL) == UC_ERR_OK;
-    }
-
-    // Unicorn hides features that it has, and modules refuse to load without: the answer is that of x86-64-v2, or the
-    // least that 64-bit code may expect.
-    static int on_cpuid(uc_engine*, void* self) {
-        const auto& impl = *static_cast<Impl*>(self);
-        impl.guest.asked_processor_ = true;
-        const auto leaf = static_cast<std::uint32_t>(impl.get(UC_X86_REG_EAX));
-        std::array<std::uint32_t, 4> answer{};  // eax, ebx, ecx, edx
-        switch (leaf) {
-            case 0:
-                answer = {7, 0x756e6547, 0x6c65746e, 0x49656e69};  // "GenuineIntel"
-                break;
-            case 1:  // SSE3, SSSE3, CX16, SSE4.1, SSE4.2, POPCNT; FPU, TSC, CX8, CMOV, CLFLUSH, MMX, FXSR, SSE, SSE2
-                answer = {0x000106a3, 0x00000800, impl.guest.old_processor_ ? 0 : 0x00982201u, 0x07888111};
-                break;
-            case 0x80000000:
-                answer[0] = 0x80000001;
-                break;
-            case 0x80000001:  // LAHF; SYSCALL, NX, LM
-                answer = {0, 0, 1, 0x20100800};
-                break;
-            default:
-                break;
-        }
-        const std::array registers = {UC_X86_REG_EAX, UC_X86_REG_EBX, UC_X86_REG_ECX, UC_X86_REG_EDX};
-        for (std::size_t i = 0; i < answer.size(); ++i) impl.set(registers[i], answer[i]);
-        return 1;
     }
 
     static void on_block(uc_engine* uc, std::uint64_t, std::uint32_t size, void* self) {
@@ -376,8 +320,11 @@ struct Guest::Impl {
                 const std::uint64_t number = address == table_call
                                                  ? first_table + impl.called_table
                                                  : (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
+                const std::size_t before = impl.resumptions.size();
+                guest.use_stack(0, false);
                 (*impl.handler)(static_cast<std::uint32_t>(number));
                 guest.charge(per_call);
+                if (impl.resumptions.size() == before) impl.take_arguments_off();
             } catch (...) {
                 impl.thrown = std::current_exception();  // must not pass through the emulator
                 impl.stop = Stop::asked;
@@ -385,56 +332,6 @@ struct Guest::Impl {
             }
         }
         if (cpu.jump >= 0) impl.set(cpu.jump, impl.target);
-    }
-
-    // The stand-in was entered as by a call; the call to `function` comes back to `resume`, and from there to the
-    // caller.
-    void call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value) {
-        const Cpu& cpu = guest.cpu_;
-        resumptions.push_back({guest.return_address(), value});
-        if (cpu.link < 0) {
-            const std::uint64_t sp = get(cpu.sp);
-            guest.set_word(sp, resume);
-            std::uint64_t top = sp;
-            if (cpu.argument_registers == 0) {
-                // The argument lies behind the return address; the words of the caller there are put back by nobody,
-                // so room is made below them.
-                top = sp - 16;
-                guest.set_word(top, resume);
-                guest.set_word(top + cpu.word(), argument);
-                resumptions.back().return_address |= std::uint64_t{1} << 63;  // marks the room
-            }
-            top -= cpu.word();
-            guest.set_word(top, function);
-            set(cpu.sp, top);
-        } else {
-            set(cpu.link, resume);
-            target = function;
-        }
-        if (cpu.argument_registers > 0) set(cpu.arguments[0], argument);
-    }
-
-    void leave_resumption() {
-        const Cpu& cpu = guest.cpu_;
-        if (resumptions.empty()) {
-            stop = Stop::fault;
-            guest.fault_ = "returns to where it did not come from";
-            uc_emu_stop(uc);
-            return;
-        }
-        const Resumption last = resumptions.back();
-        resumptions.pop_back();
-        const std::uint64_t back = last.return_address & ~(std::uint64_t{1} << 63);
-        set(cpu.result, last.value);
-        if (cpu.link < 0) {
-            std::uint64_t sp = get(cpu.sp) - cpu.word();
-            if (back != last.return_address) sp += 16;
-            guest.set_word(sp, back);
-            set(cpu.sp, sp);
-        } else {
-            set(cpu.link, back);
-            target = back;
-        }
     }
 
     Guest& guest;
@@ -453,6 +350,8 @@ struct Guest::Impl {
     Chunk spare;
     std::uint64_t objects_used = 0, heap_used = 0;
     std::unordered_map<std::uint64_t, std::uint64_t> allocations;
+    std::map<std::uint64_t, std::uint64_t> mappings;  ///< of map(): sizes by address
+    std::uint64_t space_used = 0;                     ///< bytes of address space that they use
 
     const Handler* handler = nullptr;
     std::exception_ptr thrown;

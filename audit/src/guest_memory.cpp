@@ -155,6 +155,13 @@ std::uint64_t Guest::allocate(std::uint64_t size) {
     const std::uint64_t rounded = (std::max<std::uint64_t>(size, 1) + 31) & ~15ull;
     constexpr std::uint64_t absurd = 1ull << 46;  // more than a process can have
     if (rounded < size || size >= absurd || (!cpu_.wide && size >= 1ull << 31)) return 0;
+    constexpr std::uint64_t large = 1u << 20;
+    if (rounded >= large) {
+        const std::uint64_t mapped = map(size);
+        if (mapped == 0) return out_of_memory(), 0;
+        impl.allocations[mapped] = size;
+        return mapped;
+    }
     if (rounded > GuestMap::heap_size - impl.heap_used) return out_of_memory(), 0;
     const std::uint64_t address = GuestMap::heap + impl.heap_used;
     impl.heap_used += rounded;

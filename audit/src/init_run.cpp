@@ -35,7 +35,8 @@ public:
         return value >= GuestMap::stand_ins && value < GuestMap::objects + GuestMap::objects_size;
     }
     bool is_address(std::uint64_t value) override {
-        return guest_.to_file(value).has_value() || (value >= GuestMap::stand_ins && value < GuestMap::tls);
+        return guest_.to_file(value).has_value() || (value >= GuestMap::stand_ins && value < GuestMap::tls) ||
+               guest_.mapped_size(value) != 0;
     }
     bool wide() const override { return guest_.cpu().wide; }
 
@@ -62,6 +63,13 @@ std::string decisive(const InitResult& result) {
         values += fmt::format(" {}", result.set_gil.back().value);
     if (result.argument) values += *result.argument ? " free" : " used";
     return values;
+}
+
+// On 32-bit Windows nothing is certain any more after a call that left the stack as it was.
+std::string after_what(const InitRecord& record) {
+    if (record.unknown_stack.empty()) return {};
+    return ", after it calls " + escape(record.unknown_stack, 100) +
+           ", of which the size of the arguments is not known";
 }
 
 std::string where_it_is(Guest& guest) {
@@ -192,7 +200,7 @@ struct InitRunner::Impl {
             case Stop::asked:
                 return "it ends in " + record.aborted_in;
             case Stop::fault:
-                return "it " + guest.fault() + where_it_is(guest);
+                return "it " + guest.fault() + where_it_is(guest) + after_what(record);
             case Stop::instructions:
                 return fmt::format("it runs longer than {} instructions", budget);
             case Stop::memory:

@@ -57,6 +57,16 @@ std::string_view type_made_by(std::string_view function) noexcept {
     return {};
 }
 
+bool is_data_of_system(std::string_view name) noexcept {
+    for (const std::string_view known :
+         {"__cpu_model", "__cpu_features2", "mach_task_self_", "vm_page_size", "vm_page_mask", "vm_kernel_page_size",
+          "_dispatch_main_q", "_dispatch_queue_attr_concurrent", "_environ", "_NSConcreteStackBlock",
+          "_NSConcreteGlobalBlock", "in6addr_any", "in6addr_loopback", "signgam", "opterr", "optind",
+          "__stack_chk_guard"})
+        if (known == name) return true;
+    return false;
+}
+
 // What is data and not a function. The symbol tables of ELF do not say it of what is imported.
 bool is_data(std::string_view name) noexcept {
     static constexpr std::array exact = {
@@ -66,7 +76,7 @@ bool is_data(std::string_view name) noexcept {
         std::string_view("_PyRuntime"), std::string_view("__stdinp"),   std::string_view("__stdoutp"),
         std::string_view("__stderrp"),  std::string_view("timezone"),   std::string_view("daylight"),
         std::string_view("tzname"),     std::string_view("_ctype_"),    std::string_view("__libc_single_threaded")};
-    if (std::ranges::find(exact, name) != exact.end()) return true;
+    if (std::ranges::find(exact, name) != exact.end() || is_data_of_system(name)) return true;
     const bool python = name.starts_with("Py") || name.starts_with("_Py");
     if (python && (name.ends_with("_Type") || name.ends_with("Struct") || name.ends_with("Flag") ||
                    name.ends_with("Object") || name.starts_with("PyExc_")))
@@ -159,8 +169,10 @@ std::uint64_t Interpreter::add_stand_in(StandIn stand_in) {
 
 std::uint64_t Interpreter::address_of_import(std::uint32_t index) {
     const Import& import = image_.imports[index];
+    const bool decides_stack = image_.format == Format::pe && image_.architecture == Architecture::i386;
+    const std::optional<StackUse> stack = decides_stack ? windows_call(import) : StackUse{};
     if (import.name.empty()) {  // PE, by number
-        return add_stand_in({.name = import.library});
+        return add_stand_in({.name = import.library, .stack = stack});
     }
     if (const auto known = known_imports_.find(import.name); known != known_imports_.end()) return known->second;
     std::uint64_t address = 0;
@@ -174,7 +186,7 @@ std::uint64_t Interpreter::address_of_import(std::uint32_t index) {
         // Optional hooks of the tools: not there, as in most processes.
         const bool python = import.name.starts_with("Py") || import.name.starts_with("_Py");
         if (import.weak && handler == nullptr && !python) return 0;
-        address = add_stand_in({.name = import.name, .handler = handler});
+        address = add_stand_in({.name = import.name, .handler = handler, .stack = stack});
     }
     known_imports_.emplace(import.name, address);
     return address;
@@ -242,10 +254,21 @@ std::uint64_t Interpreter::new_data(std::string_view name) {
     } else if (name == "Py_Version") {
         record_.asked_version = true;
         guest_.set_number(data, 0x030000f0u | model_.minor << 16, word() == 8 && image_.format != Format::pe ? 8 : 4);
+    } else if (name == "environ" || name == "__environ" || name == "_environ") {
+        guest_.set_word(data, guest_.new_object(word()));  // of no variables
+    } else if (name.starts_with("vm_")) {
+        const std::uint64_t page = image_.architecture == Architecture::aarch64 ? 16384 : 4096;
+        guest_.set_word(data, name == "vm_page_mask" ? page - 1 : page);
     } else if (name.ends_with("Struct")) {
         give_type(data, name == "_Py_TrueStruct" || name == "_Py_FalseStruct" ? "PyBool_Type" : "NoneType");
     } else if (name.starts_with("_ZTV") || name.starts_with("_ZTI")) {
         for (unsigned i = 0; i < 16; ++i) guest_.set_word(data + i * word(), do_nothing_);
+        guest_.set_word(data, 0);  // how far it is to the beginning of the object, or to a base class
+    } else if (name.starts_with("_ZTT")) {
+        // Tables of such tables, which begin in the middle: what lies before are distances.
+        const std::uint64_t functions = guest_.new_object(data_size);
+        for (unsigned i = 16; i < 48; ++i) guest_.set_word(functions + i * word(), do_nothing_);
+        for (unsigned i = 0; i < 16; ++i) guest_.set_word(data + i * word(), functions + 16 * word());
     }
     return data;
 }
@@ -326,6 +349,18 @@ std::uint64_t Interpreter::find_symbol(const std::string& name) {
     const std::uint64_t address = add_stand_in({.name = kept, .handler = c_api_function(kept)});
     known_imports_.emplace(kept, address);
     can_set_gil_ = can_set_gil_ || kept == "PyUnstable_Module_SetGIL";
+    return address;
+}
+
+std::uint64_t Interpreter::find_system_symbol(const std::string& name) {
+    if (const std::uint64_t known = known_import(name)) return known;
+    const ModelFunction handler = c_library_function(name);
+    if (handler == nullptr) return 0;
+    const std::string& kept = *found_symbols_.insert(name).first;
+    const bool decides_stack = image_.format == Format::pe && image_.architecture == Architecture::i386;
+    const std::optional<StackUse> stack = decides_stack ? windows_call_by_name(kept) : StackUse{};
+    const std::uint64_t address = add_stand_in({.name = kept, .handler = handler, .stack = stack});
+    known_imports_.emplace(kept, address);
     return address;
 }
 
@@ -532,6 +567,10 @@ void Interpreter::handle(std::uint32_t number) {
             c_api_returns(stand_in.name) != Returns::none)
             record_.calls.back().result = value_text(guest_.result());
     };
+    if (stand_in.stack)
+        guest_.use_stack(stand_in.stack->takes, stand_in.stack->object_in_register);
+    else if (record_.unknown_stack.empty())
+        record_.unknown_stack = stand_in.name;
     if (keep_calls_ && !stand_in.name.empty()) keep_call(stand_in.name);
     if (stand_in.handler != nullptr)
         stand_in.handler(*this);

@@ -22,6 +22,7 @@
 
 #include "guest.hpp"
 #include "image.hpp"
+#include "windows_calls.hpp"
 
 namespace interlock::auditing {
 
@@ -40,6 +41,11 @@ struct MadeModule {
     bool from_spec = false;        ///< PyModule_FromDefAndSpec: the slots count
 };
 
+/// A thread that was started, and has not run.
+struct StartedThread {
+    std::uint64_t function = 0, argument = 0;
+};
+
 /// What an init function did that matters.
 struct InitRecord {
     Ending ending = Ending::none;
@@ -53,6 +59,8 @@ struct InitRecord {
     std::vector<SetGil> set_gil;
     std::string aborted_in;      ///< "abort", "__cxa_throw"
     std::string raised;          ///< "ImportError: text": the error that is set
+    std::string unknown_stack;   ///< the first function called of which the size of the arguments is not known
+    std::string written;         ///< what it wrote to its standard error last
     std::string fetched;         ///< the last one that was taken away by PyErr_Fetch
     bool asked_version = false;  ///< Py_GetVersion, Py_Version
     std::set<std::string> assumed;
@@ -141,6 +149,13 @@ public:
     std::uint64_t known_import(std::string_view name) const noexcept;
     /// What dlsym() finds: a function of the C API; 0 if it is not known.
     std::uint64_t find_symbol(const std::string& name);
+    /// The same for a function of the system that the model knows; 0 if it does not.
+    std::uint64_t find_system_symbol(const std::string& name);
+    std::vector<StartedThread>& threads() noexcept { return threads_; }
+    /// How often the function waited for a thread, and none was left that could run.
+    /// Whether the image has the runtime of Go, once somebody looked.
+    std::optional<bool>& go_runtime() noexcept { return go_runtime_; }
+    unsigned& waits() noexcept { return waits_; }
     std::unordered_map<std::uint64_t, std::uint64_t>& numbers() noexcept { return numbers_; }
     std::set<std::uint64_t>& sized() noexcept { return sized_; }
     std::set<std::uint64_t>& lists() noexcept { return lists_; }
@@ -174,6 +189,7 @@ private:
         const std::string* origin = nullptr;  ///< of a table's function
         std::uint32_t entry = 0;              ///< its index in the table
         bool entry_of_table = false;
+        std::optional<StackUse> stack = StackUse{};  ///< nullopt: not known (windows_calls.hpp)
     };
     std::uint64_t address_of_import(std::uint32_t import);
     std::uint64_t new_data(std::string_view name);
@@ -202,6 +218,9 @@ private:
     std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  ///< of int objects
     std::set<std::uint64_t> sized_;                             ///< lists and tuples of which the length is known
     std::set<std::uint64_t> lists_, own_objects_;
+    std::vector<StartedThread> threads_;
+    unsigned waits_ = 0;
+    std::optional<bool> go_runtime_;
     std::uint64_t generic_type_ = 0, make_object_ = 0, make_instance_ = 0, do_nothing_ = 0;
     std::uint64_t interpreter_state_ = 0, thread_state_ = 0, sink_ = 0;
     std::unordered_map<std::string_view, std::uint64_t> types_;
@@ -217,6 +236,16 @@ std::span<const ModelEntry> model_values() noexcept;
 std::span<const ModelEntry> model_containers() noexcept;
 std::span<const ModelEntry> model_cpp_library() noexcept;
 std::span<const ModelEntry> model_system() noexcept;
+std::span<const ModelEntry> model_characters() noexcept;
+std::span<const ModelEntry> model_time() noexcept;
+std::span<const ModelEntry> model_threads() noexcept;
+std::span<const ModelEntry> model_address_space() noexcept;
+std::span<const ModelEntry> model_windows() noexcept;
+std::span<const ModelEntry> model_macos() noexcept;
+std::span<const ModelEntry> model_endings() noexcept;
+std::span<const ModelEntry> model_output() noexcept;
+std::span<const ModelEntry> model_libcxx() noexcept;
+std::span<const ModelEntry> model_strings();
 ModelFunction c_api_function(std::string_view name) noexcept;
 ModelFunction c_library_function(std::string_view name) noexcept;
 /// A service of interlock, by where it lies in il_host. (model_interlock.cpp)

@@ -21,6 +21,10 @@ using I = Interpreter;
 
 void allocate(I& in) { in.result(in.guest().allocate(in.argument(0))); }
 void allocate_second(I& in) { in.result(in.guest().allocate(in.argument(1))); }
+void allocate_at(I& in) { in.result(in.guest().allocate_aligned(in.argument(1), in.argument(0))); }
+void allocate_as(I& in) { in.result(in.guest().allocate_aligned(in.argument(0), in.argument(1))); }
+void usable_size(I& in) { in.result(in.guest().allocated_size(in.argument(0))); }
+void heap_size(I& in) { in.result(in.guest().allocated_size(in.argument(2))); }
 void allocate_third(I& in) { in.result(in.guest().allocate(in.argument(2))); }
 void allocate_zeroed(I& in) {
     std::uint64_t size = 0;
@@ -38,7 +42,7 @@ std::uint64_t move_to_new(I& in, std::uint64_t old, std::uint64_t size) {
 void reallocate(I& in) { in.result(move_to_new(in, in.argument(0), in.argument(1))); }
 void heap_reallocate(I& in) { in.result(move_to_new(in, in.argument(2), in.argument(3))); }
 void allocate_into(I& in) {  // posix_memalign
-    in.guest().set_word(in.argument(0), in.guest().allocate(in.argument(2) + in.argument(1)));
+    in.guest().set_word(in.argument(0), in.guest().allocate_aligned(in.argument(2), in.argument(1)));
     in.result(0);
 }
 void release(I& in) { in.result(0); }
@@ -126,22 +130,40 @@ constexpr ModelEntry table[] = {
     {"malloc", allocate},
     {"calloc", allocate_zeroed},
     {"realloc", reallocate},
-    {"aligned_alloc", allocate_second},
-    {"_aligned_malloc", allocate},
-    {"memalign", allocate_second},
+    {"aligned_alloc", allocate_at},
+    {"_aligned_malloc", allocate_as},
+    {"memalign", allocate_at},
     {"posix_memalign", allocate_into},
     {"free", release},
     {"_aligned_free", release},
     {"HeapAlloc", allocate_third},
     {"HeapReAlloc", heap_reallocate},
     {"LocalAlloc", allocate_second},
+    {"GlobalAlloc", allocate_second},
+    {"RtlAllocateHeap", allocate_third},
+    {"RtlReAllocateHeap", heap_reallocate},
+    {"HeapSize", heap_size},
+    {"LocalFree", release},
+    {"GlobalFree", release},
+    {"CoTaskMemAlloc", allocate},
+    {"CoTaskMemFree", release},
+    {"valloc", allocate},
+    {"reallocf", reallocate},
+    {"cfree", release},
+    {"malloc_usable_size", usable_size},
+    {"_msize", usable_size},
     {"_Znwm", allocate},
     {"_Znam", allocate},
     {"_Znwj", allocate},
     {"_Znaj", allocate},
     {"_ZnwmRKSt9nothrow_t", allocate},
     {"_ZnamRKSt9nothrow_t", allocate},
-    {"_ZnwmSt11align_val_t", allocate},
+    {"_ZnwmSt11align_val_t", allocate_as},
+    {"_ZnamSt11align_val_t", allocate_as},
+    {"_ZnwjSt11align_val_t", allocate_as},
+    {"_ZnwmSt11align_val_tRKSt9nothrow_t", allocate_as},
+    {"_ZnwjRKSt9nothrow_t", allocate},
+    {"_ZnajRKSt9nothrow_t", allocate},
     {"_ZnamSt11align_val_t", allocate},
     {"_ZdlPv", release},
     {"_ZdaPv", release},
@@ -150,10 +172,22 @@ constexpr ModelEntry table[] = {
     {"_ZdlPvj", release},
     {"_ZdlPvSt11align_val_t", release},
     {"_ZdlPvmSt11align_val_t", release},
+    {"_ZdaPvj", release},
+    {"_ZdaPvSt11align_val_t", release},
+    {"_ZdlPvRKSt9nothrow_t", release},
+    {"_ZdaPvRKSt9nothrow_t", release},
     {"??2@YAPEAX_K@Z", allocate},
     {"??_U@YAPEAX_K@Z", allocate},
     {"??3@YAXPEAX@Z", release},
     {"??3@YAXPEAX_K@Z", release},
+    {"??_V@YAXPEAX@Z", release},
+    {"??2@YAPAXI@Z", allocate},
+    {"??_U@YAPAXI@Z", allocate},
+    {"??3@YAXPAX@Z", release},
+    {"??3@YAXPAXI@Z", release},
+    {"??_V@YAXPAX@Z", release},
+    {"??2@YAPEAX_KAEBUnothrow_t@std@@@Z", allocate},
+    {"??2@YAPEAX_KW4align_val_t@std@@@Z", allocate_as},
     {"memcpy", copy_memory},
     {"memmove", copy_memory},
     {"__memcpy_chk", copy_memory},
@@ -201,7 +235,9 @@ ModelFunction c_library_function(std::string_view name) noexcept {
     static const auto* const functions = [] {
         auto* map = new std::unordered_map<std::string_view, ModelFunction>;
         for (const std::span<const ModelEntry> entries :
-             {std::span<const ModelEntry>(table), model_cpp_library(), model_system()})
+             {std::span<const ModelEntry>(table), model_cpp_library(), model_libcxx(), model_strings(), model_system(),
+              model_characters(), model_time(), model_threads(), model_address_space(), model_output(), model_windows(),
+              model_macos(), model_endings()})
             for (const ModelEntry& entry : entries) map->emplace(entry.name, entry.function);
         return map;
     }();

@@ -13,6 +13,12 @@ namespace interlock::auditing {
 
 constexpr std::uint64_t largest_copy = GuestMap::heap_size, longest_text = 1u << 20;
 
+/// Words of the guest in which the model keeps what lasts for a run.
+enum class ModelSlot : std::uint8_t { clock, program_break, error_number, last_error, next_handle };
+constexpr std::uint64_t model_slot(ModelSlot slot) noexcept {
+    return GuestMap::tls + 0x1000 + 8 * std::uint64_t{static_cast<std::uint8_t>(slot)};
+}
+
 inline void no_memory_there(Interpreter& in) { in.give_up("a function of the C library, at memory that is not there"); }
 
 inline std::string bytes_of(Interpreter& in, std::uint64_t address, std::uint64_t size) {
@@ -24,6 +30,14 @@ inline std::string text_of(Interpreter& in, std::uint64_t address) {
     auto text = in.guest().text(address, longest_text);
     if (!text) no_memory_there(in);
     return std::move(text).value_or("");
+}
+
+/// What it writes for people: a panic or a failed check says there why it ends.
+inline void keep_written(Interpreter& in, std::string text) {
+    constexpr std::size_t most = 1000;
+    std::string& written = in.record().written;
+    std::ranges::replace(text, '\n', ' ');
+    if (written.size() < most) written += text.substr(0, most - written.size());
 }
 
 inline void compare(Interpreter& in, const std::string& a, const std::string& b) {

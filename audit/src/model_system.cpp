@@ -1,5 +1,5 @@
-// model_system.cpp: what the C library knows of the process and the machine: threads, the environment, the time, other
-// libraries, and the ways to end.
+// model_system.cpp: what the C library knows of the process and the machine: the environment, users, files, other
+// libraries, the locale. Time, threads, memory, output and the ways to end have files of their own.
 //
 // SPDX-License-Identifier: MIT
 #include "model_memory.hpp"
@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 
 namespace interlock::auditing {
 
@@ -16,95 +15,231 @@ namespace {
 
 using I = Interpreter;
 
-// ---- guards, once, threads ----
-
-void guard_acquire(I& in) {
-    const std::uint64_t done = in.guest().number(in.argument(0), 1).value_or(1);
-    in.result(done == 0 ? 1 : 0);
-}
-void guard_release(I& in) {
-    in.guest().set_number(in.argument(0), 1, 1);
-    in.result(0);
-}
-
-// pthread_once: the function runs at its first time. The first word of the control is 0 until then, on all systems but
-// macOS, where a signature comes first.
-void once(I& in) {
-    const std::uint64_t control = in.argument(0) + (in.image().format == Format::macho ? in.word() : 0);
-    const std::uint64_t function = in.argument(1);
-    if (in.guest().number(control, 4).value_or(1) != 0) return in.result(0);
-    in.guest().set_number(control, 2, 4);
-    in.guest().call_first(function, 0, 0);
-}
+constexpr std::uint64_t failed = ~std::uint64_t{0};
 
 void zero(I& in) { in.result(0); }
 void one(I& in) { in.result(1); }
+void set_error(I& in, std::uint64_t number) { in.guest().set_number(model_slot(ModelSlot::error_number), number, 4); }
 
 // ---- what nobody knows before ----
 
 void unknown_zero(I& in) { in.unknown_number(0, 1'700'000'000); }
-void unknown_one(I& in) { in.unknown_number(1, 4711); }
-void perhaps(I& in) { in.unknown_number(1, 0); }
+void process_number(I& in) { in.unknown_number(4712, 9000); }
+void user_number(I& in) { in.unknown_number(1000, 0); }
+void processor_count(I& in) { in.unknown_number(1, 3); }
+void perhaps_not(I& in) { in.unknown_number(0, 1); }
 void no_text(I& in) { in.unknown_number(0, in.likely() ? 0 : in.guest().new_text("1")); }
 void handle(I& in) { in.unknown_number(0, in.likely() ? 0 : in.guest().new_object(512)); }
-void clock_at(I& in, unsigned place) {
-    in.unknown_number(0, 0);
-    if (!in.likely()) in.guest().set_word(in.argument(place), 1'700'000'000);
-}
-void clock_at_0(I& in) { clock_at(in, 0); }
-void clock_at_1(I& in) { clock_at(in, 1); }
 
-// dlopen(NULL), GetModuleHandle(NULL): the program itself.
+// dlopen(NULL): the program itself. A library that a name stands for may be there or not.
 void open_library(I& in) {
     if (in.argument(0) == 0) return in.result(in.guest().new_object(512));
     handle(in);
 }
-// The C API is found in each process with an interpreter; of other names nothing is known.
+// The C API is found in each process with an interpreter, what the model knows in a system that is new enough; of other
+// names nothing is known.
 void find_symbol(I& in) {
-    const std::uint64_t found = in.argument(1) < 0x10000 ? 0 : in.find_symbol(text_of(in, in.argument(1)));
-    if (found != 0) return in.result(found);
-    handle(in);
+    const std::string name = in.argument(1) < 0x10000 ? std::string() : text_of(in, in.argument(1));
+    if (const std::uint64_t found = in.find_symbol(name)) return in.result(found);
+    in.assume("whether the system has " + name.substr(0, 64));
+    in.result(in.likely() ? in.find_system_symbol(name) : 0);
 }
 
-// A thread may run before its creator goes on, or not in time: both is tried.
-void start_thread(I& in, std::uint64_t function, std::uint64_t argument, std::uint64_t result) {
-    in.assume("whether a thread is faster");
-    if (in.likely() || function == 0) return in.result(result);
-    in.guest().call_first(function, argument, result);
+// ---- numbers of the machine ----
+
+bool is_macos(I& in) { return in.image().format == Format::macho; }
+std::uint64_t page_size(I& in) {
+    return is_macos(in) && in.image().architecture == Architecture::aarch64 ? 16384 : 4096;
 }
-void posix_thread(I& in) {
-    in.guest().set_word(in.argument(0), 1);
-    start_thread(in, in.argument(2), in.argument(3), 0);
+void page_size_of(I& in) { in.result(page_size(in)); }
+
+// The numbers of the names differ between the systems.
+void system_configuration(I& in) {
+    struct Known {
+        std::uint64_t linux_name, macos_name, likely, other;
+    };
+    static constexpr Known known[] = {{84, 58, 1, 3},                 // processors that are in use
+                                      {83, 57, 1, 3},                 // that there are
+                                      {2, 3, 100, 100},               // ticks in a second
+                                      {85, 200, 1u << 21, 1u << 20},  // pages of memory
+                                      {86, 0xffff, 1u << 20, 1u << 19},
+                                      {4, 5, 1024, 256},     // open files
+                                      {60, 56, 1024, 1024},  // pieces of a writev()
+                                      {70, 71, 1024, 4096},  // room for a user's data
+                                      {69, 70, 1024, 4096},
+                                      {0, 1, 2097152, 1048576},
+                                      {3, 4, 65536, 16},
+                                      {190, 0xffff, 64, 128},  // a line of the cache
+                                      {180, 72, 255, 64}};     // a host's name
+    const std::uint64_t name = in.argument(0) & 0xffffffff;
+    if (name == (is_macos(in) ? 29 : 30)) return in.result(page_size(in));
+    const auto found = std::ranges::find(known, name, is_macos(in) ? &Known::macos_name : &Known::linux_name);
+    if (found == std::end(known)) return in.unknown_number(failed, 1);
+    in.unknown_number(found->likely, found->other);
 }
-void windows_thread(I& in) { start_thread(in, in.argument(2), in.argument(3), 1); }
-// std::thread::_M_start_thread(unique_ptr<_State>, ...): the third entry of the state's table is _M_run().
-void cpp_thread(I& in) {
-    const std::uint64_t state = in.guest().word(in.argument(1)).value_or(0);
-    const std::uint64_t table = in.guest().word(state).value_or(0);
-    start_thread(in, in.guest().word(table + 2 * std::uint64_t{in.word()}).value_or(0), state, 0);
+// What the kernel tells a program at its start. The features of the processor are those that each of its kind has.
+void auxiliary_value(I& in) {
+    constexpr std::uint64_t page = 6, user = 11, effective_user = 12, group = 13, effective_group = 14, features = 16;
+    constexpr std::uint64_t ticks = 17, secure = 23, random = 25;
+    switch (in.argument(0)) {
+        case page:
+            return in.result(4096);
+        case features: {
+            const bool arm = in.image().architecture == Architecture::aarch64;
+            constexpr std::uint64_t floating_point_and_vectors = 3;
+            return in.unknown_number(arm ? floating_point_and_vectors : 0, arm ? floating_point_and_vectors : 0);
+        }
+        case ticks:
+            return in.result(100);
+        case user:
+        case effective_user:
+        case group:
+        case effective_group:
+            return user_number(in);
+        case secure:
+            return in.result(0);
+        case random: {
+            const std::uint64_t bytes = in.guest().new_object(16);
+            fill_with(in, bytes, in.likely() ? 4 : 200, 16);
+            return in.unknown_number(bytes, bytes);
+        }
+        default:
+            return in.unknown_number(0, 0);
+    }
 }
-// std::call_once() hands this to pthread_once(), and its function over in a variable of the thread.
-void once_proxy(I& in) {
-    const auto& imports = in.image().imports;
-    const auto variable = std::ranges::find(imports, "_ZSt11__once_call", &Import::name);
-    const std::uint64_t function =
-        variable == imports.end()
-            ? 0
-            : in.guest().word(Guest::tls_of_import(static_cast<std::uint32_t>(variable - imports.begin()))).value_or(0);
-    if (function == 0) return in.give_up("std::call_once");
-    in.guest().call_first(function, 0, 0);
+void limit_of_resource(I& in) {
+    in.unknown_number(0, 0);
+    const std::uint64_t limit = in.likely() ? 8u << 20 : 1u << 20;
+    for (unsigned i = 0; i < 2; ++i) in.guest().set_word(in.argument(1) + std::uint64_t{i} * in.word(), limit);
+}
+void usage_of_resources(I& in) {
+    in.unknown_number(0, 0);
+    for (unsigned i = 0; i < 16; ++i) in.guest().set_word(in.argument(1) + std::uint64_t{i} * in.word(), i);
+}
+void name_of_system(I& in) {  // five texts, or six on Linux
+    in.unknown_number(0, 0);
+    const std::uint64_t size = is_macos(in) ? 256 : 65;
+    const std::string_view machine = in.image().architecture == Architecture::aarch64 ? "aarch64" : "x86_64";
+    const std::array<std::string_view, 5> texts = {is_macos(in) ? "Darwin" : "Linux", in.likely() ? "host" : "other",
+                                                   in.likely() ? "6.1.0" : "5.4.0", "#1", machine};
+    for (std::size_t i = 0; i < texts.size(); ++i)
+        in.guest().write(in.argument(0) + i * size, std::string(texts[i]).c_str(), texts[i].size() + 1);
 }
 
-// getrandom(), which Rust's hash tables are seeded with, by its number; all others give 0 or fail.
-void system_call(I& in) {
-    const std::uint64_t number = in.argument(0), size = std::min<std::uint64_t>(in.argument(2), 4096);
-    const bool random = in.image().architecture == Architecture::x86_64 ? number == 318
-                        : in.image().architecture == Architecture::i386 ? number == 355
-                                                                        : number == 278;
-    if (!random) return in.unknown_number(0, ~std::uint64_t{0});
-    fill_with(in, in.argument(1), in.likely() ? 4 : 200, size);
-    in.unknown_number(size, size);
+// ---- texts of the machine ----
+
+// (place or NULL, room): NULL, and an error number, where there is no room.
+void give_path(I& in, std::uint64_t place, std::uint64_t room, std::string_view path) {
+    constexpr std::uint64_t out_of_range = 34;
+    if (place == 0) return in.result(in.guest().new_text(path));
+    if (room <= path.size()) {
+        set_error(in, out_of_range);
+        return in.result(0);
+    }
+    in.guest().write(place, std::string(path).c_str(), path.size() + 1);
+    in.result(place);
 }
+void current_folder(I& in) {
+    in.assume("a folder of the machine");
+    give_path(in, in.argument(0), in.argument(1), in.likely() ? "/home/user" : "/var/other/folder");
+}
+void real_path(I& in) {  // (path, place or NULL)
+    in.assume("where a file lies");
+    if (in.fails()) {
+        set_error(in, 2);
+        return in.result(0);
+    }
+    give_path(in, in.argument(1), 4096, text_of(in, in.argument(0)));
+}
+void read_link(I& in) {  // (path, place, room), without a zero
+    in.assume("where a file lies");
+    const std::string target = in.likely() ? "/usr/bin/python3" : "/opt/other/bin/python3";
+    const std::uint64_t size = std::min<std::uint64_t>(target.size(), in.argument(2));
+    in.guest().write(in.argument(1), target.data(), size);
+    in.result(size);
+}
+void name_of_host(I& in) {
+    in.unknown_number(0, 0);
+    const std::string name = in.likely() ? "host" : "other";
+    if (in.argument(1) > name.size()) in.guest().write(in.argument(0), name.c_str(), name.size() + 1);
+}
+// struct passwd: name, password, numbers of 32 bits, on macOS a time and a class, then texts.
+void fill_user(I& in, std::uint64_t place) {
+    const std::uint64_t word = in.word();
+    const std::string name = in.likely() ? "user" : "other";
+    std::uint64_t at = place;
+    const auto put = [&](std::uint64_t value) {
+        in.guest().set_word(at, value);
+        at += word;
+    };
+    const auto text = [&](const std::string& value) { put(in.guest().new_text(value)); };
+    text(name);
+    text("x");
+    for (unsigned i = 0; i < 2; ++i, at += 4) in.guest().set_number(at, in.likely() ? 1000 : 0, 4);
+    if (is_macos(in)) {
+        put(0);
+        text("");
+    }
+    text(name);
+    text("/home/" + name);
+    text("/bin/sh");
+}
+void user(I& in) {
+    in.assume("a user of the machine");
+    if (in.fails()) return in.result(0);
+    const std::uint64_t place = in.guest().new_object(128);
+    fill_user(in, place);
+    in.result(place);
+}
+void user_into(I& in) {  // (number or name, place, buffer, room, place of the result)
+    in.assume("a user of the machine");
+    in.guest().set_word(in.argument(4), in.fails() ? 0 : in.argument(1));
+    in.result(0);
+    if (!in.fails()) fill_user(in, in.argument(1));
+}
+// ---- files: there are none, or they are empty ----
+
+void open_file(I& in) {
+    constexpr std::uint64_t no_such_file = 2;
+    set_error(in, no_such_file);
+    in.unknown_number(failed, in.fails() ? failed : 3);
+}
+void open_stream(I& in) {
+    set_error(in, 2);
+    in.unknown_number(0, in.fails() ? 0 : in.guest().new_object(512));
+}
+void status_of_file(I& in) {
+    set_error(in, 2);
+    in.unknown_number(failed, in.fails() ? failed : 0);
+}
+void nothing_read(I& in) { in.unknown_number(0, 0); }
+void end_of_file(I& in) { in.unknown_number(0xffffffff, 0xffffffff); }
+void two_files(I& in) {  // pipe(place), also as the last argument of socketpair()
+    in.unknown_number(0, in.fails() ? failed : 0);
+    for (unsigned i = 0; i < 2; ++i) in.guest().set_number(in.argument(0) + 4 * i, 5 + i, 4);
+}
+void pair_of_sockets(I& in) {
+    in.unknown_number(0, in.fails() ? failed : 0);
+    for (unsigned i = 0; i < 2; ++i) in.guest().set_number(in.argument(3) + 4 * i, 5 + i, 4);
+}
+void new_file(I& in) { in.unknown_number(7, in.fails() ? failed : 9); }
+
+// ---- which library an address belongs to ----
+
+// Dl_info: file, its beginning, the symbol before the address, its address.
+void library_of_address(I& in) {
+    in.assume("where a file lies");
+    const auto own = in.guest().to_file(in.argument(0));
+    const std::uint64_t place = in.argument(1), word = in.word();
+    if (!own || in.fails() || in.image().segments.empty()) return in.result(0);
+    const std::uint64_t first = in.guest().to_guest(in.image().segments.front().address) & ~std::uint64_t{0xfff};
+    in.guest().set_word(place, in.guest().new_text(in.likely() ? "/usr/lib/module.so" : "/opt/other/module.so"));
+    in.guest().set_word(place + word, first);
+    in.guest().set_word(place + 2 * word, 0);
+    in.guest().set_word(place + 3 * word, 0);
+    in.result(1);
+}
+
 void random_bytes(I& in) {
     const std::uint64_t size = std::min<std::uint64_t>(in.argument(1), 4096);
     fill_with(in, in.argument(0), in.likely() ? 4 : 200, size);
@@ -115,66 +250,16 @@ void random_entropy(I& in) {
     in.result(0);
 }
 
-// Tables of the "C" locale, from -128 to 255, as glibc has them.
-void character_table(I& in, unsigned width, int (*value)(int)) {
-    const std::uint64_t table = in.guest().new_object(384 * width), variable = in.guest().new_object(in.word());
-    for (int c = -128; c < 256; ++c)
-        in.guest().set_number(table + static_cast<unsigned>(c + 128) * width,
-                              static_cast<std::uint64_t>(c >= 0 && c < 128 ? value(c)
-                                                         : width == 2      ? 0
-                                                                           : c),
-                              width);
-    in.guest().set_word(variable, table + 128 * width);
-    in.result(variable);
-}
-void upper_table(I& in) {
-    character_table(in, 4, [](int c) { return c >= 'a' && c <= 'z' ? c - 32 : c; });
-}
-void lower_table(I& in) {
-    character_table(in, 4, [](int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-}
-void class_table(I& in) {
-    if (!in.image().little) return in.give_up("__ctype_b_loc()");  // the bits are swapped there
-    character_table(in, 2, [](int c) {
-        const bool upper = c >= 'A' && c <= 'Z', lower = c >= 'a' && c <= 'z', digit = c >= '0' && c <= '9';
-        const bool hex = digit || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f'), graph = c > ' ' && c < 127;
-        const bool alnum = upper || lower || digit, space = c == ' ' || (c >= 9 && c <= 13);
-        return upper << 8 | lower << 9 | (upper || lower) << 10 | digit << 11 | hex << 12 | space << 13 |
-               (graph || c == ' ') << 14 | graph << 15 | (c == ' ' || c == 9) << 0 | (c < 32 || c == 127) << 1 |
-               (graph && !alnum) << 2 | alnum << 3;
-    });
-}
-
-// Nothing is sorted; in the other runs what was last is first, so that the order cannot matter unnoticed.
-void sort(I& in) {
-    in.unknown_number(0, 0);
-    const std::uint64_t count = in.argument(1), size = in.argument(2), first = in.argument(0);
-    if (in.likely() || count < 2 || size == 0 || count > largest_copy / size) return;
-    const std::string before = bytes_of(in, first, count * size);
-    std::string after;
-    for (std::uint64_t i = count; i-- > 0;) after += before.substr(i * size, size);
-    in.guest().write(first, after.data(), after.size());
-}
-
-void text_to_number(I& in) {  // (text, end or NULL, base)
-    const std::string text = text_of(in, in.argument(0));
-    const auto base = static_cast<int>(in.argument(2));
-    char* end = nullptr;
-    const long long value = base == 0 || (base > 1 && base <= 36) ? std::strtoll(text.c_str(), &end, base) : 0;
-    if (const std::uint64_t place = in.argument(1); place != 0 && end != nullptr)
-        in.guest().set_word(place, in.argument(0) + static_cast<std::uint64_t>(end - text.c_str()));
-    in.result(static_cast<std::uint64_t>(value));
-}
-void text_as_number(I& in) {
-    in.result(static_cast<std::uint64_t>(std::strtoll(text_of(in, in.argument(0)).c_str(), nullptr, 10)));
-}
-void same(I& in) { in.result(in.argument(0)); }
-void object(I& in) { in.result(in.guest().new_object(512)); }
-
 void tls_address(I& in) {
     // Its argument points to the pair of block and offset.
     const std::uint64_t offset = in.guest().word(in.argument(0) + in.word()).value_or(0);
     in.result(in.tls_address(offset));
+}
+// S/390: its argument is where that pair lies in the table of addresses; the result is counted from the thread pointer.
+void tls_offset(I& in) {
+    const std::uint64_t pair = in.guest().table_of_addresses() + in.argument(0);
+    const std::uint64_t offset = in.guest().word(pair + in.word()).value_or(0);
+    in.result(in.tls_address(offset) - GuestMap::tls - GuestMap::tls_size / 2);
 }
 // macOS: the descriptor of a variable has the offset in its third word.
 void tlv_address(I& in) {
@@ -182,204 +267,169 @@ void tlv_address(I& in) {
     in.result(in.tls_address(offset));
 }
 void thread_pointer(I& in) { in.result(GuestMap::tls + GuestMap::tls_size / 2); }
-
-std::uint64_t thread_specific(I& in, std::uint64_t key) {
-    return GuestMap::tls + GuestMap::tls_size / 4 + (key % 1024) * in.word();
-}
-void key_create(I& in) {
-    const std::uint64_t counter = thread_specific(in, 0);
-    const std::uint64_t key = in.guest().word(counter).value_or(0) + 1;
-    in.guest().set_word(counter, key);
-    in.guest().set_number(in.argument(0), key, in.image().format == Format::macho ? in.word() : 4);
+void error_number(I& in) { in.result(model_slot(ModelSlot::error_number)); }
+void error_text(I& in) { in.result(in.guest().new_text("error")); }
+void error_text_into(I& in) {  // (number, place, room): an error number, or in glibc's own the text
+    if (in.argument(2) > 5) in.guest().write(in.argument(1), "error", 6);
     in.result(0);
 }
-void key_get(I& in) { in.result(in.guest().word(thread_specific(in, in.argument(0))).value_or(0)); }
-void key_set(I& in) {
-    in.guest().set_word(thread_specific(in, in.argument(0)), in.argument(1));
-    in.result(0);
+void error_text_gnu(I& in) {
+    error_text_into(in);
+    in.result(in.argument(1));
 }
-void windows_key_create(I& in) {
-    const std::uint64_t counter = thread_specific(in, 0);
-    const std::uint64_t key = in.guest().word(counter).value_or(0) + 1;
-    in.guest().set_word(counter, key);
-    in.result(key);
+void configuration(I& in) {  // localeconv(): the decimal point first
+    const std::uint64_t place = in.guest().new_object(256), empty = in.guest().new_text("");
+    for (unsigned i = 0; i < 10; ++i) in.guest().set_word(place + std::uint64_t{i} * in.word(), empty);
+    in.guest().set_word(place, in.guest().new_text("."));
+    in.result(place);
 }
-void windows_key_set(I& in) {
-    in.guest().set_word(thread_specific(in, in.argument(0)), in.argument(1));
-    in.result(1);
-}
-
-// SYSTEM_INFO: size of a page, number of processors.
-void system_info(I& in) {
-    in.unknown_number(0, 0);
-    in.guest().set_number(in.argument(0) + 4, 4096, 4);
-    in.guest().set_number(in.argument(0) + (in.word() == 8 ? 32 : 20), 1, 4);
-}
-
-void error_number(I& in) { in.result(thread_specific(in, 1023)); }
-
-template <const char* const& Name>
-void abort_in(I& in) {
-    in.give_up(Name);
-}
-constexpr const char* an_abort = "abort()";
-constexpr const char* an_exception = "a C++ exception";
-constexpr const char* a_stack_check = "the check of the stack";
-constexpr const char* a_jump = "longjmp()";
+void c_locale(I& in) { in.unknown_number(in.guest().new_text("C"), in.guest().new_text("other")); }
+void character_set(I& in) { in.unknown_number(in.guest().new_text("UTF-8"), in.guest().new_text("ANSI_X3.4-1968")); }
 
 constexpr ModelEntry table[] = {
-    {"HeapFree", one},
-    {"GetProcessHeap", object},
     {"__aeabi_read_tp", thread_pointer},
-    {"__cxa_guard_acquire", guard_acquire},
-    {"__cxa_guard_release", guard_release},
-    {"__cxa_guard_abort", zero},
     {"__cxa_atexit", zero},
     {"__cxa_thread_atexit", zero},
     {"__cxa_thread_atexit_impl", zero},
+    {"_tlv_atexit", zero},
     {"__cxa_finalize", zero},
     {"atexit", zero},
-    {"_onexit", same},
-    {"pthread_once", once},
-    {"pthread_key_create", key_create},
-    {"pthread_key_delete", zero},
-    {"pthread_getspecific", key_get},
-    {"pthread_setspecific", key_set},
-    {"pthread_self", object},
-    {"pthread_mutex_init", zero},
-    {"pthread_mutex_lock", zero},
-    {"pthread_mutex_trylock", zero},
-    {"pthread_mutex_unlock", zero},
-    {"pthread_mutex_destroy", zero},
-    {"pthread_mutexattr_init", zero},
-    {"pthread_mutexattr_settype", zero},
-    {"pthread_mutexattr_destroy", zero},
-    {"pthread_rwlock_init", zero},
-    {"pthread_rwlock_rdlock", zero},
-    {"pthread_rwlock_wrlock", zero},
-    {"pthread_rwlock_unlock", zero},
-    {"pthread_rwlock_destroy", zero},
-    {"pthread_cond_init", zero},
-    {"pthread_cond_destroy", zero},
-    {"pthread_atfork", zero},
-    {"pthread_equal", one},
-    {"sem_init", zero},
-    {"__register_atfork", zero},
-    {"TlsAlloc", windows_key_create},
-    {"TlsGetValue", key_get},
-    {"TlsSetValue", windows_key_set},
-    {"FlsAlloc", windows_key_create},
-    {"FlsGetValue", key_get},
-    {"FlsSetValue", windows_key_set},
-    {"InitializeCriticalSection", zero},
-    {"InitializeCriticalSectionAndSpinCount", one},
-    {"InitializeCriticalSectionEx", one},
-    {"EnterCriticalSection", zero},
-    {"LeaveCriticalSection", zero},
-    {"DeleteCriticalSection", zero},
-    {"InitializeSRWLock", zero},
-    {"AcquireSRWLockExclusive", zero},
-    {"ReleaseSRWLockExclusive", zero},
-    {"AcquireSRWLockShared", zero},
-    {"ReleaseSRWLockShared", zero},
-    {"TryAcquireSRWLockExclusive", one},
-    {"WakeAllConditionVariable", zero},
-    {"GetCurrentThreadId", unknown_one},
-    {"GetCurrentProcessId", unknown_one},
-    {"GetLastError", unknown_zero},
-    {"SetLastError", zero},
-    {"QueryPerformanceCounter", perhaps},
-    {"GetModuleHandleW", open_library},
-    {"GetModuleHandleA", open_library},
-    {"GetProcAddress", find_symbol},
-    {"LoadLibraryA", handle},
-    {"LoadLibraryW", handle},
-    {"IsProcessorFeaturePresent", perhaps},
-    {"GetSystemInfo", system_info},
-    {"GetNativeSystemInfo", system_info},
-    {"_ZNSt6thread20hardware_concurrencyEv", unknown_one},
+    {"at_quick_exit", zero},
     {"_errno", error_number},
     {"__errno_location", error_number},
+    {"__errno", error_number},
     {"__error", error_number},
     {"__tls_get_addr", tls_address},
     {"___tls_get_addr", tls_address},
+    {"__tls_get_offset", tls_offset},
     {"_tlv_bootstrap", tlv_address},
     {"getenv", no_text},
     {"secure_getenv", no_text},
-    {"getpid", unknown_one},
-    {"getauxval", unknown_zero},
-    {"sysconf", unknown_zero},
-    {"setlocale", no_text},
+    {"__secure_getenv", no_text},
+    {"setenv", zero},
+    {"unsetenv", zero},
+    {"putenv", zero},
+    {"getpid", process_number},
+    {"_getpid", process_number},
+    {"getppid", process_number},
+    {"getpgrp", process_number},
+    {"getuid", user_number},
+    {"geteuid", user_number},
+    {"getgid", user_number},
+    {"getegid", user_number},
+    {"issetugid", zero},
+    {"getpwuid", user},
+    {"getpwnam", user},
+    {"getpwuid_r", user_into},
+    {"getpwnam_r", user_into},
+    {"getauxval", auxiliary_value},
+    {"__getauxval", auxiliary_value},
+    {"elf_aux_info", zero},
+    {"sysconf", system_configuration},
+    {"getpagesize", page_size_of},
+    {"get_nprocs", processor_count},
+    {"get_nprocs_conf", processor_count},
+    {"_ZNSt6thread20hardware_concurrencyEv", processor_count},
+    {"_ZNSt3__16thread20hardware_concurrencyEv", processor_count},
+    {"getrlimit", limit_of_resource},
+    {"getrlimit64", limit_of_resource},
+    {"setrlimit", zero},
+    {"getrusage", usage_of_resources},
+    {"uname", name_of_system},
+    {"gethostname", name_of_host},
+    {"getcwd", current_folder},
+    {"realpath", real_path},
+    {"realpath$DARWIN_EXTSN", real_path},
+    {"readlink", read_link},
+    {"open", open_file},
+    {"open64", open_file},
+    {"_open", open_file},
+    {"openat", open_file},
+    {"__open_2", open_file},
+    {"shm_open", open_file},
+    {"fopen", open_stream},
+    {"fopen64", open_stream},
+    {"opendir", open_stream},
+    {"popen", open_stream},
+    {"stat", status_of_file},
+    {"lstat", status_of_file},
+    {"fstat", status_of_file},
+    {"fstatat", status_of_file},
+    {"stat64", status_of_file},
+    {"fstat64", status_of_file},
+    {"access", status_of_file},
+    {"statx", status_of_file},
+    {"statfs", status_of_file},
+    {"__xstat", status_of_file},
+    {"__fxstat", status_of_file},
+    {"__lxstat", status_of_file},
+    {"read", nothing_read},
+    {"pread", nothing_read},
+    {"fread", nothing_read},
+    {"fgets", nothing_read},
+    {"getline", end_of_file},
+    {"fgetc", end_of_file},
+    {"getc", end_of_file},
+    {"close", zero},
+    {"fclose", zero},
+    {"pclose", zero},
+    {"closedir", zero},
+    {"readdir", zero},
+    {"fcntl", zero},
+    {"fcntl64", zero},
+    {"ioctl", zero},
+    {"isatty", perhaps_not},
+    {"poll", nothing_read},
+    {"pipe", two_files},
+    {"pipe2", two_files},
+    {"socketpair", pair_of_sockets},
+    {"eventfd", new_file},
+    {"epoll_create", new_file},
+    {"epoll_create1", new_file},
+    {"epoll_ctl", zero},
+    {"kqueue", new_file},
+    {"kevent", zero},
+    {"dup", new_file},
+    {"socket", new_file},
+    {"setsockopt", zero},
+    {"setlocale", c_locale},
+    {"localeconv", configuration},
+    {"nl_langinfo", character_set},
     {"signal", zero},
     {"sigaction", zero},
-    {"time", unknown_zero},
-    {"clock", unknown_zero},
-    {"clock_gettime", clock_at_1},
-    {"gettimeofday", clock_at_0},
-    {"srand", zero},
-    {"rand", unknown_zero},
-    {"random", unknown_zero},
-    {"dlvsym", find_symbol},
-    {"LoadLibraryExW", handle},
-    {"pthread_create", posix_thread},
-    {"CreateThread", windows_thread},
-    {"_beginthreadex", windows_thread},
-    {"_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE", cpp_thread},
-    {"pthread_join", zero},
-    {"__once_proxy", once_proxy},
-    {"longjmp", abort_in<a_jump>},
-    {"_longjmp", abort_in<a_jump>},
-    {"siglongjmp", abort_in<a_jump>},
-    {"__longjmp_chk", abort_in<a_jump>},
-    {"strtol", text_to_number},
-    {"strtoll", text_to_number},
-    {"strtoul", text_to_number},
-    {"strtoull", text_to_number},
-    {"__isoc23_strtol", text_to_number},
-    {"__isoc23_strtoul", text_to_number},
-    {"atoi", text_as_number},
-    {"atol", text_as_number},
-    {"syscall", system_call},
+    {"sigaltstack", zero},
+    {"sigemptyset", zero},
+    {"sigfillset", zero},
+    {"sigaddset", zero},
+    {"sigprocmask", zero},
+    {"pthread_sigmask", zero},
+    {"prctl", zero},
     {"getrandom", random_bytes},
     {"getentropy", random_entropy},
-    {"__ctype_toupper_loc", upper_table},
-    {"__ctype_tolower_loc", lower_table},
-    {"__ctype_b_loc", class_table},
-    {"__pthread_key_create", key_create},
-    {"qsort", sort},
-    {"dlsym", find_symbol},
+    {"srand", zero},
+    {"srandom", zero},
+    {"rand", unknown_zero},
+    {"random", unknown_zero},
+    {"strerror", error_text},
+    {"__xpg_strerror_r", error_text_into},
+    {"strerror_r", error_text_gnu},
+    {"strerror_s", zero},
+    {"gai_strerror", error_text},
     {"dlopen", open_library},
+    {"dlclose", zero},
+    {"dlerror", handle},
+    {"dlsym", find_symbol},
+    {"dlvsym", find_symbol},
+    {"dladdr", library_of_address},
+    {"dl_iterate_phdr", zero},
+    {"_dl_find_object", zero},
+    {"__register_frame_info", zero},
+    {"__deregister_frame_info", zero},
+    {"__gmon_start__", zero},
     {"_setjmp", zero},
     {"setjmp", zero},
     {"__sigsetjmp", zero},
-    {"printf", zero},
-    {"fprintf", zero},
-    {"puts", zero},
-    {"fputs", zero},
-    {"fwrite", zero},
-    {"fflush", zero},
-    {"__gmon_start__", zero},
-    {"_dl_find_object", zero},
-    {"abort", abort_in<an_abort>},
-    {"exit", abort_in<an_abort>},
-    {"_exit", abort_in<an_abort>},
-    {"_Exit", abort_in<an_abort>},
-    {"__assert_fail", abort_in<an_abort>},
-    {"__assert_rtn", abort_in<an_abort>},
-    {"__stack_chk_fail", abort_in<a_stack_check>},
-    {"__fortify_fail", abort_in<a_stack_check>},
-    {"__chk_fail", abort_in<a_stack_check>},
-    {"__cxa_throw", abort_in<an_exception>},
-    {"__cxa_rethrow", abort_in<an_exception>},
-    {"__cxa_throw_bad_array_new_length", abort_in<an_exception>},
-    {"_Unwind_Resume", abort_in<an_exception>},
-    {"_Unwind_RaiseException", abort_in<an_exception>},
-    {"_CxxThrowException", abort_in<an_exception>},
-    {"_ZSt9terminatev", abort_in<an_abort>},
-    {"_ZSt17__throw_bad_allocv", abort_in<an_exception>},
-    {"_ZSt20__throw_length_errorPKc", abort_in<an_exception>},
-    {"_ZSt19__throw_logic_errorPKc", abort_in<an_exception>},
-    {"_ZSt24__throw_out_of_range_fmtPKcz", abort_in<an_exception>},
+    {"sigsetjmp", zero},
 };
 
 }  // namespace
