@@ -38,6 +38,7 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
     impl.handler = &handler;
     impl.budget = spent() + budget;
     impl.resumptions.clear();
+    pending_result_.reset();
     impl.thrown = nullptr;
     impl.stop = Stop::fault;
     fault_.clear();
@@ -75,8 +76,11 @@ std::uint64_t Guest::stack_argument(unsigned index) {
     return word(impl_->get(cpu_.sp) + cpu_.stack_arguments + std::uint64_t{index} * cpu_.word()).value_or(0);
 }
 
-void Guest::set_result(std::uint64_t value) { impl_->set(cpu_.result, value); }
-std::uint64_t Guest::result() { return impl_->get(cpu_.result); }
+// Many processors have the result in the register of the first argument, which a function may still ask for.
+void Guest::set_result(std::uint64_t value) { pending_result_ = value; }
+std::uint64_t Guest::result() { return pending_result_ ? *pending_result_ : impl_->get(cpu_.result); }
+
+std::uint64_t Guest::system_call_number() { return impl_->get(UC_X86_REG_RAX); }
 
 std::uint64_t Guest::table_of_addresses() {
     return cpu_.architecture == Architecture::s390x ? impl_->get(UC_S390X_REG_R12) : 0;
@@ -87,13 +91,15 @@ std::uint64_t Guest::return_address() {
 }
 
 void Guest::set_result_pair(std::uint64_t low, std::uint64_t high) {
-    impl_->set(cpu_.result, low);
-    if (cpu_.result_high != 0) impl_->set(cpu_.result_high, high);
+    pending_result_ = low;
+    pending_high_ = high;
 }
 
 std::uint64_t Guest::structure_place() { return cpu_.structure < 0 ? 0 : impl_->get(cpu_.structure); }
 
 void Guest::call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value) {
+    pending_result_.reset();
+    pending_high_.reset();
     impl_->call_first(function, arguments, value);
 }
 

@@ -76,6 +76,9 @@ public:
     /// there is no more.
     std::uint64_t new_table();
     static constexpr std::uint32_t first_table = 1u << 31;
+    /// For the handler: the program calls Linux by itself, on x86-64. Arguments are as in a call; the number is this.
+    static constexpr std::uint32_t system_call = ~0u;
+    std::uint64_t system_call_number();
 
     /// Memory for an object of the interpreter, zeroed. 0 when there is no more; the run ends then (Stop::memory).
     std::uint64_t new_object(std::uint64_t size);
@@ -177,6 +180,7 @@ private:
     std::uint32_t stand_in_count_ = 0, table_count_ = 0;
     std::uint64_t executed_ = 0, charged_ = 0;
     bool exact_ = false, old_processor_ = false, asked_processor_ = false, used_foreign_variable_ = false;
+    std::optional<std::uint64_t> pending_result_, pending_high_;
     std::uint16_t takes_ = 0;
     bool object_in_register_ = false;
     std::string fault_;

@@ -154,6 +154,8 @@ struct Guest::Impl {
     void set_thread_pointer() const;
     void set_windows_thread() const;
     void prepare_s390x();
+    void put_result();
+    void pass_system_call_on();
     void take_arguments_off();
     void call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value);
     void leave_resumption();
@@ -272,6 +274,8 @@ struct Guest::Impl {
     // Other processors report it as an exception, which is the end as well.
     static void on_system_call(uc_engine* uc, void* self) {
         auto& impl = *static_cast<Impl*>(self);
+        if (impl.guest.cpu_.architecture == Architecture::x86_64 && impl.image->format == Format::elf)
+            return impl.pass_system_call_on();
         impl.guest.fault_ = "calls the system by itself";
         impl.stop = Stop::fault;
         uc_emu_stop(uc);
@@ -322,8 +326,11 @@ struct Guest::Impl {
                                                  : (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
                 const std::size_t before = impl.resumptions.size();
                 guest.use_stack(0, false);
+                guest.pending_result_.reset();
+                guest.pending_high_.reset();
                 (*impl.handler)(static_cast<std::uint32_t>(number));
                 guest.charge(per_call);
+                impl.put_result();
                 if (impl.resumptions.size() == before) impl.take_arguments_off();
             } catch (...) {
                 impl.thrown = std::current_exception();  // must not pass through the emulator

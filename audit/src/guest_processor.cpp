@@ -138,6 +138,28 @@ int Guest::Impl::on_cpuid(uc_engine*, void* self) {
     return 1;
 }
 
+void Guest::Impl::put_result() {
+    if (guest.pending_result_) set(guest.cpu_.result, *guest.pending_result_);
+    if (guest.pending_high_ && guest.cpu_.result_high != 0) set(guest.cpu_.result_high, *guest.pending_high_);
+    guest.pending_result_.reset();
+    guest.pending_high_.reset();
+}
+
+// The fourth argument is in another register than that of a call, which is not kept anyway.
+void Guest::Impl::pass_system_call_on() {
+    set(UC_X86_REG_RCX, get(UC_X86_REG_R10));
+    try {
+        guest.use_stack(0, false);
+        (*handler)(system_call);
+        guest.charge(per_call);
+        put_result();
+    } catch (...) {
+        thrown = std::current_exception();
+        stop = Stop::asked;
+        uc_emu_stop(uc);
+    }
+}
+
 // What takes its arguments off the stack returns to its caller from where the last one lies.
 void Guest::Impl::take_arguments_off() {
     if (guest.takes_ == 0 || guest.cpu_.link >= 0) return;
@@ -209,8 +231,8 @@ std::string Guest::Impl::what_it_ran(bool invalid) {
             // Without 64 bits, these are other instructions, unless what follows names no memory.
             const bool vex = guest.cpu_.wide || code[i + 1] >= 0xc0;
             if ((code[i] == 0xc4 || code[i] == 0xc5) && vex)
-                return "runs an AVX instruction, which the emulator does not know";
-            if (code[i] == 0x62 && vex) return "runs an AVX-512 instruction, which the emulator does not know";
+                return "runs an instruction that the emulator does not know (AVX)";
+            if (code[i] == 0x62 && vex) return "runs an instruction that the emulator does not know (AVX-512)";
             if (code[0] == 0x0f && code[1] == 0x0b) return "runs into a trap (ud2)";
             if (code[0] == 0xcd && code[1] == 0x29) return "runs into a trap (fastfail)";
             // The program counter is behind it then.

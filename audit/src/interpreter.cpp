@@ -355,7 +355,9 @@ std::uint64_t Interpreter::find_symbol(const std::string& name) {
 std::uint64_t Interpreter::find_system_symbol(const std::string& name) {
     if (const std::uint64_t known = known_import(name)) return known;
     const ModelFunction handler = c_library_function(name);
-    if (handler == nullptr) return 0;
+    // Of Windows' functions all are known by name, so that one can be there of which the model knows nothing else.
+    const bool exists = image_.format == Format::pe && !name.starts_with('?') && windows_call_by_name(name).has_value();
+    if (handler == nullptr && !exists) return 0;
     const std::string& kept = *found_symbols_.insert(name).first;
     const bool decides_stack = image_.format == Format::pe && image_.architecture == Architecture::i386;
     const std::optional<StackUse> stack = decides_stack ? windows_call_by_name(kept) : StackUse{};
@@ -556,6 +558,10 @@ void Interpreter::call_unmodelled(const StandIn& stand_in) {
 }
 
 void Interpreter::handle(std::uint32_t number) {
+    if (number == Guest::system_call) {
+        current_ = "a call of the system";
+        return system_call_of_program(*this);
+    }
     if (number >= Guest::first_table) {
         current_ = {};
         return call_table_entry({.origin = tables_.at(number - Guest::first_table), .entry = ~0u});

@@ -246,6 +246,8 @@ std::span<const ModelEntry> model_endings() noexcept;
 std::span<const ModelEntry> model_output() noexcept;
 std::span<const ModelEntry> model_libcxx() noexcept;
 std::span<const ModelEntry> model_strings();
+/// What the guest calls the system for by itself. (model_address_space.cpp)
+void system_call_of_program(Interpreter& interpreter);
 ModelFunction c_api_function(std::string_view name) noexcept;
 ModelFunction c_library_function(std::string_view name) noexcept;
 /// A service of interlock, by where it lies in il_host. (model_interlock.cpp)

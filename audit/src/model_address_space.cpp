@@ -2,6 +2,7 @@
 // the calls of Linux by their numbers, most of which are for that.
 //
 // SPDX-License-Identifier: MIT
+#include "model_endings.hpp"
 #include "model_memory.hpp"
 #include "model_threads.hpp"
 
@@ -176,11 +177,12 @@ void futex(I& in, std::uint64_t operation) {
     if (what == wait || what == wait_bitset) return wait_for_thread(in, 0);
     in.result(0);
 }
-void system_call(I& in) {
-    const std::uint64_t first = in.argument(1), second = in.argument(2), third = in.argument(3);
-    switch (call_of(in.image().architecture, in.argument(0) & 0xffffffff)) {
+// Its arguments begin at argument `at`.
+void call_system(I& in, std::uint64_t number, unsigned at) {
+    const std::uint64_t first = in.argument(at), second = in.argument(at + 1), third = in.argument(at + 2);
+    switch (call_of(in.image().architecture, number & 0xffffffff)) {
         case Call::map:
-            return in.result(posix_map(in, first, second, in.argument(4)));
+            return in.result(posix_map(in, first, second, in.argument(at + 3)));
         case Call::unmap:
         case Call::protect:
         case Call::yield:
@@ -215,6 +217,8 @@ void system_call(I& in) {
             return in.unknown_number(0, failed);
     }
 }
+
+void system_call(I& in) { call_system(in, in.argument(0), 1); }
 
 constexpr ModelEntry table[] = {
     {"mmap", map_memory},
@@ -262,6 +266,18 @@ constexpr ModelEntry table[] = {
 };
 
 }  // namespace
+
+void system_call_of_program(Interpreter& in) {
+    constexpr std::uint64_t write = 1, exit = 60, kill = 62, send = 200, exit_all = 231, send_in = 234;
+    const std::uint64_t number = in.guest().system_call_number() & 0xffffffff;
+    if (number == write) {
+        keep_written(in, bytes_of(in, in.argument(1), std::min<std::uint64_t>(in.argument(2), 1024)));
+        return in.result(in.argument(2));
+    }
+    for (const std::uint64_t end : {exit, kill, send, exit_all, send_in})
+        if (number == end) return end_with_words(in, "a call of the system");
+    call_system(in, number, 0);
+}
 
 std::span<const ModelEntry> model_address_space() noexcept { return table; }
 

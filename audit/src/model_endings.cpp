@@ -2,8 +2,9 @@
 // panics of Rust carry a text, and others write one before.
 //
 // SPDX-License-Identifier: MIT
-#include "model_memory.hpp"
-#include "model_threads.hpp"
+#include "model_endings.hpp"
+
+#include "model_strings.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
@@ -37,7 +38,6 @@ std::string readable_text(I& in, std::uint64_t address) {
     return text && is_readable(*text) ? *text : std::string();
 }
 
-// What it wrote last says more than the name of the function in which it ends.
 void end_in(I& in, std::string what, const std::string& message) {
     const std::string& text = message.empty() ? in.record().written : message;
     if (!text.empty()) what += ": " + quoted(text, longest_message);
@@ -119,6 +119,11 @@ void throws_bad_cast(I& in) { in.give_up("a C++ exception (std::bad_cast)"); }
 void throws_bad_function(I& in) { in.give_up("a C++ exception (std::bad_function_call)"); }
 void throws_system_error(I& in) { in.give_up("a C++ exception (std::system_error)"); }
 // std::runtime_error(text) and its relatives: the text is kept as it comes.
+template <typename S>
+void exception_from_string(I& in) {
+    in.guest().set_word(in.argument(0) + in.word(), in.guest().new_text(S::load(in, in.argument(1))));
+    in.result(in.argument(0));
+}
 void exception_from_text(I& in) {
     in.guest().set_word(in.argument(0) + in.word(), in.guest().new_text(readable_text(in, in.argument(1))));
     in.result(in.argument(0));
@@ -156,8 +161,8 @@ void raise_exception(I& in) {
     if (text == rust || text == reversed) return panic_in_rust(in, message_of_panic(in, exception));
     in.give_up("a C++ exception");
 }
-// Windows: (object, description), of which Rust calls the type rust_panic.
-void windows_throw(I& in) {
+// Windows: Rust calls the type of its panics rust_panic.
+void windows_exception(I& in, std::uint64_t description) {
     const bool wide = in.word() == 8;
     const std::uint64_t base = wide && !in.image().segments.empty()
                                    ? in.guest().to_guest(in.image().segments.front().address) & ~std::uint64_t{0xffff}
@@ -165,7 +170,6 @@ void windows_throw(I& in) {
     // Words of 32 bits, on x64 from the beginning of the image: the description has the list of types in its fourth,
     // the list has the types behind their number, and a type has its name behind two words.
     const auto at = [&](std::uint64_t place) { return base + in.guest().number(place, 4).value_or(0); };
-    const std::uint64_t description = in.argument(1);
     std::string name;
     if (description != 0) name = readable_text(in, at(at(at(description + 12) + 4) + 4) + 2 * in.word());
     if (name == "rust_panic" || wrote_a_panic(in)) return panic_in_rust(in, {});
@@ -181,6 +185,16 @@ void windows_throw(I& in) {
         if (!written.empty()) what += " (" + escape(written, 100) + ")";
     }
     in.give_up(std::move(what));
+}
+
+void windows_throw(I& in) { windows_exception(in, in.argument(1)); }  // (object, description)
+// Where the C library is in the file: code of an exception of C++, how it goes on, the arguments: of them the second is
+// the object and the third its description.
+void windows_raise(I& in) {
+    constexpr std::uint64_t cpp = 0xe06d7363;
+    const std::uint64_t code = in.argument(0) & 0xffffffff, arguments = in.argument(3), word = in.word();
+    if (code != cpp) return in.give_up("an exception of Windows");
+    windows_exception(in, in.guest().word(arguments + 2 * word).value_or(0));
 }
 
 constexpr ModelEntry table[] = {
@@ -216,6 +230,7 @@ constexpr ModelEntry table[] = {
     {"_Unwind_Resume", rethrow},
     {"_Unwind_RaiseException", raise_exception},
     {"_CxxThrowException", windows_throw},
+    {"RaiseException", windows_raise},
     {"_ZSt17__throw_bad_allocv", throws_bad_alloc},
     {"_ZSt28__throw_bad_array_new_lengthv", throws_bad_alloc},
     {"_ZSt16__throw_bad_castv", throws_bad_cast},
@@ -247,9 +262,45 @@ constexpr ModelEntry table[] = {
     {"_ZNSt12out_of_rangeC1EPKc", exception_from_text},
     {"_ZNSt12domain_errorC1EPKc", exception_from_text},
     {"_ZNSt12length_errorC1EPKc", exception_from_text},
+    {"_ZNSt13runtime_errorC1ERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE", exception_from_string<NewString>},
+    {"_ZNSt13runtime_errorC1ERKSs", exception_from_string<OldString>},
+    {"_ZNSt13runtime_errorC1ERKNSt3__112basic_stringIcNS0_11char_traitsIcEENS0_9allocatorIcEEEE",
+     exception_from_string<LibcxxString>},
+    {"_ZNSt13runtime_errorC2ERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE", exception_from_string<NewString>},
+    {"_ZNSt13runtime_errorC2ERKSs", exception_from_string<OldString>},
+    {"_ZNSt13runtime_errorC2ERKNSt3__112basic_stringIcNS0_11char_traitsIcEENS0_9allocatorIcEEEE",
+     exception_from_string<LibcxxString>},
+    {"_ZNSt11logic_errorC1ERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE", exception_from_string<NewString>},
+    {"_ZNSt11logic_errorC1ERKSs", exception_from_string<OldString>},
+    {"_ZNSt11logic_errorC1ERKNSt3__112basic_stringIcNS0_11char_traitsIcEENS0_9allocatorIcEEEE",
+     exception_from_string<LibcxxString>},
+    {"_ZNSt11logic_errorC2ERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE", exception_from_string<NewString>},
+    {"_ZNSt11logic_errorC2ERKSs", exception_from_string<OldString>},
+    {"_ZNSt11logic_errorC2ERKNSt3__112basic_stringIcNS0_11char_traitsIcEENS0_9allocatorIcEEEE",
+     exception_from_string<LibcxxString>},
+    {"_ZNSt16invalid_argumentC1ERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
+     exception_from_string<NewString>},
+    {"_ZNSt16invalid_argumentC1ERKSs", exception_from_string<OldString>},
+    {"_ZNSt16invalid_argumentC1ERKNSt3__112basic_stringIcNS0_11char_traitsIcEENS0_9allocatorIcEEEE",
+     exception_from_string<LibcxxString>},
+    {"_ZNSt12out_of_rangeC1ERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE", exception_from_string<NewString>},
+    {"_ZNSt12out_of_rangeC1ERKSs", exception_from_string<OldString>},
+    {"_ZNSt12out_of_rangeC1ERKNSt3__112basic_stringIcNS0_11char_traitsIcEENS0_9allocatorIcEEEE",
+     exception_from_string<LibcxxString>},
+    {"_ZNSt12domain_errorC1ERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE", exception_from_string<NewString>},
+    {"_ZNSt12domain_errorC1ERKSs", exception_from_string<OldString>},
+    {"_ZNSt12domain_errorC1ERKNSt3__112basic_stringIcNS0_11char_traitsIcEENS0_9allocatorIcEEEE",
+     exception_from_string<LibcxxString>},
+    {"_ZNSt12length_errorC1ERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE", exception_from_string<NewString>},
+    {"_ZNSt12length_errorC1ERKSs", exception_from_string<OldString>},
+    {"_ZNSt12length_errorC1ERKNSt3__112basic_stringIcNS0_11char_traitsIcEENS0_9allocatorIcEEEE",
+     exception_from_string<LibcxxString>},
 };
 
 }  // namespace
+
+// What it wrote last says more than the name of the function in which it ends.
+void end_with_words(Interpreter& in, std::string what) { end_in(in, std::move(what), {}); }
 
 std::span<const ModelEntry> model_endings() noexcept { return table; }
 

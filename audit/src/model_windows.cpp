@@ -137,7 +137,7 @@ void find_function(I& in) {
     const std::string name = in.argument(1) < 0x10000 ? std::string() : text_of(in, in.argument(1));
     if (const std::uint64_t found = in.find_symbol(name)) return in.result(found);
     in.assume("whether the system has " + name.substr(0, 64));
-    in.result(in.likely() ? in.find_system_symbol(name) : 0);
+    in.result(in.likely() ? in.find_system_symbol(name) : 0);  // 0: a system of before
 }
 
 // ---- handles: the first word is what it is, the second whether it is signalled ----
