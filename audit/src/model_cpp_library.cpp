@@ -78,7 +78,7 @@ void tree_insert(I& in) {  // (left?, node, parent, header)
     node.set(parent, above.address);
     node.set(left, 0);
     node.set(right, 0);
-    in.guest().set_number(node.address, 0, 4);  // red
+    in.guest().set_number(node.address, 1, 4);  // black: only the header is red
     if (to_left) {
         above.set(left, node.address);
         if (above.address == header.address) {

@@ -39,7 +39,8 @@ std::string readable_text(I& in, std::uint64_t address) {
 }
 
 void end_in(I& in, std::string what, const std::string& message) {
-    const std::string& text = message.empty() ? in.record().written : message;
+    std::string text = message.empty() ? in.record().written : message;
+    while (text.ends_with(' ')) text.pop_back();
     if (!text.empty()) what += ": " + quoted(text, longest_message);
     in.give_up(std::move(what));
 }

@@ -77,6 +77,8 @@ void compare(const Json& expected, const ModuleAudit& module) {
     if (expected.contains("delegated_to"))
         BOOST_TEST(module.delegated_to == expected["delegated_to"].get<std::string>());
     if (expected.contains("primary")) BOOST_TEST(module.primary == expected["primary"].get<bool>());
+    if (expected.contains("reason"))
+        BOOST_TEST(module.reason.starts_with(expected["reason"].get<std::string>()), module.reason);
     if (expected.contains("effects"))
         for (const auto& [python, effect] : expected["effects"].items()) {
             const auto found =
