@@ -57,16 +57,6 @@ std::string_view type_made_by(std::string_view function) noexcept {
     return {};
 }
 
-bool is_data_of_system(std::string_view name) noexcept {
-    for (const std::string_view known :
-         {"__cpu_model", "__cpu_features2", "mach_task_self_", "vm_page_size", "vm_page_mask", "vm_kernel_page_size",
-          "_dispatch_main_q", "_dispatch_queue_attr_concurrent", "_environ", "_NSConcreteStackBlock",
-          "_NSConcreteGlobalBlock", "in6addr_any", "in6addr_loopback", "signgam", "opterr", "optind",
-          "__stack_chk_guard"})
-        if (known == name) return true;
-    return false;
-}
-
 // What is data and not a function. The symbol tables of ELF do not say it of what is imported.
 bool is_data(std::string_view name) noexcept {
     static constexpr std::array exact = {
@@ -169,8 +159,7 @@ std::uint64_t Interpreter::add_stand_in(StandIn stand_in) {
 
 std::uint64_t Interpreter::address_of_import(std::uint32_t index) {
     const Import& import = image_.imports[index];
-    const bool decides_stack = image_.format == Format::pe && image_.architecture == Architecture::i386;
-    const std::optional<StackUse> stack = decides_stack ? windows_call(import) : StackUse{};
+    const std::optional<StackUse> stack = stack_use(import);
     if (import.name.empty()) {  // PE, by number
         return add_stand_in({.name = import.library, .stack = stack});
     }
@@ -349,20 +338,6 @@ std::uint64_t Interpreter::find_symbol(const std::string& name) {
     const std::uint64_t address = add_stand_in({.name = kept, .handler = c_api_function(kept)});
     known_imports_.emplace(kept, address);
     can_set_gil_ = can_set_gil_ || kept == "PyUnstable_Module_SetGIL";
-    return address;
-}
-
-std::uint64_t Interpreter::find_system_symbol(const std::string& name) {
-    if (const std::uint64_t known = known_import(name)) return known;
-    const ModelFunction handler = c_library_function(name);
-    // Of Windows' functions all are known by name, so that one can be there of which the model knows nothing else.
-    const bool exists = image_.format == Format::pe && !name.starts_with('?') && windows_call_by_name(name).has_value();
-    if (handler == nullptr && !exists) return 0;
-    const std::string& kept = *found_symbols_.insert(name).first;
-    const bool decides_stack = image_.format == Format::pe && image_.architecture == Architecture::i386;
-    const std::optional<StackUse> stack = decides_stack ? windows_call_by_name(kept) : StackUse{};
-    const std::uint64_t address = add_stand_in({.name = kept, .handler = handler, .stack = stack});
-    known_imports_.emplace(kept, address);
     return address;
 }
 

@@ -60,7 +60,7 @@ struct InitRecord {
     std::string aborted_in;      ///< "abort", "__cxa_throw"
     std::string raised;          ///< "ImportError: text": the error that is set
     std::string unknown_stack;   ///< the first function called of which the size of the arguments is not known
-    std::string written;         ///< what it wrote to its standard error last
+    std::string written;         ///< what it wrote for people
     std::string fetched;         ///< the last one that was taken away by PyErr_Fetch
     bool asked_version = false;  ///< Py_GetVersion, Py_Version
     std::set<std::string> assumed;
@@ -153,9 +153,9 @@ public:
     std::uint64_t find_system_symbol(const std::string& name);
     std::vector<StartedThread>& threads() noexcept { return threads_; }
     /// How often the function waited for a thread, and none was left that could run.
+    unsigned& waits() noexcept { return waits_; }
     /// Whether the image has the runtime of Go, once somebody looked.
     std::optional<bool>& go_runtime() noexcept { return go_runtime_; }
-    unsigned& waits() noexcept { return waits_; }
     std::unordered_map<std::uint64_t, std::uint64_t>& numbers() noexcept { return numbers_; }
     std::set<std::uint64_t>& sized() noexcept { return sized_; }
     std::set<std::uint64_t>& lists() noexcept { return lists_; }
@@ -192,6 +192,7 @@ private:
         std::optional<StackUse> stack = StackUse{};  ///< nullopt: not known (windows_calls.hpp)
     };
     std::uint64_t address_of_import(std::uint32_t import);
+    std::optional<StackUse> stack_use(const Import& import) const;
     std::uint64_t new_data(std::string_view name);
     std::uint64_t add_stand_in(StandIn stand_in);
     void fill_head(std::uint64_t object, std::uint64_t type);
@@ -248,6 +249,8 @@ std::span<const ModelEntry> model_libcxx() noexcept;
 std::span<const ModelEntry> model_strings();
 /// What the guest calls the system for by itself. (model_address_space.cpp)
 void system_call_of_program(Interpreter& interpreter);
+/// Variables of the system. (interpreter_system.cpp)
+bool is_data_of_system(std::string_view name) noexcept;
 ModelFunction c_api_function(std::string_view name) noexcept;
 ModelFunction c_library_function(std::string_view name) noexcept;
 /// A service of interlock, by where it lies in il_host. (model_interlock.cpp)

@@ -162,7 +162,9 @@ private:
                     return false;
             } else if (rest_.starts_with("$$V") || rest_.starts_with("$$Z")) {
                 rest_.remove_prefix(3);
-            } else if (!argument()) {
+            } else if (rest_.front() >= '0' && rest_.front() <= '9') {
+                next();
+            } else if (!type_or_class()) {
                 return false;
             }
         }
