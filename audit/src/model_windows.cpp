@@ -414,8 +414,6 @@ constexpr ModelEntry table[] = {
     {"SetThreadDescription", zero},
     {"GetThreadDescription", minus_one},
     {"SetThreadAffinityMask", one},
-    {"Sleep", zero},
-    {"SleepEx", zero},
     {"InitializeSListHead", list_begin},
     {"InterlockedFlushSList", zero},
     {"EncodePointer", same},
