@@ -51,7 +51,12 @@ bool is_macos(I& in) { return in.image().format == Format::macho; }
 std::uint64_t page_size(I& in) {
     return is_macos(in) && in.image().architecture == Architecture::aarch64 ? 16384 : 4096;
 }
-void page_size_of(I& in) { in.result(page_size(in)); }
+// On ARM Linux has several sizes, of which a program cannot know which.
+void page_size_of(I& in) {
+    const bool open = in.image().architecture == Architecture::aarch64 && !is_macos(in);
+    if (!open) return in.result(page_size(in));
+    in.unknown_number(page_size(in), 65536);
+}
 
 // The numbers of the names differ between the systems.
 void system_configuration(I& in) {
@@ -72,7 +77,7 @@ void system_configuration(I& in) {
                                       {190, 0xffff, 64, 128},  // a line of the cache
                                       {180, 72, 255, 64}};     // a host's name
     const std::uint64_t name = in.argument(0) & 0xffffffff;
-    if (name == (is_macos(in) ? 29 : 30)) return in.result(page_size(in));
+    if (name == (is_macos(in) ? 29 : 30)) return page_size_of(in);
     const auto found = std::ranges::find(known, name, is_macos(in) ? &Known::macos_name : &Known::linux_name);
     if (found == std::end(known)) return in.unknown_number(failed, 1);
     in.unknown_number(found->likely, found->other);
@@ -83,7 +88,7 @@ void auxiliary_value(I& in) {
     constexpr std::uint64_t ticks = 17, secure = 23, random = 25;
     switch (in.argument(0)) {
         case page:
-            return in.result(4096);
+            return page_size_of(in);
         case features: {
             const bool arm = in.image().architecture == Architecture::aarch64;
             constexpr std::uint64_t floating_point_and_vectors = 3;
