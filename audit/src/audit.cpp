@@ -23,6 +23,7 @@
 #include "inputs.hpp"
 #include "inputs_queue.hpp"
 #include "judge.hpp"
+#include "libraries_beside.hpp"
 #include "manifest_beside.hpp"
 
 namespace interlock {
@@ -227,7 +228,7 @@ private:
                 error(candidate.sequence,
                       {manifest_path(candidate.path).native(), manifest.error().code, manifest.error().message});
         }
-        auto binaries = judges_.judge(candidate.content.file(), candidate.content.size(), context);
+        auto binaries = judge_with_libraries(judges_, candidate.content, context, libraries_of(candidate, context));
         if (!binaries) {
             if (binaries.error().code == Errc::unsupported && !candidate.named)
                 return skip(candidate, binaries.error().message);
@@ -242,6 +243,11 @@ private:
         }
         const std::lock_guard lock(mutex_);
         judged_.push_back({candidate.sequence, candidate.content.size(), candidate.package, std::move(*binaries)});
+    }
+
+    FindLibrary libraries_of(const Candidate& candidate, const BinaryContext& context) const {
+        if (candidate.disk_path.empty()) return [](const BinaryAudit&, const std::string&) { return std::nullopt; };
+        return libraries_on_disk(candidate.disk_path, context.module_path, options_.budget.binary_size);
     }
 
     void skip(const Candidate& candidate, std::string_view why) {
@@ -334,7 +340,7 @@ Result<std::vector<BinaryAudit>> audit_image(std::span<const std::uint8_t> image
     try {
         const Content content = Content::of_bytes(image);
         Judge judge(options);
-        auto binaries = judge.judge(content.file(), content.size(), context);
+        auto binaries = judge.judge({content.file(), content.size(), context});
         if (!binaries) return binaries;
         AuditReport report;
         report.pythons = options.pythons;

@@ -11,6 +11,7 @@
 
 #include "inputs_content.hpp"
 #include "judge.hpp"
+#include "libraries_beside.hpp"
 #include "manifest_beside.hpp"
 
 namespace interlock {
@@ -55,7 +56,8 @@ Result<std::vector<BinaryAudit>> Auditor::audit(const std::filesystem::path& pat
     context.disk_path = path;
     // What is wrong with a manifest is for an audit to say; an import goes by what is in the file.
     if (manifest) context.manifest = std::move(*manifest);
-    return impl_->judges->judge(content->file(), content->size(), std::move(context));
+    const FindLibrary find = libraries_on_disk(path, context.module_path, impl_->options.budget.binary_size);
+    return judge_with_libraries(*impl_->judges, *content, context, find);
 }
 
 void Auditor::after_fork_in_child() noexcept { impl_->judges->forget(); }

@@ -45,8 +45,10 @@ InitRunner& runner() {
 
 class ImageAudit {
 public:
-    ImageAudit(const Image& image, Bytes file, const BinaryContext& context, const AuditOptions& options)
+    ImageAudit(const Image& image, Bytes file, const BinaryContext& context, const AuditOptions& options,
+               std::span<const Library> libraries)
         : image_(image),
+          libraries_(libraries),
           file_(file),
           context_(context),
           options_(options),
@@ -78,6 +80,7 @@ public:
         else
             no_module();
         for (const Export* entry : others) audit_other(*entry);
+        if (used_library_) list_missing_libraries();
         return std::move(binary_);
     }
 
@@ -90,6 +93,7 @@ private:
         binary_.build_id = image_.build_id;
         binary_.size = file_.size();
         for (const std::string_view library : image_.libraries) binary_.libraries.emplace_back(library);
+        binary_.library_folders.assign(image_.library_folders.begin(), image_.library_folders.end());
     }
 
     void list_symbols() {
@@ -188,17 +192,37 @@ private:
         binary_.modules.push_back(std::move(module));
     }
 
-    // A file that imports none of these can say nothing, whatever its function does.
+    // A file that imports none of these can say nothing, whatever its function does; nor can its libraries.
     bool can_be_marked(const Export& entry) const {
         if (entry.name.starts_with("PyModExport") || !imports(image_, "PyModule_Create2")) return true;
+        if (can_mark(image_)) return true;
+        return std::ranges::any_of(libraries_, [&](const Library& library) { return can_mark(library.image); });
+    }
+    bool can_mark(const Image& image) const {
         for (const char* name : {"PyModuleDef_Init", "PyModuleDef_Type", "PyModule_FromDefAndSpec2", set_gil})
-            if (imports(image_, name)) return true;
-        const bool looks_up =
-            imports(image_, "dlsym") || imports(image_, "dlvsym") || imports(image_, "GetProcAddress");
-        return looks_up && !std::ranges::search(file_, std::string_view(set_gil)).empty();
+            if (imports(image, name)) return true;
+        const bool looks_up = imports(image, "dlsym") || imports(image, "dlvsym") || imports(image, "GetProcAddress");
+        const auto has_name = [](const Segment& segment) {
+            return !std::ranges::search(segment.data, std::string_view(set_gil)).empty();
+        };
+        return looks_up && std::ranges::any_of(image.segments, has_name);
     }
 
-    Seen see(const Export& entry, const std::string& name) const {
+    // Of what the module is linked to, by way of the libraries that are there.
+    void list_missing_libraries() {
+        const auto add = [&](const Image& image) {
+            for (const std::string_view path : image.libraries) {
+                const std::string name(library_name(path));
+                const bool there = std::ranges::find(context_.libraries, name) != context_.libraries.end();
+                const bool known = std::ranges::find(binary_.missing_libraries, name) != binary_.missing_libraries.end();
+                if (!there && !known && !is_library_of_the_system(path)) binary_.missing_libraries.push_back(name);
+            }
+        };
+        add(image_);
+        for (const Library& library : libraries_) add(library.image);
+    }
+
+    Seen see(const Export& entry, const std::string& name) {
         Seen seen;
         seen.entry_point = std::string(entry.name);
         if (!entry.forward.empty()) {
@@ -209,7 +233,8 @@ private:
         if (!can_be_marked(entry)) {
             seen.run.phase = Phase::single;
             seen.run.not_needed = true;
-            if (has_own_libraries()) seen.run.assumed.insert("that no library of its own marks it");
+            list_missing_libraries();
+            if (!binary_.missing_libraries.empty()) seen.run.assumed.insert("that no library of its own marks it");
             return seen;
         }
         if (!context_.not_run_because.empty()) {
@@ -217,7 +242,10 @@ private:
             return seen;
         }
         if (InitRunner::can_run(image_)) {
-            RunOptions run{.budget = options_.budget.instructions, .left = &left_, .details = options_.details};
+            RunOptions run{.budget = options_.budget.instructions,
+                           .left = &left_,
+                           .details = options_.details,
+                           .libraries = libraries_};
             const bool known = linked_.strong || tag_.abi != AbiFlavour::unknown;
             run.free_threaded = likely_free_threaded();
             if (const auto version = likely_version()) run.minor = version->minor;
@@ -228,25 +256,11 @@ private:
                 InitResult other = runner().run(image_, entry, run);
                 if (other.failure.empty() || wrong_layout) seen.run = std::move(other);
             }
+            used_library_ = used_library_ || seen.run.used_library;
             return seen;
         }
         look_at_data(seen, name);
         return seen;
-    }
-
-    // Libraries beside those of the system and the interpreter, which could be given the module.
-    bool has_own_libraries() const {
-        static constexpr std::string_view known[] = {
-            "libc.",  "libm.",     "libpthread.", "libdl.",    "librt.", "libstdc++.",  "libgcc_s.", "libutil.",
-            "ld-",    "libpython", "python",      "vcruntime", "msvcp",  "api-ms-win-", "ucrtbase",  "kernel32",
-            "user32", "advapi32",  "ws2_32",      "libSystem", "libc++", "libz.",       "libobjc",   "libgomp."};
-        return std::ranges::any_of(image_.libraries, [](std::string_view library) {
-            std::string name(library.substr(library.rfind('/') + 1));
-            if (library.ends_with(".dll") || library.ends_with(".DLL"))
-                std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-            if (library.find(".framework/") != std::string_view::npos) return false;
-            return std::ranges::none_of(known, [&](std::string_view start) { return name.starts_with(start); });
-        });
     }
 
     bool likely_free_threaded() const {
@@ -424,23 +438,69 @@ private:
     }
 
     const Image& image_;
+    std::span<const Library> libraries_;
     Bytes file_;
     const BinaryContext& context_;
     const AuditOptions& options_;
     FileTag tag_;
     LinkedAbi linked_;
-    mutable std::uint64_t left_ = budgets_of_a_file * options_.budget.instructions;
+    bool used_library_ = false;  ///< by an init function, and it is not there
+    std::uint64_t left_ = budgets_of_a_file * options_.budget.instructions;
     BinaryAudit binary_;
 };
 
 }  // namespace
 
-Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options) {
+std::string_view library_name(std::string_view path) noexcept {
+    return path.substr(path.find_last_of("/\\") + 1);  // npos + 1 is 0
+}
+
+bool is_library_of_the_system(std::string_view library) {
+    static constexpr std::string_view known[] = {
+        "libc.",    "libm.",         "libpthread.", "libdl.",     "librt.",    "libstdc++.", "libgcc_s.", "libutil.",
+        "ld-",      "libpython",     "python",      "vcruntime",  "msvcp",     "api-ms-win-", "ext-ms-",  "ucrtbase",
+        "kernel32", "user32",        "advapi32",    "ws2_32",     "libSystem", "libc++",     "libz.",     "libobjc",
+        "ntdll",    "bcrypt",        "ole32",       "shell32",    "libgomp.",  "msvcrt",     "crypt32",   "iphlpapi"};
+    std::string name(library_name(library));
+    if (name.ends_with(".dll") || name.ends_with(".DLL"))
+        std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+    if (library.find(".framework/") != std::string_view::npos) return true;
+    return std::ranges::any_of(known, [&](std::string_view start) { return name.starts_with(start); });
+}
+
+namespace {
+
+// Of each library the slice for the same processor, with what the module and the libraries before it want of it.
+std::vector<Library> read_libraries(const Image& module, const BinaryContext& context, std::span<const Bytes> files) {
+    std::vector<Library> libraries;
+    Names wanted;
+    const auto want = [&](const Image& image) {
+        for (const Import& import : image.imports) wanted.insert(import.name);
+    };
+    want(module);
+    for (std::size_t i = 0; i < std::min(files.size(), context.libraries.size()); ++i) {
+        Result<std::vector<Image>> images = read_images(files[i], context.libraries[i], &wanted);
+        if (!images) continue;
+        for (Image& image : *images) {
+            if (image.architecture != module.architecture || image.format != module.format) continue;
+            want(image);
+            libraries.push_back({context.libraries[i], std::move(image)});
+            break;
+        }
+    }
+    return libraries;
+}
+
+}  // namespace
+
+Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options,
+                                              std::span<const Bytes> library_files) {
     Result<std::vector<Image>> images = read_images(file, context.path);
     if (!images) return std::move(images).error();
     std::vector<BinaryAudit> audits;
     for (const Image& image : *images) {
-        audits.push_back(ImageAudit(image, file, context, options).audit());
+        const std::vector<Library> libraries = read_libraries(image, context, library_files);
+        audits.push_back(ImageAudit(image, file, context, options, libraries).audit());
         audits.back().slice = images->size() > 1;
     }
     return audits;

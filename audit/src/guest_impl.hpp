@@ -1,6 +1,6 @@
 // guest_impl.hpp: the emulator behind a Guest: Unicorn, its memory, and the hooks through which it calls us.
 //
-// The image is taken in by chunks: the first access to a chunk copies and relocates it. An init function touches a few
+// Images are taken in by chunks: the first access to a chunk copies and relocates it. An init function touches a few
 // of them, of libraries that may have hundreds of megabytes. Each load opens a new emulator: that takes a third of a
 // millisecond, and there is no other way to be sure that no register and no translated code of an earlier image is met.
 //
@@ -33,8 +33,12 @@ constexpr std::uint64_t base_32 = 0x0100'0000, limit_32 = GuestMap::stand_ins;
 constexpr std::uint64_t base_64 = 0x7f10'0000'0000, limit_64 = 0x7fff'0000'0000;
 constexpr std::uint64_t end_of_run = GuestMap::stand_ins + GuestMap::stand_ins_size - GuestMap::stand_in_size;
 constexpr std::uint64_t resume = end_of_run - GuestMap::stand_in_size;
-constexpr std::uint64_t table_call = resume - GuestMap::stand_in_size;  // calls of tables go on here
-constexpr std::uint32_t max_stand_ins = GuestMap::stand_ins_size / GuestMap::stand_in_size - 3;
+constexpr std::uint64_t data_call = resume - GuestMap::stand_in_size;  // calls of what may be written go on here
+constexpr std::uint64_t empty_text = data_call - GuestMap::stand_in_size;
+constexpr std::uint64_t unknown_stand_ins =
+    GuestMap::stand_ins + std::uint64_t{Guest::first_unknown} * GuestMap::stand_in_size;
+constexpr std::uint32_t max_unknown = (empty_text - unknown_stand_ins) / GuestMap::stand_in_size;
+static_assert(unknown_stand_ins % 4096 == 0);
 constexpr std::uint64_t per_call = 16;                   // instructions that a call of a stand-in counts for
 constexpr std::uint64_t bytes_like_an_instruction = 16;  // of what is copied for the guest
 constexpr std::uint64_t thread_area = GuestMap::tls + GuestMap::tls_size / 2;
@@ -72,6 +76,18 @@ using Chunk = std::unique_ptr<std::uint8_t, FreeChunk>;
 
 struct Resumption {
     std::uint64_t return_address, value;
+};
+
+/// An image at its place.
+struct Guest::Placed {
+    const Image* image = nullptr;
+    std::size_t number = 0;  ///< 0 is the module
+    std::uint64_t base = 0, span = 0;
+    std::uint64_t slide = 0;                 ///< guest address minus file address
+    std::uint64_t tls_block = 0;             ///< where its thread-local block begins, seen from the thread pointer
+    std::vector<std::uint64_t> imports = {}; ///< guest addresses
+
+    bool contains(std::uint64_t address) const noexcept { return address >= base && address - base < span; }
 };
 
 struct Guest::Impl {
@@ -122,7 +138,7 @@ struct Guest::Impl {
             add(reinterpret_cast<void*>(&on_system_call), UC_X86_INS_SYSENTER);
         }
         prepare_processor();
-        if (image != nullptr) set_thread_pointer();
+        if (!images.empty()) set_thread_pointer();
         broken = false;
     }
 
@@ -191,23 +207,26 @@ struct Guest::Impl {
             set(UC_S390X_REG_PSWM, 3ull << 31);  // addresses of 64 bits
         } else if (cpu.architecture == Architecture::i386) {
             set_segments();
-        } else if (cpu.architecture == Architecture::aarch64 && image->format == Format::pe) {
+        } else if (cpu.architecture == Architecture::aarch64 && images.front().image->format == Format::pe) {
             set(UC_ARM64_REG_X18, thread_area);  // the TEB
         } else {
             set(cpu.thread, thread_area);
         }
     }
 
-    // ---- the image's memory ----
+    // ---- the images' memory ----
 
-    bool in_image(std::uint64_t address) const noexcept {
-        return image != nullptr && address >= base && address - base < span;
+    const Placed* placed_at(std::uint64_t address) const noexcept {
+        for (const Placed& placed : images)
+            if (placed.contains(address)) return &placed;
+        return nullptr;
     }
 
     std::uint8_t* chunk_at(std::uint64_t address) {
         const std::uint64_t begin = address & ~(chunk_size - 1);
         if (const auto known = chunks.find(begin); known != chunks.end()) return known->second.get();
-        if (!in_image(address)) return nullptr;
+        const Placed* placed = placed_at(address);
+        if (placed == nullptr) return nullptr;
         if (chunks.size() >= max_chunks) {
             stop = Stop::memory;
             return nullptr;
@@ -215,7 +234,7 @@ struct Guest::Impl {
         Chunk chunk = std::move(spare);
         if (!chunk) chunk.reset(static_cast<std::uint8_t*>(std::aligned_alloc(4096, chunk_size)));
         if (!chunk) throw std::bad_alloc();
-        fill(begin, chunk.get());
+        fill(*placed, begin, chunk.get());
         if (!map_chunk(begin, chunk.get())) return nullptr;
         shorten_blocks(begin, chunk.get());
         return chunks.emplace(begin, std::move(chunk)).first->second.get();
@@ -237,8 +256,10 @@ struct Guest::Impl {
     }
 
     std::uint32_t protection(std::uint64_t page) const {
-        const std::uint64_t first = page - guest.slide_, last = first + page_size;  // file addresses
-        const bool code = std::ranges::any_of(image->segments, [&](const Segment& segment) {
+        const Placed* placed = placed_at(page);
+        if (placed == nullptr) return UC_PROT_NONE;
+        const std::uint64_t first = page - placed->slide, last = first + page_size;  // file addresses
+        const bool code = std::ranges::any_of(placed->image->segments, [&](const Segment& segment) {
             return segment.executable && segment.address < last && segment.address + segment.size > first;
         });
         return code || guest.cpu_.architecture == Architecture::s390x ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE;
@@ -256,26 +277,27 @@ struct Guest::Impl {
     }
     static void on_nothing(uc_engine*, std::uint64_t, std::uint32_t, void*) {}
 
-    void fill(std::uint64_t begin, std::uint8_t* bytes) const {
+    void fill(const Placed& placed, std::uint64_t begin, std::uint8_t* bytes) const {
         std::memset(bytes, 0, chunk_size);
-        const std::uint64_t first = begin - guest.slide_, last = first + chunk_size;  // file addresses
-        for (const Segment& segment : image->segments) {
+        const std::uint64_t first = begin - placed.slide, last = first + chunk_size;  // file addresses
+        for (const Segment& segment : placed.image->segments) {
             const std::uint64_t from = std::max(first, segment.address);
             const std::uint64_t to = std::min(last, segment.address + segment.data.size());
             if (from < to)
                 std::memcpy(bytes + (from - first), segment.data.data() + (from - segment.address), to - from);
         }
         constexpr std::uint64_t widest = 16;
-        auto fixup = std::ranges::lower_bound(image->fixups, first > widest ? first - widest : 0, {}, &Fixup::address);
-        for (; fixup != image->fixups.end() && fixup->address < last; ++fixup) guest.apply(*fixup, begin, bytes);
+        const auto& fixups = placed.image->fixups;
+        auto fixup = std::ranges::lower_bound(fixups, first > widest ? first - widest : 0, {}, &Fixup::address);
+        for (; fixup != fixups.end() && fixup->address < last; ++fixup) guest.apply(placed, *fixup, begin, bytes);
     }
 
-    void forget_image() {
+    void forget_images() {
         if (uc != nullptr) uc_close(uc);  // before the memory that it uses
         uc = nullptr;
         if (!chunks.empty()) spare = std::move(chunks.begin()->second);
         chunks.clear();
-        image = nullptr;
+        images.clear();
     }
 
     // ---- hooks ----
@@ -284,7 +306,8 @@ struct Guest::Impl {
         auto& impl = *static_cast<Impl*>(self);
         const std::uint64_t last = address + (size > 0 ? static_cast<std::uint64_t>(size) - 1 : 0);
         try {
-            if (impl.chunk_at(address) != nullptr && (!impl.in_image(last) || impl.chunk_at(last) != nullptr))
+            if (impl.chunk_at(address) != nullptr &&
+                (impl.placed_at(last) == nullptr || impl.chunk_at(last) != nullptr))
                 return true;
         } catch (...) {
             impl.stop = Stop::memory;
@@ -306,7 +329,8 @@ struct Guest::Impl {
     }
 
     static bool on_variable(uc_engine* uc, uc_mem_type, std::uint64_t, int, std::int64_t, void* self) {
-        static_cast<Impl*>(self)->guest.used_foreign_variable_ = true;
+        auto& impl = *static_cast<Impl*>(self);
+        impl.guest.used_foreign_variable_ = true;
         return uc_mem_protect(uc, GuestMap::stand_ins, GuestMap::stand_ins_size, UC_PROT_ALL) == UC_ERR_OK;
     }
 
@@ -356,11 +380,17 @@ struct Guest::Impl {
         if (address >= GuestMap::tables) {
             // What lies there is data. The call goes on where there is code that returns.
             if (address % GuestMap::table_size != 0) return;
-            impl.called_table = static_cast<std::uint32_t>((address - GuestMap::tables) / GuestMap::table_size);
-            impl.set(impl.guest.cpu_.pc, table_call);
+            impl.called = first_table + static_cast<std::uint32_t>((address - GuestMap::tables) / GuestMap::table_size);
+            impl.set(impl.guest.cpu_.pc, data_call);
             return;
         }
         if (address % GuestMap::stand_in_size != 0) return;
+        const auto own_number = static_cast<std::uint32_t>((address - GuestMap::stand_ins) / GuestMap::stand_in_size);
+        if (own_number >= first_unknown && address < empty_text) {
+            impl.called = own_number;
+            impl.set(impl.guest.cpu_.pc, data_call);
+            return;
+        }
         if (address == end_of_run) {
             impl.stop = Stop::returned;
             uc_emu_stop(uc);
@@ -373,10 +403,7 @@ struct Guest::Impl {
             impl.leave_resumption();
         } else {
             try {
-                const std::uint64_t number = address == table_call
-                                                 ? first_table + impl.called_table
-                                                 : (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
-                (*impl.handler)(static_cast<std::uint32_t>(number));
+                (*impl.handler)(address == data_call ? impl.called : own_number);
                 guest.charge(per_call);
             } catch (...) {
                 impl.thrown = std::current_exception();  // must not pass through the emulator
@@ -446,9 +473,7 @@ struct Guest::Impl {
     Region stack{GuestMap::stack, GuestMap::stack_size};
     Region tls{GuestMap::tls, GuestMap::tls_size};
 
-    const Image* image = nullptr;
-    std::vector<std::uint64_t> imports;  ///< guest addresses
-    std::uint64_t base = 0, span = 0;
+    std::vector<Placed> images;
     std::map<std::uint64_t, Chunk> chunks;
     Chunk spare;
     std::uint64_t objects_used = 0, heap_used = 0;
@@ -459,7 +484,7 @@ struct Guest::Impl {
     std::vector<Resumption> resumptions;
     std::uint64_t target = 0;  ///< where a stand-in goes, on processors with a link register
     std::uint64_t budget = 0;
-    std::uint32_t called_table = 0;
+    std::uint32_t called = 0;  ///< what data_call stands for
     Stop stop = Stop::returned;
     bool broken = false;  ///< after a fault the emulator is not to be trusted
 };

@@ -126,16 +126,18 @@ void tls_descriptor(Interpreter& interpreter) {
 
 }  // namespace
 
-Interpreter::Interpreter(Guest& guest, const Image& image, const InterpreterModel& model, bool keep_calls)
-    : guest_(guest), image_(image), model_(model), keep_calls_(keep_calls) {
-    can_set_gil_ = std::ranges::any_of(image.imports,
-                                       [](const Import& entry) { return entry.name == "PyUnstable_Module_SetGIL"; });
+Interpreter::Interpreter(Guest& guest, std::span<const Image* const> images, const InterpreterModel& model,
+                         bool keep_calls)
+    : guest_(guest), images_(images), model_(model), keep_calls_(keep_calls) {
+    can_set_gil_ = std::ranges::any_of(images, [](const Image* one) {
+        return std::ranges::find(one->imports, "PyUnstable_Module_SetGIL", &Import::name) != one->imports.end();
+    });
 }
 
 bool Interpreter::load() {
     // Guest::load() asks for the imports while it works; stand-in 0 is the one of TLS descriptors.
     bool first = true;
-    const bool loaded = guest_.load(image_, [&](std::uint32_t import) {
+    const bool loaded = guest_.load(images_, [&](std::size_t number, std::uint32_t import) {
         if (std::exchange(first, false)) {
             add_stand_in({.handler = &tls_descriptor});
             make_object_ = add_stand_in({.handler = &make_object});
@@ -143,7 +145,7 @@ bool Interpreter::load() {
             make_instance_ = add_stand_in({.handler = &make_instance});
             generic_type_ = new_type(0);
         }
-        return address_of_import(import);
+        return address_of_import(number, import);
     });
     // Their type may have been imported after them.
     for (const char* truth : {"_Py_TrueStruct", "_Py_FalseStruct"})
@@ -157,24 +159,44 @@ std::uint64_t Interpreter::add_stand_in(StandIn stand_in) {
     return address;
 }
 
-std::uint64_t Interpreter::address_of_import(std::uint32_t index) {
-    const Import& import = image_.imports[index];
+std::uint64_t Interpreter::add_unknown(std::string_view name) {
+    const std::uint64_t address = guest_.new_unknown();
+    if (address != 0) unknown_.push_back({.name = name});
+    return address;
+}
+
+// Where a library that comes with the module defines what is imported; 0 if none does. Names of Windows and macOS say
+// in which library to look; another may be the one that it passes on.
+std::uint64_t Interpreter::exported_by_library(const Import& import) const {
+    for (std::size_t number = 1; number < images_.size(); ++number) {
+        const Export* found = images_[number]->find_export(import.name);
+        if (found != nullptr && found->address != 0) return guest_.to_guest(found->address, number);
+    }
+    return 0;
+}
+
+std::uint64_t Interpreter::address_of_import(std::size_t number, std::uint32_t index) {
+    const Import& import = images_[number]->imports[index];
     if (import.name.empty()) {  // PE, by number
         return add_stand_in({.name = import.library});
     }
     if (const auto known = known_imports_.find(import.name); known != known_imports_.end()) return known->second;
     std::uint64_t address = 0;
-    if (const Export* own = image_.find_export(import.name); own != nullptr && own->address != 0) {
+    // What the interpreter and the C library define comes before what libraries of the module do, as in a process.
+    const bool python = import.name.starts_with("Py") || import.name.starts_with("_Py");
+    ModelFunction handler = c_api_function(import.name);
+    if (handler == nullptr) handler = c_library_function(import.name);
+    if (const Export* own = image().find_export(import.name); own != nullptr && own->address != 0) {
         address = guest_.to_guest(own->address);
+    } else if (const std::uint64_t library = python || handler != nullptr ? 0 : exported_by_library(import)) {
+        address = library;
     } else if (is_data(import.name)) {
         address = new_data(import.name);
     } else {
-        ModelFunction handler = c_api_function(import.name);
-        if (handler == nullptr) handler = c_library_function(import.name);
         // Optional hooks of the tools: not there, as in most processes.
-        const bool python = import.name.starts_with("Py") || import.name.starts_with("_Py");
         if (import.weak && handler == nullptr && !python) return 0;
-        address = add_stand_in({.name = import.name, .handler = handler});
+        const bool unknown = handler == nullptr && !python && !import.function;
+        address = unknown ? add_unknown(import.name) : add_stand_in({.name = import.name, .handler = handler});
     }
     known_imports_.emplace(import.name, address);
     return address;
@@ -241,7 +263,7 @@ std::uint64_t Interpreter::new_data(std::string_view name) {
         guest_.set_word(data, object);
     } else if (name == "Py_Version") {
         record_.asked_version = true;
-        guest_.set_number(data, 0x030000f0u | model_.minor << 16, word() == 8 && image_.format != Format::pe ? 8 : 4);
+        guest_.set_number(data, 0x030000f0u | model_.minor << 16, word() == 8 && image().format != Format::pe ? 8 : 4);
     } else if (name.ends_with("Struct")) {
         give_type(data, name == "_Py_TrueStruct" || name == "_Py_FalseStruct" ? "PyBool_Type" : "NoneType");
     } else if (name.starts_with("_ZTV") || name.starts_with("_ZTI")) {
@@ -445,8 +467,8 @@ const std::string* Interpreter::origin(std::uint64_t object) const noexcept {
     return found == origins_.end() ? nullptr : found->second;
 }
 
-std::uint64_t Interpreter::tls_address(std::uint64_t offset) const noexcept {
-    return GuestMap::tls + GuestMap::tls_size / 2 + guest_.tls_block() + offset + tls_bias(image_.architecture);
+std::uint64_t Interpreter::tls_address(std::uint64_t offset, std::size_t number) const noexcept {
+    return GuestMap::tls + GuestMap::tls_size / 2 + guest_.tls_block(number) + offset + tls_bias(image().architecture);
 }
 
 // NumPy's import_array() compares versions before anything else; the numbers satisfy both NumPy 1 and 2.
@@ -454,7 +476,7 @@ void Interpreter::call_table_entry(const StandIn& stand_in) {
     const std::string& origin = *stand_in.origin;
     const bool numpy = origin.starts_with("numpy");
     if (numpy && stand_in.entry == 0) return result(0x01000009);               // PyArray_GetNDArrayCVersion
-    if (numpy && stand_in.entry == 210) return result(image_.little ? 1 : 2);  // PyArray_GetEndianness
+    if (numpy && stand_in.entry == 210) return result(image().little ? 1 : 2);  // PyArray_GetEndianness
     if (numpy && stand_in.entry == 211) return result(0x7f);                   // PyArray_GetNDArrayCFeatureVersion
     if (numpy && (stand_in.entry == 174 || stand_in.entry == 175)) {           // PyArray_DescrConverter(object, result)
         guest_.set_word(argument(1), new_object(origin));
@@ -517,6 +539,7 @@ void Interpreter::call_unmodelled(const StandIn& stand_in) {
         if (fails()) return result(0);
         return result_object();
     }
+    record_.called_library = true;
     result(likely() ? 0 : new_object());
 }
 
@@ -525,7 +548,8 @@ void Interpreter::handle(std::uint32_t number) {
         current_ = {};
         return call_table_entry({.origin = tables_.at(number - Guest::first_table), .entry = ~0u});
     }
-    const StandIn stand_in = stand_ins_[number];
+    const StandIn stand_in =
+        number >= Guest::first_unknown ? unknown_[number - Guest::first_unknown] : stand_ins_[number];
     current_ = stand_in.name;
     const auto keep_result = [&] {
         if (keep_calls_ && !record_.calls.empty() && record_.calls.back().result.empty() && !stand_in.name.empty() &&

@@ -55,6 +55,8 @@ struct InitRecord {
     std::string raised;          ///< "ImportError: text": the error that is set
     std::string fetched;         ///< the last one that was taken away by PyErr_Fetch
     bool asked_version = false;  ///< Py_GetVersion, Py_Version
+    /// It called a function of which nothing is known, not even that it is the interpreter's or the system's.
+    bool called_library = false;
     std::set<std::string> assumed;
     std::vector<CallSeen> calls;  ///< with AuditOptions::details
     /// Boost.Python: the third argument of init_module, where it has one.
@@ -77,9 +79,10 @@ struct InterpreterModel {
 
 class Interpreter {
 public:
-    Interpreter(Guest& guest, const Image& image, const InterpreterModel& model, bool keep_calls);
+    /// The first image is the module's; the others are libraries that it is linked to. All outlive it.
+    Interpreter(Guest& guest, std::span<const Image* const> images, const InterpreterModel& model, bool keep_calls);
 
-    /// Takes the image into the guest. False when it is not possible.
+    /// Takes the images into the guest. False when it is not possible.
     bool load();
     /// For Guest::run().
     void handle(std::uint32_t stand_in);
@@ -158,14 +161,15 @@ public:
     void set_attribute(std::uint64_t object, const std::string& name, std::uint64_t value);
     /// The error that is set, as an object; 0 without one.
     std::uint64_t exception_object();
-    const Image& image() const noexcept { return image_; }
+    const Image& image() const noexcept { return *images_.front(); }
     bool can_set_gil() const noexcept { return can_set_gil_; }
     std::unordered_map<std::uint64_t, std::string>& texts() noexcept { return texts_; }
     unsigned word() const noexcept { return guest_.cpu().word(); }
     /// Bytes of PyObject.
     unsigned head_size() const noexcept { return model_.free_threaded ? (word() == 8 ? 32 : 20) : 2 * word(); }
-    /// For the general dynamic model of thread-local variables.
-    std::uint64_t tls_address(std::uint64_t offset) const noexcept;
+    /// For the general dynamic model of thread-local variables, in the block of an image.
+    std::uint64_t tls_address(std::uint64_t offset, std::size_t number = 0) const noexcept;
+    std::size_t image_count() const noexcept { return images_.size(); }
 
 private:
     struct StandIn {
@@ -175,9 +179,11 @@ private:
         std::uint32_t entry = 0;              ///< its index in the table
         bool entry_of_table = false;
     };
-    std::uint64_t address_of_import(std::uint32_t import);
+    std::uint64_t address_of_import(std::size_t number, std::uint32_t import);
+    std::uint64_t exported_by_library(const Import& import) const;
     std::uint64_t new_data(std::string_view name);
     std::uint64_t add_stand_in(StandIn stand_in);
+    std::uint64_t add_unknown(std::string_view name);
     void fill_head(std::uint64_t object, std::uint64_t type);
     void call_table_entry(const StandIn& stand_in);
     void keep_call(std::string_view name);
@@ -186,11 +192,11 @@ private:
     const std::string* shared(const std::string& origin) { return &*origin_names_.insert(origin).first; }
 
     Guest& guest_;
-    const Image& image_;
+    std::span<const Image* const> images_;
     InterpreterModel model_;
     bool keep_calls_, can_set_gil_ = false;
     InitRecord record_;
-    std::vector<StandIn> stand_ins_;
+    std::vector<StandIn> stand_ins_, unknown_;
     std::string_view current_;  ///< name of the function that is called
     std::set<std::string> origin_names_, found_symbols_;
     std::vector<const std::string*> tables_;  ///< their origins

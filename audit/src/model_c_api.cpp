@@ -157,7 +157,7 @@ void attribute(I& in, const std::string& name) {
     // A new module or class has nothing but what all have, until something is stored there.
     const std::uint64_t object = in.argument(0);
     const bool common = name.starts_with("__") && name.ends_with("__") && name != "__all__";
-    const bool own = in.is_module(object) || in.own_objects().contains(object) || in.guest().to_file(object);
+    const bool own = in.is_module(object) || in.own_objects().contains(object) || in.guest().image_at(object);
     if (own && !common) {
         in.assume("an attribute of its own objects");
         if (!in.likely()) return in.result_object();

@@ -172,14 +172,15 @@ void same(I& in) { in.result(in.argument(0)); }
 void object(I& in) { in.result(in.guest().new_object(512)); }
 
 void tls_address(I& in) {
-    // Its argument points to the pair of block and offset.
+    // Its argument points to the pair of block, of which the first is number 1, and offset.
+    const std::uint64_t block = in.guest().word(in.argument(0)).value_or(0);
     const std::uint64_t offset = in.guest().word(in.argument(0) + in.word()).value_or(0);
-    in.result(in.tls_address(offset));
+    in.result(in.tls_address(offset, block > 0 && block <= in.image_count() ? block - 1 : 0));
 }
 // macOS: the descriptor of a variable has the offset in its third word.
 void tlv_address(I& in) {
     const std::uint64_t offset = in.guest().word(in.argument(0) + 2 * in.word()).value_or(0);
-    in.result(in.tls_address(offset));
+    in.result(in.tls_address(offset, in.guest().image_at(in.argument(0)).value_or(0)));
 }
 void thread_pointer(I& in) { in.result(GuestMap::tls + GuestMap::tls_size / 2); }
 

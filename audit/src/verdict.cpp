@@ -26,7 +26,7 @@ public:
             module_.confidence = Confidence::certain;
             return undetermined(run_.failure);
         }
-        module_.confidence = !run_.complete             ? Confidence::weak
+        module_.confidence = !run_.complete || !run_.cut_short.empty() ? Confidence::weak
                              : !module_.assumed.empty() ? Confidence::probable
                                                         : Confidence::certain;
         switch (run_.phase) {
@@ -99,7 +99,7 @@ private:
     void late_call() {
         if (run_.set_gil_late.empty()) return;
         const auto& call = run_.set_gil_late.back();
-        saw(fmt::format("its exec slot calls PyUnstable_Module_SetGIL({})", call.value), hex_text(call.called_from));
+        saw(fmt::format("its exec slot calls PyUnstable_Module_SetGIL({})", call.value), call.called_from);
         if (call.value == 1) module_.marker_kind = "SetGIL too late";
     }
 
@@ -117,12 +117,14 @@ private:
         }
         const auto& last = run_.set_gil.back();
         for (const auto& call : run_.set_gil)
-            saw(fmt::format("it calls PyUnstable_Module_SetGIL(module, {})", call.value), hex_text(call.called_from));
+            saw(fmt::format("it calls PyUnstable_Module_SetGIL(module, {})", call.value), call.called_from);
         if (last.value > 1 && (last.value & 0xffffffff) > 1)
             return undetermined(fmt::format("it calls PyUnstable_Module_SetGIL with {}", hex_text(last.value)));
         marked(last.value != 0, "SetGIL",
                last.value != 0 ? "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_NOT_USED"
                                : "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_USED");
+        if (!run_.cut_short.empty())
+            module_.reason += "; its init function could not be followed to its end: " + run_.cut_short;
     }
 
     void foreign() {

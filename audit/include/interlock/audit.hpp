@@ -41,7 +41,8 @@ IL_API std::string_view verdict_name(Verdict verdict) noexcept;  ///< "free", "n
 enum class Confidence : std::uint8_t {
     certain,   ///< seen, with nothing assumed
     probable,  ///< something was assumed on the way; `assumed` says what
-    weak,      ///< and a constructor of the file was stepped over, as it could not be run
+    weak,      ///< a constructor of the file was stepped over, as it could not be run, or the init function could not be
+               ///< followed to its end, and had set its marker before
 };
 IL_API std::string_view confidence_name(Confidence confidence) noexcept;
 
@@ -146,6 +147,10 @@ struct BinaryAudit {
     std::vector<ModuleAudit> modules;  ///< primary first, then by name
     std::vector<std::string> exports;  ///< of entry points
     std::vector<std::string> libraries;  ///< that it is linked against
+    std::vector<std::string> library_folders;  ///< where it says that they lie: RPATH, RUNPATH, LC_RPATH
+    /// Libraries beside those of the system, without folders, that would have to be looked into as well: an init
+    /// function uses something that nothing is known of. Empty once they have been, or are not to be had.
+    std::vector<std::string> missing_libraries;
     // For the rules about modules that are marked free:
     std::uint64_t writable_globals = 0;       ///< bytes of .data and .bss, without what is constant after relocation
     std::vector<std::string> stateful_calls;  ///< C functions with hidden state that it imports

@@ -1,0 +1,33 @@
+// libraries_beside.hpp: the libraries that come with a module: on disk where its dynamic linker looks for them, or in its
+// wheel. Those of the system are not among them: of these the model of the emulation takes care.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <interlock/audit.hpp>
+
+#include "inputs_content.hpp"
+#include "judge.hpp"
+
+namespace interlock::auditing {
+
+/// Opens the library of this name (without folders) that comes with `binary`; nullopt if none does.
+using FindLibrary = std::function<std::optional<Content>(const BinaryAudit& binary, const std::string& name)>;
+
+/// For a file on disk: in the folders that it names relative to itself or absolutely, in its own folder, in those where
+/// libraries of it were found before, and where tools that repair wheels put them (`package.libs` beside `package`).
+/// `module_path` is that of BinaryContext.
+FindLibrary libraries_on_disk(const std::filesystem::path& file, const std::string& module_path, std::uint64_t size_limit);
+
+/// As judges.judge(), and once more with the libraries that are missing, as long as some are found. `file` and `context`
+/// are those of the module.
+Result<std::vector<BinaryAudit>> judge_with_libraries(Judges& judges, const Content& file, const BinaryContext& context,
+                                                      const FindLibrary& find);
+
+}  // namespace interlock::auditing
