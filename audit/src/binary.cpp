@@ -80,7 +80,10 @@ public:
         else
             no_module();
         for (const Export* entry : others) audit_other(*entry);
-        if (used_library_) list_missing_libraries();
+        if (used_library_) {
+            list_missing_libraries();
+            say_what_is_missing();
+        }
         return std::move(binary_);
     }
 
@@ -220,6 +223,16 @@ private:
         };
         add(image_);
         for (const Library& library : libraries_) add(library.image);
+    }
+
+    void say_what_is_missing() {
+        if (binary_.missing_libraries.empty()) return;
+        std::string names = quoted(binary_.missing_libraries.front(), 200);
+        const std::size_t more = binary_.missing_libraries.size() - 1;
+        if (more > 0) names += fmt::format(" or one of {} others", more);
+        for (ModuleAudit& module : binary_.modules)
+            if (module.verdict == Verdict::undetermined)
+                module.reason += "; it uses " + names + ", which is not there or cannot be read";
     }
 
     Seen see(const Export& entry, const std::string& name) {

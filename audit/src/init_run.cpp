@@ -68,7 +68,11 @@ std::string decisive(const InitResult& result) {
 bool got_to_its_end(const InitResult& result) { return result.failure.empty() && result.cut_short.empty(); }
 
 // Whether the module has no marker as far as this run goes.
-bool says_nothing(const InitResult& result) { return result.phase == Phase::single && result.set_gil.empty(); }
+bool says_nothing(const InitResult& result) {
+    const Slots* slots = result.slots ? &*result.slots : result.definition ? &result.definition->slots : nullptr;
+    if (result.phase == Phase::single) return result.set_gil.empty();
+    return slots == nullptr || slots->gil.empty();
+}
 
 void depends_on_assumptions(InitResult& result) {
     result.phase = Phase::unknown;

@@ -171,12 +171,15 @@ void text_as_number(I& in) {
 void same(I& in) { in.result(in.argument(0)); }
 void object(I& in) { in.result(in.guest().new_object(512)); }
 
-void tls_address(I& in) {
-    // Its argument points to the pair of block, of which the first is number 1, and offset.
-    const std::uint64_t block = in.guest().word(in.argument(0)).value_or(0);
-    const std::uint64_t offset = in.guest().word(in.argument(0) + in.word()).value_or(0);
+// `pair`: of block, of which the first is number 1, and offset.
+void tls_address_of(I& in, std::uint64_t pair) {
+    const std::uint64_t block = in.guest().word(pair).value_or(0);
+    const std::uint64_t offset = in.guest().word(pair + in.word()).value_or(0);
     in.result(in.tls_address(offset, block > 0 && block <= in.image_count() ? block - 1 : 0));
 }
+void tls_address(I& in) { tls_address_of(in, in.argument(0)); }
+// i386 hands it over in the register for results.
+void tls_address_in_register(I& in) { tls_address_of(in, in.guest().result()); }
 // macOS: the descriptor of a variable has the offset in its third word.
 void tlv_address(I& in) {
     const std::uint64_t offset = in.guest().word(in.argument(0) + 2 * in.word()).value_or(0);
@@ -303,7 +306,7 @@ constexpr ModelEntry table[] = {
     {"__errno_location", error_number},
     {"__error", error_number},
     {"__tls_get_addr", tls_address},
-    {"___tls_get_addr", tls_address},
+    {"___tls_get_addr", tls_address_in_register},
     {"_tlv_bootstrap", tlv_address},
     {"getenv", no_text},
     {"secure_getenv", no_text},
