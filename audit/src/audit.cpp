@@ -208,12 +208,7 @@ private:
         context.module_path = std::move(candidate.module_path);
         context.disk_path = candidate.disk_path;
         context.manifest = std::move(candidate.manifest);
-        if (!candidate.disk_path.empty()) {
-            auto content = Content::of_disk_file(candidate.disk_path, options_.budget.binary_size);
-            if (!content)
-                return error(candidate.sequence, {candidate.path, content.error().code, content.error().message});
-            candidate.content = std::move(*content);
-        }
+        candidate.load(options_.budget.binary_size);
         const std::string beginning = candidate.content.head(head_size);
         const Head head(reinterpret_cast<const std::uint8_t*>(beginning.data()), beginning.size());
         if (!candidate.named && !candidate.in_wheel && !looks_like_binary(head)) {

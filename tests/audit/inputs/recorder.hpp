@@ -28,11 +28,10 @@ struct Walk : auditing::InputSink {
     }
 
     void binary(auditing::Candidate candidate) override {
-        if (!candidate.disk_path.empty()) {
-            auto content = auditing::Content::of_disk_file(candidate.disk_path, budget.binary_size);
-            if (!content)
-                return error(candidate.sequence, {candidate.path, content.error().code, content.error().message});
-            candidate.content = std::move(*content);
+        try {
+            candidate.load(budget.binary_size);
+        } catch (const Failure& failure) {
+            return error(candidate.sequence, {candidate.path, failure.error().code, failure.error().message});
         }
         const PackageAudit& package = walk.packages().at(candidate.package);
         found.push_back({candidate.sequence, candidate.path, candidate.module_path, candidate.manifest,
