@@ -208,6 +208,7 @@ private:
         context.module_path = std::move(candidate.module_path);
         context.disk_path = candidate.disk_path;
         context.manifest = std::move(candidate.manifest);
+        const FindLibrary find_library = libraries_of(candidate, context);
         candidate.load(options_.budget.binary_size);
         const std::string beginning = candidate.content.head(head_size);
         const Head head(reinterpret_cast<const std::uint8_t*>(beginning.data()), beginning.size());
@@ -223,7 +224,7 @@ private:
                 error(candidate.sequence,
                       {manifest_path(candidate.path).native(), manifest.error().code, manifest.error().message});
         }
-        auto binaries = judge_with_libraries(judges_, candidate.content, context, libraries_of(candidate, context));
+        auto binaries = judge_with_libraries(judges_, candidate.content, context, find_library);
         if (!binaries) {
             if (binaries.error().code == Errc::unsupported && !candidate.named)
                 return skip(candidate, binaries.error().message);
@@ -240,9 +241,32 @@ private:
         judged_.push_back({candidate.sequence, candidate.content.size(), candidate.package, std::move(*binaries)});
     }
 
-    FindLibrary libraries_of(const Candidate& candidate, const BinaryContext& context) const {
-        if (candidate.disk_path.empty()) return [](const BinaryAudit&, const std::string&) { return std::nullopt; };
-        return libraries_on_disk(candidate.disk_path, context.module_path, options_.budget.binary_size);
+    /// Before the candidate is loaded, which forgets where it was.
+    FindLibrary libraries_of(const Candidate& candidate, const BinaryContext& context) {
+        if (!candidate.disk_path.empty())
+            return libraries_on_disk(candidate.disk_path, context.module_path, options_.budget.binary_size);
+        if (!candidate.packed) return [](const BinaryAudit&, const std::string&) { return std::nullopt; };
+        // Most modules need none: the index is made for the first that does.
+        return [this, packed = *candidate.packed, find = FindLibrary()](const BinaryAudit& binary,
+                                                                        const std::string& name) mutable {
+            if (!find) find = libraries_in_zip(index_of(packed), packed.member.name, options_.budget);
+            return find(binary, name);
+        };
+    }
+
+    /// Of the archive that was asked for last: modules of one come together. Null if it cannot be made, which is no
+    /// reason to know nothing of a module.
+    std::shared_ptr<const ZipIndex> index_of(const PackedMember& packed) {
+        const std::lock_guard lock(index_mutex_);
+        if (indexed_ != packed.archive) {
+            index_ = nullptr;
+            indexed_ = packed.archive;
+            try {
+                index_ = std::make_shared<const ZipIndex>(packed.archive, packed.path, options_.budget);
+            } catch (const Failure&) {
+            }
+        }
+        return index_;
     }
 
     void skip(const Candidate& candidate, std::string_view why) {
@@ -256,6 +280,9 @@ private:
     FirstMessages<InputError> errors_;
     FirstMessages<std::string> skipped_;
     std::set<std::uint64_t> discarded_;
+    std::mutex index_mutex_;
+    std::shared_ptr<const OpenedFile> indexed_;
+    std::shared_ptr<const ZipIndex> index_;
     std::mutex progress_mutex_;
     AuditProgress progress_;
     MemoryBudget memory_;

@@ -30,11 +30,6 @@ struct BinaryContext {
 Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options,
                                               std::span<const Bytes> libraries = {});
 
-/// The name without its folders, as libraries are told apart by: "@rpath/libx.dylib" -> "libx.dylib".
-std::string_view library_name(std::string_view path) noexcept;
-/// Whether it is one of the system's, of a compiler's run time, or the interpreter: not to be looked for in packages.
-bool is_library_of_the_system(std::string_view library);
-
 /// For modules that are `delegated` to one that is in `report` or in `others`: takes over its verdict, with the way as
 /// evidence, and computes the effects anew. Circles and chains of any length are dealt with.
 void resolve_delegations(AuditReport& report, std::span<const BinaryAudit> others, const AuditOptions& options);

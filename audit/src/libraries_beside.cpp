@@ -4,12 +4,14 @@
 #include "libraries_beside.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <memory>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "binary.hpp"
+#include "python_abi.hpp"
 
 namespace interlock::auditing {
 
@@ -45,8 +47,8 @@ public:
         fs::path root = own_folder_;
         for (auto depth = std::ranges::count(module_path, '/'); depth > 0; --depth) root = root.parent_path();
         const std::string package = module_path.substr(0, slash);
-        others_ = {root / (package + ".libs"), own_folder_ / ".libs", root / package / ".libs", root / package / ".dylibs",
-                   root / package / "lib"};
+        others_ = {root / (package + ".libs"), own_folder_ / ".libs", root / package / ".libs",
+                   root / package / ".dylibs", root / package / "lib"};
     }
 
     std::optional<Content> operator()(const BinaryAudit& binary, const std::string& name) {
@@ -75,7 +77,68 @@ private:
     std::vector<fs::path> others_;
 };
 
+bool is_same_name(std::string_view a, std::string_view b) {
+    if (a == b) return true;
+    // Windows does not care.
+    return a.size() == b.size() && (a.ends_with(".dll") || a.ends_with(".DLL")) && equals_ignoring_case(a, b);
+}
+
+class ZipFinder {
+public:
+    ZipFinder(std::shared_ptr<const ZipIndex> index, std::string module, const AuditBudget& budget)
+        : index_(std::move(index)), module_(std::move(module)), budget_(budget) {}
+
+    std::optional<Content> operator()(const std::string& name) {
+        const std::pair<const std::string, ZipMember>* best = nullptr;
+        std::size_t best_common = 0;
+        if (!index_) return std::nullopt;
+        for (const auto& entry : index_->libraries()) {
+            if (!is_same_name(library_name(entry.first), name)) continue;
+            const auto [rest, _] = std::ranges::mismatch(entry.first, module_);
+            const auto common = static_cast<std::size_t>(rest - entry.first.begin());
+            if (best == nullptr || common > best_common) best = &entry, best_common = common;
+        }
+        if (best == nullptr) return std::nullopt;
+        const std::uint64_t size = best->second.unpacked;
+        const bool in_memory = size <= in_memory_limit;
+        if (in_memory && held_ + size > budget_.memory) return std::nullopt;
+        auto content = index_->extract(best->first, budget_.binary_size);
+        if (!content) return std::nullopt;
+        if (in_memory) held_ += size;
+        return std::move(*content);
+    }
+
+private:
+    std::shared_ptr<const ZipIndex> index_;
+    std::string module_;
+    const AuditBudget& budget_;
+    std::uint64_t held_ = 0;
+};
+
 }  // namespace
+
+std::string_view library_name(std::string_view path) noexcept {
+    return path.substr(path.find_last_of("/\\") + 1);  // npos + 1 is 0
+}
+
+bool is_library_of_the_system(std::string_view library) {
+    static constexpr std::string_view known[] = {
+        "libc.",    "libm.",     "libpthread.", "libdl.",    "librt.",    "libstdc++.",  "libgcc_s.", "libutil.",
+        "ld-",      "libpython", "python",      "vcruntime", "msvcp",     "api-ms-win-", "ext-ms-",   "ucrtbase",
+        "kernel32", "user32",    "advapi32",    "ws2_32",    "libSystem", "libc++",      "libz.",     "libobjc",
+        "ntdll",    "bcrypt",    "ole32",       "shell32",   "libgomp.",  "msvcrt",      "crypt32",   "iphlpapi"};
+    std::string name(library_name(library));
+    if (name.ends_with(".dll") || name.ends_with(".DLL"))
+        std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+    if (library.find(".framework/") != std::string_view::npos) return true;
+    return std::ranges::any_of(known, [&](std::string_view start) { return name.starts_with(start); });
+}
+
+FindLibrary libraries_in_zip(std::shared_ptr<const ZipIndex> index, const std::string& module,
+                             const AuditBudget& budget) {
+    return [finder = std::make_shared<ZipFinder>(std::move(index), module, budget)](
+               const BinaryAudit&, const std::string& name) { return (*finder)(name); };
+}
 
 FindLibrary libraries_on_disk(const fs::path& file, const std::string& module_path, std::uint64_t size_limit) {
     return [finder = std::make_shared<DiskFinder>(file, module_path, size_limit)](

@@ -15,6 +15,9 @@
 
 namespace interlock::auditing {
 
+/// As Windows compares names of files, for ASCII.
+bool equals_ignoring_case(std::string_view a, std::string_view b);
+
 /// What the name of a file says: "_x.cpython-313t-x86_64-linux-gnu.so".
 struct FileTag {
     std::string stem;  ///< "_x": the last component of the module's name

@@ -5,11 +5,10 @@
 #define BOOST_TEST_MODULE audit_libraries
 #include <boost/test/unit_test.hpp>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "audit/image/fixture_files.hpp"
+#include "audit/inputs/archive_maker.hpp"
 #include "binary.hpp"
 
 using namespace interlock;
@@ -18,9 +17,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::vector<std::string> targets = {
-    "elf-x86_64", "elf-i386", "elf-aarch64", "elf-arm", "elf-s390x", "elf-riscv64", "pe-x86_64", "pe-i386", "pe-arm64",
-    "macho-x86_64-chained", "macho-x86_64-info", "macho-arm64-chained", "macho-arm64-info"};
+const std::vector<std::string> targets = {"elf-x86_64",        "elf-i386",
+                                          "elf-aarch64",       "elf-arm",
+                                          "elf-s390x",         "elf-riscv64",
+                                          "pe-x86_64",         "pe-i386",
+                                          "pe-arm64",          "macho-x86_64-chained",
+                                          "macho-x86_64-info", "macho-arm64-chained",
+                                          "macho-arm64-info"};
 
 fs::path folder_of(const std::string& target) { return fs::path(AUDIT_FIXTURES_OUT) / (target + "-libraries"); }
 
@@ -57,16 +60,6 @@ BinaryAudit alone(const fs::path& module) {
     return audit_binary(bytes, context, {}).value().at(0);
 }
 
-struct TemporaryFolder {
-    fs::path path;
-    TemporaryFolder() {
-        std::string name = (fs::temp_directory_path() / "interlock-libraries-XXXXXX").string();
-        if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-        path = name;
-    }
-    ~TemporaryFolder() { fs::remove_all(path); }
-};
-
 std::string verdict_in(const AuditReport& report, const std::string& module) {
     for (const BinaryAudit& binary : report.binaries)
         for (const ModuleAudit& one : binary.modules)
@@ -80,7 +73,8 @@ std::string verdict_in(const AuditReport& report, const std::string& module) {
 BOOST_AUTO_TEST_CASE(with_their_library_nothing_is_assumed) {
     if (!has_emulator()) return;
     for (const std::string& target : targets)
-        for (const char* name : {"bundled_check.", "bundled_version.", "bundled_init."}) BOOST_TEST_CONTEXT(target + ' ' + name) {
+        for (const char* name : {"bundled_check.", "bundled_version.", "bundled_init."})
+            BOOST_TEST_CONTEXT(target + ' ' + name) {
                 const fs::path library = library_in(folder_of(target));
                 const auto bytes = test::file_bytes(library);
                 const ModuleAudit module =
@@ -117,24 +111,43 @@ BOOST_AUTO_TEST_CASE(a_library_of_no_use) {
 BOOST_AUTO_TEST_CASE(on_disk_where_the_dynamic_linker_looks) {
     if (!has_emulator()) return;
     const fs::path from = folder_of("elf-x86_64"), module = file_in(from, "bundled_init.");
-    const TemporaryFolder folder;
-    fs::create_directories(folder.path / "pack");
-    fs::copy_file(module, folder.path / "pack" / module.filename());
-    const auto verdict = [&] { return verdict_in(audit(folder.path / "pack" / module.filename()), "bundled_init"); };
+    const test::Folder folder;
+    fs::create_directories(folder.path() / "pack");
+    fs::copy_file(module, folder.path() / "pack" / module.filename());
+    const auto verdict = [&] { return verdict_in(audit(folder.path() / "pack" / module.filename()), "bundled_init"); };
     BOOST_TEST(verdict() == "undetermined certain");
-    fs::copy_file(from / "libbundled.so", folder.path / "pack/libbundled.so");  // its RPATH is $ORIGIN
+    fs::copy_file(from / "libbundled.so", folder.path() / "pack/libbundled.so");  // its RPATH is $ORIGIN
     BOOST_TEST(verdict() == "free certain");
 }
 
 BOOST_AUTO_TEST_CASE(on_disk_where_wheels_have_it) {
     if (!has_emulator()) return;
     const fs::path from = folder_of("pe-x86_64"), module = file_in(from, "bundled_check.");
-    const TemporaryFolder folder;
-    fs::create_directories(folder.path / "site-packages/pack/inner");
-    fs::create_directories(folder.path / "site-packages/pack.libs");
-    fs::copy_file(module, folder.path / "site-packages/pack/inner" / module.filename());
-    const auto verdict = [&] { return verdict_in(audit(folder.path), "pack.inner.bundled_check"); };
+    const test::Folder folder;
+    fs::create_directories(folder.path() / "site-packages/pack/inner");
+    fs::create_directories(folder.path() / "site-packages/pack.libs");
+    fs::copy_file(module, folder.path() / "site-packages/pack/inner" / module.filename());
+    const auto verdict = [&] { return verdict_in(audit(folder.path()), "pack.inner.bundled_check"); };
     BOOST_TEST(verdict() == "free probable");
-    fs::copy_file(from / "bundled.dll", folder.path / "site-packages/pack.libs/bundled.dll");
+    fs::copy_file(from / "bundled.dll", folder.path() / "site-packages/pack.libs/bundled.dll");
     BOOST_TEST(verdict() == "free certain");
+}
+
+BOOST_AUTO_TEST_CASE(in_a_wheel) {
+    if (!has_emulator()) return;
+    for (const std::string& target : targets) BOOST_TEST_CONTEXT(target) {
+            const fs::path library = library_in(folder_of(target));
+            const test::Folder folder;
+            std::vector<test::ZipEntry> entries;
+            for (const char* name : {"bundled_check.", "bundled_version.", "bundled_init."}) {
+                const fs::path module = file_in(folder_of(target), name);
+                entries.push_back({"pack/" + module.filename().string(), test::content_of(module)});
+            }
+            // Another of that name, for nobody, and the right one behind the modules.
+            entries.push_back({"else/where/" + library.filename().string(), test::library("")});
+            entries.push_back({"pack.libs/" + library.filename().string(), test::content_of(library)});
+            const auto report = audit(folder.write("pack-1.0-cp313-cp313t-any.whl", test::zip(entries)));
+            for (const char* name : {"bundled_check", "bundled_version", "bundled_init"})
+                BOOST_TEST(verdict_in(report, std::string("pack.") + name) == "free certain");
+        }
 }
