@@ -18,6 +18,13 @@
 
 namespace interlock::auditing {
 
+/// A number in a zip file: the byte that counts least is the first.
+inline std::uint64_t zip_number(const std::uint8_t* at, unsigned size) noexcept {
+    std::uint64_t value = 0;
+    for (unsigned i = size; i-- > 0;) value = value << 8 | at[i];
+    return value;
+}
+
 /// One entry of the directory. Nothing in it can be trusted, and the bytes may be anything.
 struct ZipMember : Member {
     std::uint64_t offset = 0;  ///< of its header, in the file
@@ -32,15 +39,17 @@ struct ZipMember : Member {
 class ZipArchive {
 public:
     /// Finds the directory, and goes through it once. `name` is for messages; `tally` counts the entries. Throws
-    /// malformed_file, LimitReached.
+    /// malformed_file, if there is no directory; LimitReached.
     ZipArchive(std::shared_ptr<const OpenedFile> file, std::string name, Tally& tally);
 
     /// Each member, in the order of the directory: where a name occurs twice, installers keep the last. Throws what
-    /// `visit` throws; malformed_file behind the last member that could be read.
+    /// `visit` throws; malformed_file, if the file has changed.
     void each(const std::function<void(const ZipMember&)>& visit) const;
 
     const std::shared_ptr<const OpenedFile>& file() const noexcept { return file_; }
     const std::string& name() const noexcept { return name_; }
+    /// What is wrong behind the last member.
+    const std::optional<Error>& damage() const noexcept { return damage_; }
     std::uint64_t entries() const noexcept { return starts_.size(); }
 
 private:
@@ -49,6 +58,7 @@ private:
     std::uint64_t prefix_ = 0;  ///< what has been put in front of the archive
     std::uint64_t start_ = 0, end_ = 0;
     std::vector<std::uint64_t> starts_;  ///< of members, in order
+    std::optional<Error> damage_;
 };
 /// Bytes that an open zip file takes for each entry, while the vector grows.
 inline constexpr std::uint64_t zip_entry_cost = 24;

@@ -23,11 +23,6 @@ constexpr std::size_t tail_size = end_size + 0xffff;  // the longest comment
 constexpr std::uint16_t encrypted = 1u << 0, strongly_encrypted = 1u << 6, utf8_name = 1u << 11;
 constexpr unsigned made_by_unix = 3;
 
-std::uint64_t number(const std::uint8_t* at, unsigned size) {
-    std::uint64_t value = 0;
-    for (unsigned i = size; i-- > 0;) value = value << 8 | at[i];
-    return value;
-}
 bool signature(const std::uint8_t* at, const char (&magic)[5]) { return std::memcmp(at, magic, 4) == 0; }
 
 [[noreturn]] void broken(const std::string& name, const std::string& why) {
@@ -84,7 +79,7 @@ public:
         for (std::size_t i = size < end_size ? 0 : size - end_size + 1; i-- > 0;) {
             if (!signature(&tail[i], "PK\5\6")) continue;
             if (const auto place = place64(tail_at + i)) return checked(*place);
-            return checked({number(&tail[i + 16], 4), number(&tail[i + 12], 4), tail_at + i});
+            return checked({zip_number(&tail[i + 16], 4), zip_number(&tail[i + 12], 4), tail_at + i});
         }
         broken(name_, "it has no directory at its end; it may be truncated");
     }
@@ -103,11 +98,12 @@ private:
         bytes(locator_at, locator);
         if (!signature(locator.data(), "PK\6\7")) return std::nullopt;
         // It says where, but not if something was put in front of the archive.
-        for (const std::uint64_t at : {number(&locator[8], 8), locator_at - end64_size}) {
+        for (const std::uint64_t at : {zip_number(&locator[8], 8), locator_at - end64_size}) {
             if (at > locator_at - end64_size) continue;
             std::array<std::uint8_t, end64_size> record;
             bytes(at, record);
-            if (signature(record.data(), "PK\6\6")) return Place{number(&record[48], 8), number(&record[40], 8), at};
+            if (signature(record.data(), "PK\6\6"))
+                return Place{zip_number(&record[48], 8), zip_number(&record[40], 8), at};
         }
         return std::nullopt;
     }
@@ -138,8 +134,8 @@ public:
         }
         const std::uint8_t* entry = &buffer_[used_];
         if (!signature(entry, "PK\1\2")) damaged();
-        const std::size_t length = static_cast<std::size_t>(entry_size + number(entry + 28, 2) + number(entry + 30, 2) +
-                                                            number(entry + 32, 2));
+        const std::size_t length = static_cast<std::size_t>(entry_size + zip_number(entry + 28, 2) +
+                                                            zip_number(entry + 30, 2) + zip_number(entry + 32, 2));
         if (!have(length)) damaged();
         const std::span<const std::uint8_t> whole(&buffer_[used_], length);
         used_ += length;
@@ -169,9 +165,9 @@ private:
 /// The content of the extra field with this number; empty if there is none.
 std::span<const std::uint8_t> extra_field(std::span<const std::uint8_t> extra, std::uint16_t id) {
     while (extra.size() >= 4) {
-        const std::uint64_t size = number(&extra[2], 2);
+        const std::uint64_t size = zip_number(&extra[2], 2);
         if (size > extra.size() - 4) break;
-        if (number(extra.data(), 2) == id) return extra.subspan(4, static_cast<std::size_t>(size));
+        if (zip_number(extra.data(), 2) == id) return extra.subspan(4, static_cast<std::size_t>(size));
         extra = extra.subspan(4 + static_cast<std::size_t>(size));
     }
     return {};
@@ -183,7 +179,7 @@ bool take_large_numbers(ZipMember& member, std::span<const std::uint8_t> extra) 
     for (std::uint64_t* value : {&member.unpacked, &member.packed, &member.offset}) {
         if (*value != 0xffffffffu) continue;
         if (field.size() < 8) return false;
-        *value = number(field.data(), 8);
+        *value = zip_number(field.data(), 8);
         field = field.subspan(8);
     }
     return true;
@@ -193,31 +189,31 @@ std::string name_in_use(const ZipMember& member, std::span<const std::uint8_t> e
     std::string_view name = member.stored_name;
     // A second name, in UTF-8, that counts as long as nobody has changed the first.
     if (const auto field = extra_field(extra, 0x7075); field.size() > 5 && field[0] == 1)
-        if (number(&field[1], 4) == libdeflate_crc32(0, name.data(), name.size()))
+        if (zip_number(&field[1], 4) == libdeflate_crc32(0, name.data(), name.size()))
             name = std::string_view(reinterpret_cast<const char*>(&field[5]), field.size() - 5);
     return std::string(name.substr(0, name.find('\0')));
 }
 
 std::size_t name_size(std::span<const std::uint8_t> entry) {
-    return static_cast<std::size_t>(number(&entry[28], 2));
+    return static_cast<std::size_t>(zip_number(&entry[28], 2));
 }
 std::span<const std::uint8_t> extra_of(std::span<const std::uint8_t> entry) {
-    return entry.subspan(entry_size + name_size(entry), static_cast<std::size_t>(number(&entry[30], 2)));
+    return entry.subspan(entry_size + name_size(entry), static_cast<std::size_t>(zip_number(&entry[30], 2)));
 }
 
 /// The offset is that in the entry. False: the entry is incomplete.
 bool take_numbers(ZipMember& member, std::span<const std::uint8_t> entry) {
-    member.method = static_cast<std::uint16_t>(number(&entry[10], 2));
-    member.crc = static_cast<std::uint32_t>(number(&entry[16], 4));
-    member.packed = number(&entry[20], 4);
-    member.unpacked = number(&entry[24], 4);
-    member.offset = number(&entry[42], 4);
+    member.method = static_cast<std::uint16_t>(zip_number(&entry[10], 2));
+    member.crc = static_cast<std::uint32_t>(zip_number(&entry[16], 4));
+    member.packed = zip_number(&entry[20], 4);
+    member.unpacked = zip_number(&entry[24], 4);
+    member.offset = zip_number(&entry[42], 4);
     return take_large_numbers(member, extra_of(entry));
 }
 
 ZipMember member_of(std::span<const std::uint8_t> entry) {
     ZipMember member;
-    const auto flags = static_cast<std::uint16_t>(number(&entry[8], 2));
+    const auto flags = static_cast<std::uint16_t>(zip_number(&entry[8], 2));
     const bool complete = take_numbers(member, entry);
     member.size = member.unpacked;
     const std::span<const std::uint8_t> extra = extra_of(entry);
@@ -228,7 +224,7 @@ ZipMember member_of(std::span<const std::uint8_t> entry) {
     if (!member.nameless) member.name = member_name(name);
     // To an installer a link is a file with the path of its target in it, and so is a device. What is longer than any
     // path is looked at, whatever it claims to be.
-    const unsigned type = entry[5] == made_by_unix ? static_cast<unsigned>(number(&entry[40], 2)) & S_IFMT : 0u;
+    const unsigned type = entry[5] == made_by_unix ? static_cast<unsigned>(zip_number(&entry[40], 2)) & S_IFMT : 0u;
     const bool special = type != 0 && type != S_IFREG && member.unpacked <= PATH_MAX;
     member.regular = !member.name.ends_with('/') && !special;
     if ((flags & (encrypted | strongly_encrypted)) != 0)
@@ -261,15 +257,15 @@ ZipArchive::ZipArchive(std::shared_ptr<const OpenedFile> file, std::string name,
         }
     } catch (const LimitReached&) {
         throw;
-    } catch (const Failure&) {
-        // each() says so, behind the members that are right.
+    } catch (const Failure& failure) {
+        damage_ = failure.error();
     }
     std::sort(starts_.begin(), starts_.end());
 }
 
 void ZipArchive::each(const std::function<void(const ZipMember&)>& visit) const {
     Entries entries(*file_, name_, start_, end_);
-    for (;;) {
+    for (std::size_t i = 0; i < starts_.size(); ++i) {
         const auto entry = entries.next();
         if (entry.empty()) return;
         ZipMember member = member_of(entry);

@@ -1,5 +1,5 @@
-// archive_zip_member.cpp: the content of a member of a zip file. What fits into memory is unpacked at once, by a library
-// that is twice as fast as those that can do it piece by piece.
+// archive_zip_member.cpp: the content of a member of a zip file. What fits into memory is unpacked at once, by a
+// library that is twice as fast as those that can do it piece by piece.
 //
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
@@ -30,12 +30,6 @@ constexpr std::uint64_t most_growth = 256 * 1024;
     throw Failure({Errc::malformed_file, "cannot read " + quoted(path, 4096) + ": " + why});
 }
 
-std::uint64_t number(const std::uint8_t* at, unsigned size) {
-    std::uint64_t value = 0;
-    for (unsigned i = size; i-- > 0;) value = value << 8 | at[i];
-    return value;
-}
-
 void check_crc(const ZipMember& member, std::uint32_t crc, const std::string& path) {
     if (crc == member.crc) return;
     std::array<char, 64> text;
@@ -51,12 +45,12 @@ std::uint64_t start_of_data(const OpenedFile& archive, const ZipMember& member, 
     file.seek(member.offset);
     if (file.fill(header) != header.size()) damaged(path, "it is not within the archive, which may be truncated");
     if (std::memcmp(header.data(), "PK\3\4", 4) != 0) damaged(path, "its header is not where the directory says");
-    std::string name(static_cast<std::size_t>(number(&header[26], 2)), '\0');
+    std::string name(static_cast<std::size_t>(zip_number(&header[26], 2)), '\0');
     if (name.size() != member.stored_name.size() ||
         file.fill({reinterpret_cast<std::uint8_t*>(name.data()), name.size()}) != name.size() ||
         name != member.stored_name)
         damaged(path, "it has another name in its header than in the directory");
-    const std::uint64_t start = member.offset + header_size + name.size() + number(&header[28], 2);
+    const std::uint64_t start = member.offset + header_size + name.size() + zip_number(&header[28], 2);
     if (start > archive.size || member.packed > archive.size - start)
         damaged(path, "it is not within the archive, which may be truncated");
     if (start + member.packed > member.end) damaged(path, "it overlaps the next member, or the directory");
@@ -114,25 +108,34 @@ bool at_once(const ZipMember& member) noexcept {
            member.packed <= member.unpacked + most_growth;
 }
 
-/// Bytes that other threads and processes can read through a descriptor; written here.
-class WritableMapping {
+/// Memory that is the system's again as soon as it is not needed: malloc() keeps tens of megabytes for later.
+class Pages {
 public:
-    WritableMapping(int descriptor, std::uint64_t size) : size_(size) {
+    explicit Pages(std::uint64_t size) : Pages(-1, size, MAP_PRIVATE | MAP_ANONYMOUS) {}
+    /// The bytes of a file, for writing.
+    static Pages of_file(int descriptor, std::uint64_t size) {
         // With all of it reserved: what is not there when it is written to would end the program.
         int failed;
         do {
             failed = ::posix_fallocate(descriptor, 0, static_cast<off_t>(size));
         } while (failed == EINTR);
         if (failed != 0) throw std::bad_alloc();
-        data_ = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-        if (data_ == MAP_FAILED) throw std::bad_alloc();
+        return {descriptor, size, MAP_SHARED};
     }
-    WritableMapping(const WritableMapping&) = delete;
-    WritableMapping& operator=(const WritableMapping&) = delete;
-    ~WritableMapping() { ::munmap(data_, size_); }
-    void* data() const noexcept { return data_; }
+    Pages(const Pages&) = delete;
+    Pages& operator=(const Pages&) = delete;
+    ~Pages() {
+        if (data_ != MAP_FAILED) ::munmap(data_, size_);
+    }
+    std::span<std::uint8_t> bytes() const noexcept { return {static_cast<std::uint8_t*>(data_), size_}; }
 
 private:
+    Pages(int descriptor, std::uint64_t size, int flags)
+        : data_(size == 0 ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, descriptor, 0)),
+          size_(size) {
+        if (data_ == MAP_FAILED && size > 0) throw std::bad_alloc();
+    }
+
     void* data_;
     std::uint64_t size_;
 };
@@ -146,16 +149,15 @@ struct FreeDecompressor {
 Descriptor unpack_at_once(const PackedMember& packed) {
     const ZipMember& member = packed.member;
     const std::uint64_t start = start_of_data(*packed.archive, member, packed.path);
-    const auto size = static_cast<std::size_t>(member.packed);
-    const auto input = std::make_unique_for_overwrite<std::uint8_t[]>(size);
+    const Pages input(member.packed);
     FileStream file(packed.archive->descriptor.get(), start, member.packed, packed.path);
-    if (file.fill({input.get(), size}) != size) damaged(packed.path, "the archive shrank while it was read");
+    if (file.fill(input.bytes()) != member.packed) damaged(packed.path, "the archive shrank while it was read");
     Descriptor memory = open_memory();
-    const WritableMapping output(memory.get(), member.unpacked);
+    const Pages output = Pages::of_file(memory.get(), member.unpacked);
     const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(libdeflate_alloc_decompressor());
     if (!decompressor) throw std::bad_alloc();
-    switch (libdeflate_deflate_decompress(decompressor.get(), input.get(), size, output.data(), member.unpacked,
-                                          nullptr)) {
+    switch (libdeflate_deflate_decompress(decompressor.get(), input.bytes().data(), member.packed,
+                                          output.bytes().data(), member.unpacked, nullptr)) {
         case LIBDEFLATE_SUCCESS:
             break;
         case LIBDEFLATE_SHORT_OUTPUT:
@@ -165,7 +167,7 @@ Descriptor unpack_at_once(const PackedMember& packed) {
         default:
             damaged(packed.path, "its compressed data are damaged");
     }
-    check_crc(member, libdeflate_crc32(0, output.data(), member.unpacked), packed.path);
+    check_crc(member, libdeflate_crc32(0, output.bytes().data(), member.unpacked), packed.path);
     return memory;
 }
 

@@ -1,6 +1,6 @@
 // inputs_archive.cpp: archives, and archives in archives. Of a zip file a member is handed over as the place where it
-// lies, metadata and manifests first. A tar file is read once from front to back, and a member is handed over as soon as
-// it has been read; only when the manifest of a member comes behind it, that one is read once more.
+// lies, metadata and manifests first. A tar file is read once from front to back, and a member is handed over as soon
+// as it has been read; only when the manifest of a member comes behind it, that one is read once more.
 //
 // SPDX-License-Identifier: MIT
 #include <map>
@@ -124,6 +124,7 @@ private:
                 ZipMemberStream stream(*archive.file(), member, scope.path + '!' + member.name, &tally_);
                 walk_entry({member, stream, &archive}, scope);
             });
+            if (archive.damage()) throw Failure(*archive.damage());
         } catch (...) {
             inputs_.memory().set_fixed(directories_ = before);
             throw;

@@ -42,6 +42,7 @@ struct Walk : auditing::InputSink {
     void error(std::uint64_t, InputError error) override { errors.push_back(std::move(error)); }
     void skipped(std::uint64_t, std::string text) override { skips.push_back(std::move(text)); }
     void discard(std::uint64_t sequence) override {
+        ++discarded;
         std::erase_if(found, [&](const Found& each) { return each.sequence == sequence; });
     }
 
@@ -65,6 +66,7 @@ struct Walk : auditing::InputSink {
     std::vector<Found> found;
     std::vector<InputError> errors;
     std::vector<std::string> skips;
+    std::size_t discarded = 0;
     auditing::Inputs walk;
 };
 
