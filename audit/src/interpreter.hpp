@@ -217,6 +217,13 @@ public:
     void add_functions(std::uint64_t module, std::uint64_t methods);
     /// PyCFunctionObject: behind the head are the definition, `self` and the module.
     std::uint64_t new_c_function(std::uint64_t definition, std::uint64_t self, std::uint64_t module);
+    /// A method of an object of the interpreter's types, as an object.
+    struct BoundMethod {
+        std::uint64_t self = 0;
+        std::string name;
+    };
+    std::uint64_t new_bound_method(std::uint64_t self, const std::string& name);
+    const std::unordered_map<std::uint64_t, BoundMethod>& bound_methods() const noexcept { return bound_methods_; }
     /// Something that is not modelled may have stored something in this object; in any object.
     void open(std::uint64_t object);
     void open_all() noexcept { all_open_ = true; }
@@ -287,6 +294,7 @@ private:
     std::map<std::pair<std::uint64_t, std::string>, std::uint64_t> attributes_;
     std::unordered_map<std::uint64_t, std::uint64_t> owners_, dicts_;  ///< of dictionaries; and the other way round
     std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> functions_;  ///< PyMethodDef arrays, by module
+    std::unordered_map<std::uint64_t, BoundMethod> bound_methods_;
     std::set<std::uint64_t> new_dicts_, open_;
     bool all_open_ = false;
     std::unordered_map<std::string, std::uint64_t> other_modules_, error_types_;
@@ -312,6 +320,7 @@ struct ModelEntry {
 };
 std::span<const ModelEntry> model_modules() noexcept;
 std::span<const ModelEntry> model_attributes() noexcept;
+std::span<const ModelEntry> model_calls() noexcept;
 std::span<const ModelEntry> model_types() noexcept;
 std::span<const ModelEntry> model_values() noexcept;
 std::span<const ModelEntry> model_texts() noexcept;

@@ -99,6 +99,12 @@ std::uint64_t Interpreter::new_c_function(std::uint64_t definition, std::uint64_
     return function;
 }
 
+std::uint64_t Interpreter::new_bound_method(std::uint64_t self, const std::string& name) {
+    const std::uint64_t method = new_c_function(0, self, 0);
+    bound_methods_[method] = {self, name};
+    return method;
+}
+
 // Arrays of PyMethodDef, PyMemberDef or PyGetSetDef: each entry begins with its name, and the last has none. The value
 // is the address of the entry.
 Interpreter::Found Interpreter::find_in_table(std::uint64_t table, unsigned words, const std::string& name) {

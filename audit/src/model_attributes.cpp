@@ -1,4 +1,4 @@
-// model_attributes.cpp: attributes of objects, and calls of what other modules hand out.
+// model_attributes.cpp: attributes of objects, of the module's own and of what other modules hand out.
 //
 // SPDX-License-Identifier: MIT
 #include "interpreter.hpp"
@@ -11,6 +11,7 @@
 
 #include "known_classes.hpp"
 #include "model_attributes.hpp"
+#include "model_calls.hpp"
 #include "type_layout.hpp"
 
 namespace interlock::auditing {
@@ -18,32 +19,6 @@ namespace interlock::auditing {
 namespace {
 
 using I = Interpreter;
-
-// What is called may store something anywhere. A class makes an object of itself; of what comes from another module, it
-// is only known that it comes from there.
-void call(I& in) {
-    const std::uint64_t callee = in.argument(0);
-    const std::string* origin = in.origin(callee);
-    in.open_all();
-    if (!in.is_type(callee) || in.fails()) return in.unknown_object(origin == nullptr ? std::string() : *origin);
-    in.assume("what a class makes when it is called");
-    const std::uint64_t object = in.new_instance(callee);
-    if ((in.type_field(callee, TypeField::flags) & TypeFlags::exception) != 0) in.keep_text(object, in.text_of(callee));
-    in.result(object);
-}
-// A method, or an item: of an object of another module, it comes from that module.
-void derived(I& in) {
-    const std::string* origin = in.origin(in.argument(0));
-    in.open_all();
-    in.unknown_object(origin == nullptr ? std::string() : *origin);
-}
-
-// PyObject_VectorcallMethod(name, arguments, ...): the object is the first of the arguments.
-void call_method(I& in) {
-    const std::string* origin = in.origin(in.guest().word(in.argument(1)).value_or(0));
-    in.open_all();
-    in.unknown_object(origin == nullptr ? std::string() : *origin);
-}
 
 // What C code sees of NumPy's universal functions: the numbers of their inputs and outputs, and the sum. Libraries that
 // add types to NumPy compare them with their own.
@@ -170,14 +145,6 @@ void context_variable(I& in) {
 // Sorted by name.
 constexpr std::array table = {
     ModelEntry{"PyContextVar_Get", context_variable},
-    ModelEntry{"PyObject_Call", call},
-    ModelEntry{"PyObject_CallFunction", call},
-    ModelEntry{"PyObject_CallFunctionObjArgs", call},
-    ModelEntry{"PyObject_CallMethod", derived},
-    ModelEntry{"PyObject_CallMethodObjArgs", derived},
-    ModelEntry{"PyObject_CallNoArgs", call},
-    ModelEntry{"PyObject_CallObject", call},
-    ModelEntry{"PyObject_CallOneArg", call},
     ModelEntry{"PyObject_DelAttr", delete_attribute_by_object},
     ModelEntry{"PyObject_DelAttrString", delete_attribute_by_text},
     ModelEntry{"PyObject_GenericGetAttr", attribute_by_object},
@@ -193,9 +160,6 @@ constexpr std::array table = {
     ModelEntry{"PyObject_HasAttrWithError", has_attribute_by_object},
     ModelEntry{"PyObject_SetAttr", set_attribute_by_object},
     ModelEntry{"PyObject_SetAttrString", set_attribute_by_text},
-    ModelEntry{"PyObject_Vectorcall", call},
-    ModelEntry{"PyObject_VectorcallDict", call},
-    ModelEntry{"PyObject_VectorcallMethod", call_method},
 };
 
 static_assert(std::ranges::is_sorted(table, {}, &ModelEntry::name));
@@ -208,6 +172,7 @@ std::uint64_t attribute_of(Interpreter& in, std::uint64_t object, const std::str
     const Interpreter::Found found = in.find_attribute(object, name);
     if (found.value != 0) return found.value;
     if (found.certain) return no_attribute(in, name);
+    if (has_modelled_method(in, object, name)) return in.new_bound_method(object, name);
     const std::uint64_t other = unknown_attribute(in, object, name);
     // It is the same each time.
     if (other != 0) in.set_attribute(object, name, other);

@@ -2,7 +2,7 @@
 // is known.
 //
 // SPDX-License-Identifier: MIT
-#include "interpreter.hpp"
+#include "model_containers.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
@@ -50,9 +50,7 @@ void dict_delete_text(I& in) {
     in.result(0);
 }
 
-/// Whether a dictionary has a key; nullopt when nobody knows. The value is `value`.
-std::optional<bool> look_up(I& in, const std::string& key, std::uint64_t& value) {
-    const std::uint64_t dict = in.argument(0);
+std::optional<bool> look_up(I& in, std::uint64_t dict, const std::string& key, std::uint64_t& value) {
     value = in.find_attribute(dict, key, false).value;
     if (value != 0) return true;
     if (is_plain(key) && in.is_closed(dict)) return false;
@@ -60,14 +58,14 @@ std::optional<bool> look_up(I& in, const std::string& key, std::uint64_t& value)
 }
 void dict_get(I& in, const std::string& key) {
     std::uint64_t value = 0;
-    if (look_up(in, key, value)) return in.result(value);
+    if (look_up(in, in.argument(0), key, value)) return in.result(value);
     in.unknown_number(0, in.likely() ? 0 : in.new_object());
 }
 void dict_get_object(I& in) { dict_get(in, key_of(in, in.argument(1))); }
 void dict_get_text(I& in) { dict_get(in, in.guest().text(in.argument(1)).value_or("")); }
 void dict_get_ref(I& in, const std::string& key) {
     std::uint64_t value = 0;
-    const std::optional<bool> known = look_up(in, key, value);
+    const std::optional<bool> known = look_up(in, in.argument(0), key, value);
     if (!known && !in.likely()) value = in.new_object();
     if (const std::uint64_t place = in.argument(2)) in.guest().set_word(place, value);
     if (known) return in.result(*known ? 1 : 0);
@@ -77,7 +75,7 @@ void dict_get_ref_object(I& in) { dict_get_ref(in, key_of(in, in.argument(1))); 
 void dict_get_ref_text(I& in) { dict_get_ref(in, in.guest().text(in.argument(1)).value_or("")); }
 void dict_contains_key(I& in, const std::string& key) {
     std::uint64_t value = 0;
-    if (const auto known = look_up(in, key, value)) return in.result(*known ? 1 : 0);
+    if (const auto known = look_up(in, in.argument(0), key, value)) return in.result(*known ? 1 : 0);
     in.unknown_number(0, 1);
 }
 void dict_contains(I& in) { dict_contains_key(in, key_of(in, in.argument(1))); }
@@ -86,7 +84,7 @@ void dict_contains_text(I& in) { dict_contains_key(in, in.guest().text(in.argume
 std::uint64_t set_default(I& in, bool& there) {
     const std::string key = key_of(in, in.argument(1));
     std::uint64_t value = 0;
-    const std::optional<bool> known = look_up(in, key, value);
+    const std::optional<bool> known = look_up(in, in.argument(0), key, value);
     if (!known) in.assume("what a dictionary holds");
     if (!known && !in.likely()) value = in.new_object();
     there = value != 0;
@@ -107,7 +105,7 @@ void dict_set_default_ref(I& in) {
 void get_item(I& in) {
     std::uint64_t value = 0;
     const std::string key = key_of(in, in.argument(1));
-    const std::optional<bool> known = look_up(in, key, value);
+    const std::optional<bool> known = look_up(in, in.argument(0), key, value);
     if (known == false) in.raise("KeyError: " + key);
     if (known) return in.result(value);
     const std::string* origin = in.origin(in.argument(0));
@@ -283,6 +281,14 @@ static_assert(std::ranges::is_sorted(table, {}, &ModelEntry::name));
 }  // namespace
 
 std::span<const ModelEntry> model_containers() noexcept { return table; }
+
+std::optional<bool> dict_look_up(Interpreter& in, std::uint64_t dict, std::uint64_t key, std::uint64_t& value) {
+    return look_up(in, dict, key_of(in, key), value);
+}
+
+void dict_store(Interpreter& in, std::uint64_t dict, std::uint64_t key, std::uint64_t value) {
+    in.set_attribute(dict, key_of(in, key), value);
+}
 
 }  // namespace interlock::auditing
 
