@@ -19,7 +19,7 @@ namespace interlock::auditing {
 
 namespace {
 
-constexpr std::size_t max_calls = 2000, max_assumed = 100;
+constexpr std::size_t max_calls = 1000, max_assumed = 100;
 
 void make_object(Interpreter& interpreter) { interpreter.result_object(); }
 void do_nothing(Interpreter& interpreter) { interpreter.result(0); }
@@ -166,7 +166,10 @@ void Interpreter::call_table_entry(const StandIn& stand_in) {
 std::string Interpreter::value_text(std::uint64_t value) { return hex_text(guest_.to_file(value).value_or(value)); }
 
 void Interpreter::keep_call(std::string_view name) {
-    if (record_.calls.size() >= max_calls) return;
+    if (record_.calls.size() >= 2 * max_calls) {
+        record_.calls.erase(record_.calls.begin() + max_calls);
+        ++record_.calls_left_out;
+    }
     CallSeen call;
     call.function = escape(name, 200);
     const Parameters parameters = c_api_parameters(name);

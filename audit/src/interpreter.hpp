@@ -56,7 +56,8 @@ struct InitRecord {
     std::string raised;          ///< "ImportError: text": the error that is set
     bool asked_version = false;  ///< Py_GetVersion, Py_Version
     std::set<std::string> assumed;
-    std::vector<CallSeen> calls;  ///< with AuditOptions::details
+    std::vector<CallSeen> calls;  ///< with AuditOptions::details: the first ones and the last ones
+    std::uint64_t calls_left_out = 0;
     /// Boost.Python: the third argument of init_module, where it has one.
     std::optional<std::uint64_t> argument_gil_not_used;
 };

@@ -149,8 +149,15 @@ void type_from_slots(I& in) {
     make_type(in, std::move(spec));
 }
 
+// A static type cannot be derived from one that is made at run time, as that may go away before it.
 void type_ready(I& in) {
-    in.ready_type(in.argument(0));
+    const std::uint64_t type = in.argument(0), base = in.type_field(type, F::base);
+    const auto is_made = [&](std::uint64_t one) { return (in.type_field(one, F::flags) & TypeFlags::heap_type) != 0; };
+    if (base != 0 && is_made(base) && !is_made(type)) {
+        in.raise("TypeError: a static type has a base type that is dynamically allocated");
+        return in.result(~std::uint64_t{0});
+    }
+    in.ready_type(type);
     in.result(0);
 }
 
