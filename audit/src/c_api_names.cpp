@@ -1,4 +1,5 @@
-// c_api_names.cpp: what the name of a function or variable of the C API tells: data or code, what it makes, what it asks.
+// c_api_names.cpp: what the name of a function or variable of the C API tells: data or code, what it makes, what it
+// asks.
 //
 // SPDX-License-Identifier: MIT
 #include "c_api_names.hpp"

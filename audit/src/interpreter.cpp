@@ -23,9 +23,7 @@ constexpr std::size_t max_calls = 1000, max_assumed = 100;
 
 void make_object(Interpreter& interpreter) { interpreter.result_object(); }
 void do_nothing(Interpreter& interpreter) { interpreter.result(0); }
-// tp_alloc(type, items), and tp_new(type, arguments, ...): a class that is called with a name, bases and attributes makes
-// a class.
-void make_instance(Interpreter& in) { in.result(in.new_instance(in.argument(0), in.argument(1))); }
+// tp_new(type, arguments, ...): a class of classes that is called with a name, bases and attributes makes a class.
 void make_object_of(Interpreter& in) {
     const std::uint64_t object = in.new_instance(in.argument(0)), arguments = in.argument(1);
     if (object != 0 && in.is_type(object)) {
@@ -66,7 +64,6 @@ bool Interpreter::load() {
             add_stand_in({.handler = &tls_descriptor});
             make_object_ = add_stand_in({.handler = &make_object});
             do_nothing_ = add_stand_in({.handler = &do_nothing});
-            make_instance_ = add_stand_in({.handler = &make_instance});
             make_object_of_ = add_stand_in({.handler = &make_object_of});
             generic_type_ = new_type(0);
         }

@@ -1,8 +1,8 @@
 // interpreter.hpp: a model of the interpreter and the C library, as an init function sees them: it answers calls so
 // that the function gets as far as the interpreter would let it, and keeps what the module says of itself.
 //
-// What the module makes (modules, types, texts, numbers, lists, dictionaries) are objects as CPython has them, so far as
-// C code can look into them. What comes from elsewhere is an opaque object, of which only its origin is known. Every
+// What the module makes (modules, types, texts, numbers, lists, dictionaries) are objects as CPython has them, so far
+// as C code can look into them. What comes from elsewhere is an opaque object, of which only its origin is known. Every
 // result that is not modelled is written down (`assumed`), as a verdict that rests on it is worth less.
 //
 // SPDX-License-Identifier: MIT
@@ -231,6 +231,8 @@ public:
     /// Name and value of what was stored in an object, in the order of the names.
     std::vector<std::pair<std::string, std::uint64_t>> stored_in(std::uint64_t object) const;
     bool is_closed(std::uint64_t object) const noexcept;
+    /// A dictionary of the interpreter, by a name of this model: others may have stored something there.
+    std::uint64_t shared_dict(const std::string& name);
     /// sys.modules.
     std::uint64_t modules_dict();
     /// The module of this name, of which nothing else is known; the same each time.
@@ -301,13 +303,13 @@ private:
     std::unordered_map<std::string, std::uint64_t> other_modules_, error_types_;
     std::unordered_map<std::uint64_t, std::uint64_t> states_, by_definition_;
     std::unordered_map<std::uint64_t, std::optional<std::string>> writers_;
-    std::uint64_t modules_dict_ = 0;
+    std::unordered_map<std::string, std::uint64_t> shared_dicts_;
     std::uint64_t raised_type_ = 0, raised_object_ = 0;
-    std::unordered_map<std::uint64_t, std::string> errors_;  ///< "Kind: text", by object
+    std::unordered_map<std::uint64_t, std::string> errors_;     ///< "Kind: text", by object
     std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  ///< of int objects
     std::set<std::uint64_t> sized_;                             ///< lists and tuples of which the length is known
     std::set<std::uint64_t> lists_, own_objects_;
-    std::uint64_t generic_type_ = 0, make_object_ = 0, make_instance_ = 0, make_object_of_ = 0, do_nothing_ = 0;
+    std::uint64_t generic_type_ = 0, make_object_ = 0, make_object_of_ = 0, do_nothing_ = 0;
     std::uint64_t unknown_mro_ = 0, unknown_bases_ = 0;  ///< of opaque objects that are used as types
     std::uint64_t interpreter_state_ = 0, thread_state_ = 0, sink_ = 0;
     std::unordered_map<std::string_view, std::uint64_t> types_;

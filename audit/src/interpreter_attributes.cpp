@@ -1,5 +1,5 @@
-// interpreter_attributes.cpp: the attributes of modules, types and other objects, and what dictionaries hold. Beside what
-// a module stores there is what CPython puts there: the functions of a definition, the methods of a type, names.
+// interpreter_attributes.cpp: the attributes of modules, types and other objects, and what dictionaries hold. Beside
+// what a module stores there is what CPython puts there: the functions of a definition, the methods of a type, names.
 //
 // SPDX-License-Identifier: MIT
 #include "interpreter.hpp"
@@ -26,8 +26,8 @@ bool is_special(std::string_view name) noexcept { return name.starts_with("__") 
 
 // What only modules have that were imported or written in Python.
 bool is_set_by_import(std::string_view name) noexcept {
-    static constexpr std::string_view names[] = {"__all__", "__builtins__", "__cached__", "__file__",
-                                                 "__path__", "__version__", "__author__"};
+    static constexpr std::string_view names[] = {"__all__",  "__builtins__", "__cached__", "__file__",
+                                                 "__path__", "__version__",  "__author__"};
     return std::ranges::find(names, name) != std::end(names);
 }
 
@@ -123,7 +123,8 @@ Interpreter::Found Interpreter::find_in_module(std::uint64_t module, const std::
         for (const std::uint64_t table : tables->second)
             if (const Found entry = find_in_table(table, 4, name); entry.value != 0)
                 return {.value = new_c_function(entry.value, module, variable("_Py_NoneStruct"))};
-    if (name == "__loader__" || name == "__package__" || name == "__spec__") return {.value = variable("_Py_NoneStruct")};
+    if (name == "__loader__" || name == "__package__" || name == "__spec__")
+        return {.value = variable("_Py_NoneStruct")};
     const std::uint64_t definition = record_.modules.at(module).definition;
     if (name == "__name__" || name == "__doc__") {
         if (definition == 0) return {};
@@ -210,13 +211,16 @@ std::uint64_t Interpreter::definition_field(std::uint64_t definition, bool doc) 
     return definition + head_size() + std::uint64_t{doc ? 4u : 3u} * size;  // m_init, m_index and m_copy come first
 }
 
-std::uint64_t Interpreter::modules_dict() {
-    if (modules_dict_ == 0) {
-        modules_dict_ = new_object();
-        give_type(modules_dict_, "PyDict_Type");
+std::uint64_t Interpreter::shared_dict(const std::string& name) {
+    std::uint64_t& dict = shared_dicts_[name];
+    if (dict == 0) {
+        dict = new_object();
+        give_type(dict, "PyDict_Type");
     }
-    return modules_dict_;
+    return dict;
 }
+
+std::uint64_t Interpreter::modules_dict() { return shared_dict("\1modules"); }
 
 std::uint64_t Interpreter::other_module(const std::string& name) {
     std::uint64_t& module = other_modules_[name];

@@ -135,7 +135,8 @@ std::uint64_t Interpreter::new_module_object(MadeModule made) {
     if (module == 0) return 0;
     record_.modules[module] = made;
     if (made.definition != 0)
-        add_functions(module, guest_.word(definition_field(made.definition, true) + 2 * std::uint64_t{word()}).value_or(0));
+        add_functions(module,
+                      guest_.word(definition_field(made.definition, true) + 2 * std::uint64_t{word()}).value_or(0));
     return module;
 }
 
@@ -238,9 +239,8 @@ void Interpreter::fill_text(std::uint64_t object, const std::string& text) {
     guest_.set_word(place, characters.all.size());
     guest_.set_word(place + size, ~std::uint64_t{0});
     const unsigned first = apart ? 0 : byte_first ? 8 : 2;
-    const std::uint32_t state = image_.little
-                                    ? (width | 1u << 3 | (ascii ? 1u : 0) << 4) << first
-                                    : (width << 2 | 1u << 1 | (ascii ? 1u : 0)) << (32 - first - 5);
+    const std::uint32_t state = image_.little ? (width | 1u << 3 | (ascii ? 1u : 0) << 4) << first
+                                              : (width << 2 | 1u << 1 | (ascii ? 1u : 0)) << (32 - first - 5);
     guest_.set_number(place + 2 * size + (apart ? 4 : 0), state, 4);
     std::uint64_t to = place + 2 * size + std::max(size, apart ? 8u : 4u);
     if (ascii) {
@@ -258,8 +258,8 @@ std::uint64_t Interpreter::new_number(std::uint64_t value, bool is_signed) {
     return object;
 }
 
-// PyLongObject: the number of digits of 30 bits, with the sign (0 positive, 1 zero, 2 negative) in the lowest bits, then
-// the digits. Before 3.12 the number of digits is negative for negative numbers.
+// PyLongObject: the number of digits of 30 bits, with the sign (0 positive, 1 zero, 2 negative) in the lowest bits,
+// then the digits. Before 3.12 the number of digits is negative for negative numbers.
 void Interpreter::fill_number(std::uint64_t object, std::uint64_t value, bool is_signed) {
     numbers_[object] = value;
     const bool negative = is_signed && value >> 63 != 0;

@@ -78,7 +78,8 @@ std::string shown_name(std::string_view type) {
     if (middle == "Long") return "int";
     if (middle == "Unicode") return "str";
     std::string name(middle);
-    std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(name, name.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     return name;
 }
 
@@ -90,12 +91,19 @@ std::uint64_t Interpreter::type_place(std::uint64_t type, unsigned field) const 
     return type + head_size() + std::uint64_t{field + shift + 1} * word();
 }
 
-// What `object` has. Types of the interpreter have more, which modules may call: they do nothing.
+// What `object` has. The functions are those that C code calls by name: macros call them through the type.
 void Interpreter::fill_type(std::uint64_t type) {
-    for (const unsigned field : {F::repr, F::str, F::getattro, F::richcompare}) set_type_field(type, field, make_object_);
-    for (const unsigned field : {F::dealloc, F::hash, F::setattro, F::init, F::free})
-        set_type_field(type, field, do_nothing_);
-    set_type_field(type, F::alloc, make_instance_);
+    struct Function {
+        unsigned field;
+        const char* name;
+    };
+    for (const Function& one :
+         {Function{F::repr, "PyObject_Repr"}, Function{F::str, "PyObject_Str"},
+          Function{F::getattro, "PyObject_GenericGetAttr"}, Function{F::setattro, "PyObject_GenericSetAttr"},
+          Function{F::richcompare, "PyObject_RichCompare"}, Function{F::alloc, "PyType_GenericAlloc"},
+          Function{F::free, "PyObject_Free"}})
+        set_type_field(type, one.field, find_symbol(one.name));
+    for (const unsigned field : {F::dealloc, F::hash, F::init}) set_type_field(type, field, do_nothing_);
     set_type_field(type, F::make, make_object_of_);
 }
 
@@ -110,9 +118,10 @@ std::uint64_t Interpreter::new_type(std::uint64_t flags, std::string_view name) 
     set_type_field(type, F::flags, flags | TypeFlags::ready | TypeFlags::base_type);
     fill_type(type);
     if (!object) {
-        for (const unsigned field : {F::getattr, F::call, F::iter, F::descr_get})
-            set_type_field(type, field, make_object_);
-        for (const unsigned field : {F::setattr, F::traverse, F::clear, F::iternext, F::descr_set})
+        set_type_field(type, F::call, find_symbol("PyObject_Call"));
+        set_type_field(type, F::iter, find_symbol("PyObject_GetIter"));
+        set_type_field(type, F::descr_get, make_object_);
+        for (const unsigned field : {F::traverse, F::clear, F::iternext, F::descr_set})
             set_type_field(type, field, do_nothing_);
     }
     const std::uint64_t base = object ? 0 : named_type("PyBaseObject_Type");
@@ -149,7 +158,8 @@ std::uint64_t Interpreter::error_type(const std::string& name) {
 }
 
 std::uint64_t Interpreter::new_heap_type(std::uint64_t metaclass, const std::string& name) {
-    const std::uint64_t size = std::max(type_size, std::min(type_field(metaclass, F::basic_size) + 256, most_of_an_instance));
+    const std::uint64_t size =
+        std::max(type_size, std::min(type_field(metaclass, F::basic_size) + 256, most_of_an_instance));
     const std::uint64_t type = guest_.new_object(size);
     if (type == 0) return 0;
     fill_head(type, metaclass);
@@ -167,8 +177,8 @@ std::vector<std::uint64_t> Interpreter::items_of(std::uint64_t tuple) {
     return items;
 }
 
-// The class itself, then what its bases have, each once and `object` last. It is the order of Python for all but unusual
-// hierarchies.
+// The class itself, then what its bases have, each once and `object` last. It is the order of Python for all but
+// unusual hierarchies.
 std::uint64_t Interpreter::mro_of(std::uint64_t type, std::uint64_t bases) {
     std::vector<std::uint64_t> mro{type};
     const std::uint64_t object = named_type("PyBaseObject_Type");
@@ -188,11 +198,38 @@ void Interpreter::inherit(std::uint64_t type, std::uint64_t base) {
         !guest_.read(type_place(base, 0), from.data(), count * size))
         return;
     const bool no_instances = (type_field(type, F::flags) & TypeFlags::disallow_instantiation) != 0;
-    for (const unsigned field :
-         {F::basic_size, F::item_size, F::dealloc, F::getattr, F::setattr, F::as_async, F::repr, F::as_number,
-          F::as_sequence, F::as_mapping, F::hash, F::call, F::str, F::getattro, F::setattro, F::as_buffer, F::traverse,
-          F::clear, F::richcompare, F::weaklist_offset, F::iter, F::iternext, F::descr_get, F::descr_set,
-          F::dict_offset, F::init, F::alloc, F::free, F::is_gc, F::finalize, F::vectorcall_offset, F::make}) {
+    for (const unsigned field : {F::basic_size,
+                                 F::item_size,
+                                 F::dealloc,
+                                 F::getattr,
+                                 F::setattr,
+                                 F::as_async,
+                                 F::repr,
+                                 F::as_number,
+                                 F::as_sequence,
+                                 F::as_mapping,
+                                 F::hash,
+                                 F::call,
+                                 F::str,
+                                 F::getattro,
+                                 F::setattro,
+                                 F::as_buffer,
+                                 F::traverse,
+                                 F::clear,
+                                 F::richcompare,
+                                 F::weaklist_offset,
+                                 F::iter,
+                                 F::iternext,
+                                 F::descr_get,
+                                 F::descr_set,
+                                 F::dict_offset,
+                                 F::init,
+                                 F::alloc,
+                                 F::free,
+                                 F::is_gc,
+                                 F::finalize,
+                                 F::vectorcall_offset,
+                                 F::make}) {
         const auto place = std::span(own).subspan(field * size, size);
         if (field == F::make && no_instances) continue;
         if (std::ranges::all_of(place, [](std::uint8_t byte) { return byte == 0; }))
@@ -237,7 +274,8 @@ std::uint64_t Interpreter::new_instance(std::uint64_t type, std::uint64_t items)
     const bool makes_types = (type_field(type, F::flags) & TypeFlags::type) != 0;
     // An instance may be a type itself (pybind11 makes metaclasses): large enough for one. Objects of types of other
     // modules are larger than is known here.
-    const std::uint64_t object = guest_.new_object(std::max<std::uint64_t>(size + word(), makes_types ? type_size : 256));
+    const std::uint64_t object =
+        guest_.new_object(std::max<std::uint64_t>(size + word(), makes_types ? type_size : 256));
     if (object == 0) return 0;
     fill_head(object, type);
     if (makes_types) {
@@ -252,7 +290,8 @@ std::uint64_t Interpreter::new_instance(std::uint64_t type, std::uint64_t items)
 
 bool Interpreter::is_type(std::uint64_t object) {
     const std::uint64_t type = object == 0 ? 0 : type_of(object);
-    return type != 0 && (type_field(type, F::flags) & TypeFlags::type) != 0 && guest_.word(type_place(object, F::vectorcall));
+    return type != 0 && (type_field(type, F::flags) & TypeFlags::type) != 0 &&
+           guest_.word(type_place(object, F::vectorcall));
 }
 
 bool Interpreter::is_subtype(std::uint64_t type, std::uint64_t other) {

@@ -67,13 +67,14 @@ bool is_known_class(std::string_view module, std::string_view name) noexcept {
 
 bool is_named_like_a_class(std::string_view module, std::string_view name) noexcept {
     static constexpr std::string_view of_numpy[] = {
-        "bool",     "bool_",     "broadcast", "byte",       "bytes_",     "cdouble",    "character", "clongdouble",
-        "complex128", "complex64", "csingle",  "datetime64", "double",     "dtype",      "flatiter",  "flexible",
-        "float16",  "float32",   "float64",   "floating",   "generic",    "half",       "inexact",   "int16",
-        "int32",    "int64",     "int8",      "int_",       "intc",       "integer",    "intp",      "long",
-        "longdouble", "longlong", "ndarray",  "number",     "object_",    "short",      "signedinteger", "single",
-        "str_",     "timedelta64", "ubyte",   "ufunc",      "uint",       "uint16",     "uint32",    "uint64",
-        "uint8",    "uintc",     "uintp",     "ulong",      "ulonglong",  "unsignedinteger", "ushort", "void"};
+        "bool",        "bool_",      "broadcast", "byte",          "bytes_",          "cdouble",  "character",
+        "clongdouble", "complex128", "complex64", "csingle",       "datetime64",      "double",   "dtype",
+        "flatiter",    "flexible",   "float16",   "float32",       "float64",         "floating", "generic",
+        "half",        "inexact",    "int16",     "int32",         "int64",           "int8",     "int_",
+        "intc",        "integer",    "intp",      "long",          "longdouble",      "longlong", "ndarray",
+        "number",      "object_",    "short",     "signedinteger", "single",          "str_",     "timedelta64",
+        "ubyte",       "ufunc",      "uint",      "uint16",        "uint32",          "uint64",   "uint8",
+        "uintc",       "uintp",      "ulong",     "ulonglong",     "unsignedinteger", "ushort",   "void"};
     if (module.starts_with("numpy") && std::ranges::find(of_numpy, name) != std::end(of_numpy)) return true;
     // CamelCase; constants have no small letters.
     const auto is_capital = [](char c) { return c >= 'A' && c <= 'Z'; };

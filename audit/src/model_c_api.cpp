@@ -92,6 +92,11 @@ void start_thread(I& in) {
 void interpreter_state(I& in) { in.result(in.interpreter_state()); }
 void thread_state(I& in) { in.result(in.thread_state()); }
 
+// What extension modules keep there for each other is not known.
+void interpreter_dict(I& in) { in.result(in.shared_dict("\1interpreter")); }
+void thread_dict(I& in) { in.result(in.shared_dict("\1thread")); }
+void builtins_dict(I& in) { in.result(in.dict_of(in.other_module("builtins"))); }
+
 void one(I& in) { in.result(1); }
 void zero(I& in) { in.result(0); }
 void object(I& in) { in.result_object(); }
@@ -129,10 +134,13 @@ constexpr std::array table = {
     ModelEntry{"PyCapsule_SetContext", capsule_set<its_context>},
     ModelEntry{"PyCapsule_SetName", capsule_set<its_name>},
     ModelEntry{"PyCapsule_SetPointer", capsule_set<its_pointer>},
+    ModelEntry{"PyEval_GetBuiltins", builtins_dict},
+    ModelEntry{"PyEval_SaveThread", thread_state},
     ModelEntry{"PyGILState_Check", one},
     ModelEntry{"PyGILState_GetThisThreadState", thread_state},
     ModelEntry{"PyInstanceMethod_New", instance_method_new},
     ModelEntry{"PyInterpreterState_Get", interpreter_state},
+    ModelEntry{"PyInterpreterState_GetDict", interpreter_dict},
     ModelEntry{"PyInterpreterState_GetID", zero},
     ModelEntry{"PyInterpreterState_Main", interpreter_state},
     ModelEntry{"PyMem_Calloc", allocate_zeroed},
@@ -150,6 +158,7 @@ constexpr std::array table = {
     ModelEntry{"PyObject_Realloc", reallocate},
     ModelEntry{"PyObject_SelfIter", same},
     ModelEntry{"PyThreadState_Get", thread_state},
+    ModelEntry{"PyThreadState_GetDict", thread_dict},
     ModelEntry{"PyThreadState_GetInterpreter", interpreter_state},
     ModelEntry{"PyThreadState_GetUnchecked", thread_state},
     ModelEntry{"PyThread_allocate_lock", object},
@@ -194,8 +203,8 @@ const Prototype* prototype_of(std::string_view name) noexcept {
 
 ModelFunction c_api_function(std::string_view name) noexcept {
     for (const std::span<const ModelEntry> entries :
-         {std::span<const ModelEntry>(table), model_modules(), model_attributes(), model_calls(), model_types(), model_values(),
-          model_texts(), model_errors(), model_containers()}) {
+         {std::span<const ModelEntry>(table), model_modules(), model_attributes(), model_calls(), model_types(),
+          model_values(), model_texts(), model_errors(), model_containers()}) {
         const auto found = std::ranges::lower_bound(entries, name, {}, &ModelEntry::name);
         if (found != entries.end() && found->name == name) return found->function;
     }

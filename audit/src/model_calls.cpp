@@ -73,9 +73,7 @@ Arguments rest_from(I& in, unsigned first) {
     return found;
 }
 // The highest bit of the number of arguments is a flag.
-std::uint64_t vector_count(I& in, std::uint64_t number) {
-    return number & ~(std::uint64_t{1} << (8 * in.word() - 1));
-}
+std::uint64_t vector_count(I& in, std::uint64_t number) { return number & ~(std::uint64_t{1} << (8 * in.word() - 1)); }
 
 void unknown_result(I& in, std::uint64_t object) {
     const std::string* origin = in.origin(object);

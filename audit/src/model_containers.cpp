@@ -119,7 +119,9 @@ void dict_size(I& in) {
 }
 // The other way round than key_of(); a text of the module may look like any of them.
 std::uint64_t key_object(I& in, const std::string& key) {
-    const bool number = key.starts_with("\1number "), address = key.starts_with("\1" "0x");
+    const bool number = key.starts_with("\1number "), address = key.starts_with(
+                                                          "\1"
+                                                          "0x");
     std::uint64_t value = 0;
     const char* const end = key.data() + key.size();
     if (number && std::from_chars(key.data() + 8, end, value).ptr == end) return in.new_number(value);

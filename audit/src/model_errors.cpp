@@ -27,7 +27,8 @@ void err_take(I& in) { in.result(in.take_error()); }
 void err_restore(I& in) {
     const std::uint64_t type = in.argument(0), object = in.argument(1);
     if (type == 0) return in.raise({});
-    if (object != 0 && in.is_type(in.type_of(object)) && in.is_subtype(in.type_of(object), in.error_type("BaseException")))
+    if (object != 0 && in.is_type(in.type_of(object)) &&
+        in.is_subtype(in.type_of(object), in.error_type("BaseException")))
         return in.restore_error(object);
     const std::string kind = in.text_of(type);
     in.raise(kind.empty() ? "an exception" : kind, in.is_type(type) ? type : 0);
@@ -61,12 +62,28 @@ void raise(I& in) {
 }
 void raise_object(I& in) {
     const std::string kind = in.text_of(in.argument(0)), text = in.text_of(in.argument(1));
-    in.raise((kind.empty() ? "an exception" : kind) + (text.empty() ? "" : ": " + text), known_class(in, in.argument(0)));
+    in.raise((kind.empty() ? "an exception" : kind) + (text.empty() ? "" : ": " + text),
+             known_class(in, in.argument(0)));
     in.result(0);
 }
 void raise_class(I& in) {
     const std::string kind = in.text_of(in.argument(0));
     in.raise(kind.empty() ? "an exception" : kind, known_class(in, in.argument(0)));
+    in.result(0);
+}
+// PyErr_SetFromErrno(class) and the like: the class is OSError where none is asked for.
+void raise_of_system(I& in) {
+    const std::uint64_t given = known_class(in, in.argument(0));
+    const std::string kind = given == 0 ? "OSError" : in.text_of(given);
+    in.raise((kind.empty() ? "an exception" : kind) + ": an error of the system", given);
+    in.result(0);
+}
+void raise_of_windows(I& in) {
+    in.raise("OSError: an error of the system");
+    in.result(0);
+}
+void raise_import_error(I& in) {
+    in.raise("ImportError: " + in.text_of(in.argument(0)));
     in.result(0);
 }
 void raise_none(I& in) {
@@ -105,6 +122,16 @@ constexpr std::array table = {
     ModelEntry{"PyErr_NoMemory", no_memory},
     ModelEntry{"PyErr_Occurred", err_occurred},
     ModelEntry{"PyErr_Restore", err_restore},
+    ModelEntry{"PyErr_SetExcFromWindowsErr", raise_of_system},
+    ModelEntry{"PyErr_SetExcFromWindowsErrWithFilename", raise_of_system},
+    ModelEntry{"PyErr_SetExcFromWindowsErrWithFilenameObject", raise_of_system},
+    ModelEntry{"PyErr_SetFromErrno", raise_of_system},
+    ModelEntry{"PyErr_SetFromErrnoWithFilename", raise_of_system},
+    ModelEntry{"PyErr_SetFromErrnoWithFilenameObject", raise_of_system},
+    ModelEntry{"PyErr_SetFromErrnoWithFilenameObjects", raise_of_system},
+    ModelEntry{"PyErr_SetFromWindowsErr", raise_of_windows},
+    ModelEntry{"PyErr_SetFromWindowsErrWithFilename", raise_of_windows},
+    ModelEntry{"PyErr_SetImportError", raise_import_error},
     ModelEntry{"PyErr_SetNone", raise_class},
     ModelEntry{"PyErr_SetObject", raise_object},
     ModelEntry{"PyErr_SetRaisedException", err_set_object},

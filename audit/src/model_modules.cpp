@@ -149,9 +149,7 @@ void import_attribute(I& in, const std::string& module, const std::string& name)
 void import_attribute_by_text(I& in) {
     import_attribute(in, in.guest().text(in.argument(0)).value_or(""), in.guest().text(in.argument(1)).value_or(""));
 }
-void import_attribute_by_object(I& in) {
-    import_attribute(in, in.text_of(in.argument(0)), in.text_of(in.argument(1)));
-}
+void import_attribute_by_object(I& in) { import_attribute(in, in.text_of(in.argument(0)), in.text_of(in.argument(1))); }
 
 // The module that is there already, or a new one.
 void add_module(I& in, const std::string& name) {
@@ -228,7 +226,7 @@ std::span<const ModelEntry> model_modules() noexcept { return table; }
 ModelFunction boost_python_init(std::string_view name) noexcept {
     // Later releases have one more argument, which says whether the module needs the GIL.
     return name.starts_with("_ZN5boost6python6detail11init_moduleER11PyModuleDefPFvvE") ? boost_python_init_module_gil
-                                                                                         : nullptr;
+                                                                                        : nullptr;
 }
 
 }  // namespace interlock::auditing

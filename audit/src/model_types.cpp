@@ -30,7 +30,7 @@ std::int64_t signed_int(std::uint64_t value) noexcept { return static_cast<std::
 /// What a specification says, of either kind (PyType_Spec, an array of PySlot).
 struct Specification {
     std::uint64_t metaclass = 0, module = 0, name = 0, bases = 0, base = 0;
-    std::optional<std::uint64_t> token{};  ///< 0: the specification itself
+    std::optional<std::uint64_t> token{};        ///< 0: the specification itself
     std::int64_t basic_size = 0, item_size = 0;  ///< a negative size is added to that of the base
     std::uint64_t flags = 0;
     std::vector<std::pair<SlotPlace, std::uint64_t>> slots{};
@@ -105,7 +105,8 @@ void make_type(I& in, Specification spec) {
     if (spec.base == 0 && spec.bases != 0) spec.base = guest.word(spec.bases + in.head_size() + in.word()).value_or(0);
     if (spec.base == 0) spec.base = in.named_type("PyBaseObject_Type");
     in.ready_type(spec.base);
-    if (spec.metaclass == 0) spec.metaclass = in.is_type(spec.base) ? in.type_of(spec.base) : in.named_type("PyType_Type");
+    if (spec.metaclass == 0)
+        spec.metaclass = in.is_type(spec.base) ? in.type_of(spec.base) : in.named_type("PyType_Type");
     const std::uint64_t type = in.new_heap_type(spec.metaclass, guest.text(spec.name).value_or(""));
     if (type == 0) return in.result(0);
     const std::uint64_t base_size = in.type_field(spec.base, F::basic_size);
@@ -274,7 +275,8 @@ std::uint64_t module_with(I& in, std::uint64_t type, std::uint64_t definition) {
 }
 void type_module_by_definition(I& in) {
     const std::uint64_t module = module_with(in, in.argument(0), in.argument(1));
-    if (module == 0) in.raise("TypeError: PyType_GetModuleByDef: No superclass of '" + full_name(in) + "' has the module");
+    if (module == 0)
+        in.raise("TypeError: PyType_GetModuleByDef: No superclass of '" + full_name(in) + "' has the module");
     in.result(module);
 }
 
@@ -351,7 +353,8 @@ void constant(I& in) {
 
 void callable(I& in) {
     const std::uint64_t object = in.argument(0), type = in.type_of(object);
-    if (in.is_type(object) || (!in.is_generic_type(type) && type == in.named_type("PyCFunction_Type"))) return in.result(1);
+    if (in.is_type(object) || (!in.is_generic_type(type) && type == in.named_type("PyCFunction_Type")))
+        return in.result(1);
     in.unknown_number(1, 0);
 }
 

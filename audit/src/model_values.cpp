@@ -70,7 +70,11 @@ void has_sign(I& in) {
 void long_sign(I& in) {
     const std::uint64_t* known = known_number(in, in.argument(0));
     if (known == nullptr) in.unknown_number(0, 0);
-    in.guest().set_number(in.argument(1), static_cast<std::uint64_t>(known != nullptr ? sign_of(*known) : in.likely() ? 0 : 1), 4);
+    in.guest().set_number(in.argument(1),
+                          static_cast<std::uint64_t>(known != nullptr ? sign_of(*known)
+                                                     : in.likely()    ? 0
+                                                                      : 1),
+                          4);
     in.result(0);
 }
 // PyLong_FromNativeBytes(buffer, size, flags): -1 and 1 are the order of this machine and the lowest byte first, 4 says
@@ -160,7 +164,6 @@ void rich_compare_bool(I& in) {
     if (const auto answer = compared(in)) return in.result(*answer ? 1 : 0);
     in.unknown_number(0, 1);
 }
-
 
 std::string version_text(I& in) {
     in.record().asked_version = true;

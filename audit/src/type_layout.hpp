@@ -1,5 +1,5 @@
-// type_layout.hpp: where the fields of type objects lie (PyTypeObject, PyHeapTypeObject), and which field each slot of a
-// type's specification fills: Include/cpython/object.h and Include/typeslots.h of CPython 3.12 to 3.15.
+// type_layout.hpp: where the fields of type objects lie (PyTypeObject, PyHeapTypeObject), and which field each slot of
+// a type's specification fills: Include/cpython/object.h and Include/typeslots.h of CPython 3.12 to 3.15.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

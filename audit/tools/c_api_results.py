@@ -87,7 +87,8 @@ def main():
                     found[match.group(2)] = kind(match.group(1)), count(parameters(text, match.end()))
     target = pathlib.Path(__file__).resolve().parent.parent / "src" / "c_api_results.inc"
     lines = ["// Written by audit/tools/c_api_results.py from CPython's headers: function, what it returns, how many",
-             "// parameters it has, whether there are more, and the minor version in which it is new (none: 3.13 or before).",
+             "// parameters it has, whether there are more, and the minor version in which it is new (none: 3.13 or",
+             "// before).",
              "//",
              "// SPDX-License-Identifier: MIT"]
     lines += [line(name, what, takes, since[name]) for name, (what, takes) in sorted(found.items())]
