@@ -408,6 +408,7 @@ private:
             seen = runner().run_legacy(image_, *entry,
                                        {.budget = options_.budget.instructions, .details = options_.details});
         module.calls = std::move(seen.calls);
+        module.calls_left_out = seen.calls_left_out;
         module.instructions = seen.instructions;
         module.assumed.assign(seen.assumed.begin(), seen.assumed.end());
         if (!module.assumed.empty()) module.confidence = Confidence::probable;

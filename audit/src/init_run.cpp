@@ -143,6 +143,7 @@ struct InitRunner::Impl {
         if (result.phase == Phase::multi && result.failure.empty()) look_at_slots(result, guest, interpreter, options);
         if (options.details) show_file_addresses(result, guest);
         result.calls = std::move(record.calls);
+        result.calls_left_out = record.calls_left_out;
         result.instructions = guest.executed();
         if (options.left != nullptr) *options.left -= std::min(*options.left, guest.spent());
         return result;
@@ -218,6 +219,7 @@ struct InitRunner::Impl {
         }
         result.assumed = record.assumed;
         result.calls = std::move(record.calls);
+        result.calls_left_out = record.calls_left_out;
         result.instructions = guest.executed();
         return result;
     }
@@ -378,13 +380,23 @@ bool InitRunner::can_run(const Image& image) noexcept { return cpu_for(image.arc
 
 InitResult InitRunner::run(const Image& image, const Export& entry, const RunOptions& options) {
     bool asked = false;
-    unsigned minor = options.minor.value_or(versions[0]);
+    // A version that lacks a function cannot load the file.
+    const Needs needs = c_api_needs(image);
+    if (options.minor && *options.minor < needs.minor) {
+        InitResult result;
+        result.failure = fmt::format("it imports {}, which Python 3.{} does not have: the import fails",
+                                     escape(needs.function, 200), *options.minor);
+        return result;
+    }
+    unsigned minor = options.minor.value_or(std::max(versions[0], needs.minor));
     InitResult result = impl_->run(image, entry, options, minor, Answers::likely, asked);
     if (!options.minor && asked) {
         const std::span<const unsigned> others =
             options.free_threaded ? std::span<const unsigned>(versions) : std::span<const unsigned>(gil_versions);
-        for (const unsigned other_minor : others.subspan(1)) {
+        for (const unsigned other_minor : others) {
+            if (other_minor == minor) continue;
             if (!options.free_threaded && got_to_its_end(result)) break;  // no marker counts there
+            if (other_minor < needs.minor) continue;
             InitResult other = impl_->run(image, entry, options, other_minor, Answers::likely, asked);
             if (!got_to_its_end(other)) continue;  // it is not for that version
             if (!got_to_its_end(result)) {

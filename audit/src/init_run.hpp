@@ -55,6 +55,7 @@ struct InitResult {
     bool not_needed = false;  ///< was not run: the file imports nothing with which it could set a marker
     std::set<std::string> assumed{};
     std::vector<CallSeen> calls{};
+    std::uint64_t calls_left_out = 0;
     std::uint64_t instructions = 0;
 };
 
@@ -66,6 +67,7 @@ struct LegacyResult {
     std::string failure;            ///< why nothing is known; empty if something is
     std::set<std::string> assumed{};
     std::vector<CallSeen> calls{};
+    std::uint64_t calls_left_out = 0;
     std::uint64_t instructions = 0;
 };
 

@@ -61,8 +61,9 @@ void open_library(I& in) {
 }
 // The C API is found in each process with an interpreter; of other names nothing is known.
 void find_symbol(I& in) {
-    const std::uint64_t found = in.argument(1) < 0x10000 ? 0 : in.find_symbol(text_of(in, in.argument(1)));
-    if (found != 0) return in.result(found);
+    const std::string name = in.argument(1) < 0x10000 ? std::string() : text_of(in, in.argument(1));
+    const std::uint64_t found = name.empty() ? 0 : in.find_symbol(name);
+    if (found != 0 || !in.has_function(name)) return in.result(found);
     handle(in);
 }
 

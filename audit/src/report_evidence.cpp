@@ -88,7 +88,11 @@ void add_module(std::string& text, const BinaryAudit& binary, const ModuleAudit&
                   fmt::format("{}{}", in_words(on.effect), on.why.empty() ? "" : ": " + printable(on.why)));
     for (const Evidence& evidence : module.evidence) lines.add("evidence", evidence);
     for (const SlotSeen& slot : module.slots) lines.add("slot", slot_text(slot));
-    for (const CallSeen& call : module.calls) lines.add("call", call_text(call));
+    for (std::size_t i = 0; i < module.calls.size(); ++i) {
+        if (module.calls_left_out != 0 && i == module.calls.size() / 2)
+            lines.add("call", fmt::format("... {} calls are left out here", module.calls_left_out));
+        lines.add("call", call_text(module.calls[i]));
+    }
     if (module.instructions != 0) lines.add("instructions", std::to_string(module.instructions));
     for (const Finding* finding : findings.of(binary, module)) {
         lines.add("rule", fmt::format("{} {} {}: {}", finding->rule->id, finding->rule->name,

@@ -95,6 +95,7 @@ Json to_json(const ModuleAudit& module) {
                                  {"where", call.where}});
         json["slots"] = std::move(slots);
         json["calls"] = std::move(calls);
+        json["calls_left_out"] = module.calls_left_out;
         json["instructions"] = module.instructions;
     }
     return json;

@@ -174,6 +174,7 @@ void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) 
         else if (seen.run.definition)
             module.slots = seen.run.definition->slots.all;
         module.calls = seen.run.calls;
+        module.calls_left_out = seen.run.calls_left_out;
         module.instructions = seen.run.instructions;
     }
 }

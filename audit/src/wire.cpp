@@ -153,9 +153,9 @@ void members(Archive& archive, EffectOn& effect_on) {
 template <typename Archive>
 void members(Archive& archive, ModuleAudit& module) {
     auto& [name, entry_point, primary, verdict, confidence, reason, delegated_to, marker, marker_kind, phase, evidence,
-           assumed, effects, slots, calls, instructions] = module;
+           assumed, effects, slots, calls, calls_left_out, instructions] = module;
     archive(name, entry_point, primary, verdict, confidence, reason, delegated_to, marker, marker_kind, phase, evidence,
-            assumed, effects, slots, calls, instructions);
+            assumed, effects, slots, calls, calls_left_out, instructions);
 }
 template <typename Archive>
 void members(Archive& archive, BinaryAudit& binary) {

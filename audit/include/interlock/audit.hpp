@@ -126,6 +126,7 @@ struct ModuleAudit {
     // Only filled when AuditOptions::details is set:
     std::vector<SlotSeen> slots;
     std::vector<CallSeen> calls;
+    std::uint64_t calls_left_out = 0;  ///< between the first 1000 and the last 1000, where there were more
     std::uint64_t instructions = 0;
 };
 

@@ -424,4 +424,15 @@ BOOST_AUTO_TEST_CASE(of_one_binary) {
         BOOST_TEST(contains(text, line), line << " is not in\n" << text);
 }
 
+BOOST_AUTO_TEST_CASE(calls_that_are_left_out_are_counted) {
+    ModuleAudit module = module_with(Verdict::unmarked);
+    module.calls = {{"first", {}, "", ""}, {"last", {}, "", ""}};
+    module.calls_left_out = 4321;
+    const AuditReport report = judged(wheel_with({binary_with(module)}));
+    BOOST_TEST(contains(format_evidence(report, report.binaries[0]),
+                        "    call         first()\n    call         ... 4321 calls are left out here\n"
+                        "    call         last()\n"));
+    BOOST_TEST(contains(format_audit(report, AuditFormat::json), "\"calls_left_out\": 4321"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
