@@ -68,7 +68,7 @@ std::uint64_t unknown_attribute(I& in, std::uint64_t object, const std::string& 
     // A new class has nothing but what all have, until something is stored there.
     const bool common = name.starts_with("__") && name.ends_with("__") && name != "__all__";
     const bool own =
-        in.is_module(in.owner_of(object)) || in.own_objects().contains(object) || in.guest().to_file(object);
+        in.is_module(in.owner_of(object)) || in.own_objects().contains(object) || in.guest().image_at(object);
     if (own && !common) {
         in.assume("an attribute of its own objects");
         return in.likely() ? no_attribute(in, name) : in.new_object();
