@@ -365,7 +365,8 @@ private:
             module.verdict = Verdict::unmarked;
             module.reason = "it has no marker that this version knows";
         }
-        if (!context_.manifest.empty() && named == file.markers.end()) apply_manifest(module, file);
+        const bool marker_says_it = named != file.markers.end() && named->threading;
+        if (!context_.manifest.empty() && !marker_says_it) apply_manifest(module, file);
     }
 
     // It has no marker: what it is, its init function says.
@@ -412,8 +413,9 @@ private:
         };
         if (has_errors(read.diagnostics)) return ignored(error_text(read.diagnostics));
         if (manifest.module != module.name) return ignored("it is for module " + quoted(manifest.module, 200));
-        const bool right = manifest.build_id ? *manifest.build_id == file.build_id
-                                             : manifest.sha256 && *manifest.sha256 == sha256_hex(file_);
+        // Each pin that is given must match, as for the loader; parse_manifest() sees to it that there is one.
+        const bool right = (!manifest.build_id || *manifest.build_id == file.build_id) &&
+                           (!manifest.sha256 || *manifest.sha256 == sha256_hex(file_));
         if (!right) {
             module.marker_kind = "manifest hash mismatch";
             return ignored("it is for another build of the file");
