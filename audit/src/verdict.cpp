@@ -107,8 +107,8 @@ private:
         if (run_.set_gil.empty()) {
             if (run_.not_needed)
                 saw("the file imports neither PyUnstable_Module_SetGIL nor PyModuleDef_Init, without which it cannot "
-                    "have a "
-                    "marker; its init function was not run",
+                    "have a marker" +
+                        std::string(run_.definition ? "" : "; its init function was not run"),
                     "the imported symbols");
             else
                 saw("it creates its module with PyModule_Create and does not call PyUnstable_Module_SetGIL",
@@ -148,6 +148,11 @@ private:
 
 void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) {
     module.entry_point = seen.entry_point;
+    if (!seen.other_python.empty()) {
+        module.verdict = Verdict::not_applicable;
+        module.reason = "it is compiled for " + seen.other_python + ", where a marker has no effect";
+        return;
+    }
     Judge(module, seen).decide();
     if (!seen.emulated) {
         module.evidence.push_back({"no emulator: this is what the data of the file say", module.entry_point});
@@ -183,12 +188,31 @@ struct Loads {
     std::string why;
 };
 
+constexpr PythonVersion first_with_abi3t{3, 15};
+
+// What comes of a definition with the layout of interpreters with a GIL in a free-threaded one. Where pointers have 64
+// bits its name lies where 3.13 and 3.14 look for the module's number: as it is not 0, PyModuleDef_Init() takes the
+// definition for one that has its type already. It has none. PyModule_Create() goes on and takes the size for the name.
+Loads what_a_foreign_layout_does(const BinaryAudit& binary, const ModuleAudit& module, PythonVersion python,
+                                 const std::string& who) {
+    const bool wide = binary.architecture != "i386" && binary.architecture != "arm";
+    if (python >= first_with_abi3t && module.phase == "export") return {false, false, who + " refuses it"};
+    if (python >= first_with_abi3t && !module.phase.empty())
+        return {false, false, who + " loads it, and refuses its definition: SystemError: invalid PyModuleDef"};
+    if (wide && module.phase == "single-phase")
+        return {false, true, who + " loads it, and crashes, as its objects have another layout"};
+    if (wide && module.phase == "multi-phase")
+        return {false, false,
+                who + " loads it, and its import fails: SystemError: init function of " + module.name +
+                    " returned uninitialized object"};
+    return {false, false, who + " loads it, and its import fails or crashes, as its objects have another layout"};
+}
+
 // Whether the interpreter finds and takes the file: by the suffixes that it looks for, and by its own checks.
 Loads loads_in(const BinaryAudit& binary, const FileTag& tag, const ModuleAudit& module, bool only_newer,
                PythonVersion python) {
     const std::string name = python.text();
-    const PythonVersion first_with_abi3t{3, 15};
-    if (tag.other_python) return {false, false, "the file is for another implementation of Python"};
+    if (!tag.other_python.empty()) return {false, false, "it is compiled for " + tag.other_python};
     if (is_named_for_another_machine(tag, binary))
         return {false, false,
                 "it is for " + escape(binary.platform) + ' ' + escape(binary.architecture) +
@@ -212,17 +236,21 @@ Loads loads_in(const BinaryAudit& binary, const FileTag& tag, const ModuleAudit&
     const std::string made_for = stable ? "the stable ABI of interpreters with a GIL" : "interpreters with a GIL";
     if (binary.platform == "windows")
         return {false, false, "it is linked against the library of an interpreter with a GIL"};
-    const bool found = tag.tag.empty() || (tag.abi == AbiFlavour::abi3 && python < first_with_abi3t) ||
-                       (tag.abi == AbiFlavour::free_threaded && tag.version == python);
-    if (!found)
+    if (!finds_file_for_gil(binary, tag, python))
         return {false, false, "it is compiled for " + made_for + ", and " + name + " does not look for such a file"};
-    if (python < first_with_abi3t || module.phase == "single-phase")
-        return {false, true,
-                "it is compiled for " + made_for + ": " + name + " loads it, and its objects have another layout"};
-    return {false, false, "it is compiled for " + made_for + ", which " + name + " refuses"};
+    return what_a_foreign_layout_does(binary, module, python, "it is compiled for " + made_for + ": " + name);
 }
 
 }  // namespace
+
+bool finds_file_for_gil(const BinaryAudit& binary, const FileTag& tag, PythonVersion python) noexcept {
+    if (binary.abi != AbiFlavour::gil && binary.abi != AbiFlavour::abi3) return false;
+    // Windows: the library that it is linked against is not there.
+    if (binary.platform == "windows" || is_named_for_another_machine(tag, binary)) return false;
+    return (tag.tag.empty() && tag.extension) || (tag.tag == "abi3" && python < first_with_abi3t) ||
+           (tag.abi == AbiFlavour::abi3t && python >= first_with_abi3t) ||
+           (tag.abi == AbiFlavour::free_threaded && tag.version == python);
+}
 
 std::vector<EffectOn> effects_of(const BinaryAudit& binary, const FileTag& tag, const ModuleAudit& module,
                                  const ModuleAudit* newer, bool only_newer, std::span<const PythonVersion> pythons) {
