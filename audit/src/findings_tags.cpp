@@ -249,16 +249,18 @@ std::optional<Place> place_of(const std::string& path) {
     return place;
 }
 
-/// What a file for a GIL does to those that take it: "it crashes 3.13t, and its import fails in 3.15t". Empty if none
-/// takes it.
+/// What a file for a GIL does to those that take it: "it crashes 3.13t, its import fails in 3.15t". Empty if none takes
+/// it.
 std::string harm_of(const BinaryAudit& binary, const ModuleAudit& module, const FileTag& name) {
     ModuleAudit found;
     for (const EffectOn& on : module.effects)
         if (finds_file_for_gil(binary, name, on.python)) found.effects.push_back(on);
-    const std::string crashes = pythons_with(found, Effect::crashes), fails = pythons_with(found, Effect::cannot_load);
-    if (crashes.empty() && fails.empty()) return {};
-    if (fails.empty()) return "it crashes " + crashes;
-    return (crashes.empty() ? "" : "it crashes " + crashes + ", and ") + "its import fails in " + fails;
+    std::vector<std::string> harms;
+    for (const auto& [effect, text] :
+         {std::pair(Effect::crashes, "it crashes "), std::pair(Effect::cannot_load, "its import fails in "),
+          std::pair(Effect::unknown, "its objects have another layout in ")})
+        if (const std::string pythons = pythons_with(found, effect); !pythons.empty()) harms.push_back(text + pythons);
+    return fmt::format("{}", fmt::join(harms, ", "));
 }
 
 /// What an interpreter finds and loads, and crashes or fails with: an error where one does, a warning where it may be.
@@ -278,7 +280,9 @@ void find_crash(const BinaryAudit& binary, const ModuleAudit& module, const File
         if (!place->free_threaded || here == module.effects.end() || !finds_file_for_gil(binary, name, here->python))
             return;
         where = fmt::format("; it lies where {} finds it, loads it and {}", here->python.text(),
-                            here->effect == Effect::crashes ? "crashes" : "fails to import it");
+                            here->effect == Effect::crashes       ? "crashes"
+                            : here->effect == Effect::cannot_load ? "fails to import it"
+                                                                  : "has objects of another layout");
     } else {
         where = fmt::format("; where it is found {}", harm);
         level = Level::warning;

@@ -120,8 +120,9 @@ std::string_view ImageBuilder::keep(std::string text) {
     return *image.texts.back();
 }
 
-// Of the fixups for one place the last one counts, as dynamic linkers apply them one after the other: some linkers bind a
-// place twice, and what is bound late (PE delay imports, Mach-O lazy pointers) holds the address of a helper until then.
+// Of the fixups for one place the last one counts, as dynamic linkers apply them one after the other: some linkers bind
+// a place twice, and what is bound late (PE delay imports, Mach-O lazy pointers) holds the address of a helper until
+// then.
 void ImageBuilder::keep_last_of_each_place(std::vector<Fixup>& fixups) const {
     const auto by_address = [](const Fixup& a, const Fixup& b) { return a.address < b.address; };
     std::stable_sort(fixups.begin(), fixups.end(), by_address);

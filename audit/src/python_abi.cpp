@@ -218,8 +218,8 @@ LinkedAbi read_linked_abi(const Image& image) {
     for (const Import& import : image.imports)
         if (import.name.starts_with("PyPy") && import.name.size() > 4) {
             linked.other_python = "PyPy";
-            linked.evidence.push_back(
-                {"it imports " + quoted(import.name, 200) + ", as the headers of PyPy have it", "the imported symbols"});
+            linked.evidence.push_back({"it imports " + quoted(import.name, 200) + ", as the headers of PyPy have it",
+                                       "the imported symbols"});
             return linked;
         }
     for (const std::string_view library : image.libraries) read_library(library, linked);

@@ -275,8 +275,8 @@ BOOST_AUTO_TEST_CASE(the_last_bind_of_a_place_counts) {
     info.bind = twice;
     check_fixups(read(with_opcodes(info).build()), {libf});
     info.rebase = code({0x11, rebase_data, 0x08, 0x52});
-    info.weak_bind = code({0x40, "_f"sv, bind_data, 0x10, 0x90, bind_data, 0x10, 0x90, bind_data, 0x18, 0x90, bind_data,
-                           0x18, 0x90});
+    info.weak_bind = code(
+        {0x40, "_f"sv, bind_data, 0x10, 0x90, bind_data, 0x10, 0x90, bind_data, 0x18, 0x90, bind_data, 0x18, 0x90});
     check_fixups(read(with_opcodes(info).build()), {"1008 rebase 0", libf, "1018 import f"});
     // What differs: dyld goes through the table in its order, and through the lazy binds after the others.
     info.weak_bind = {};
