@@ -13,14 +13,22 @@
 #include "judge.hpp"
 #include "libraries_beside.hpp"
 #include "manifest_beside.hpp"
+#include "python_abi.hpp"
 
 namespace interlock {
 
 namespace {
 
+/// An interpreter that is given a file by its path does not ask for whom it is named: the layout says it then.
+std::string without_tag_for_gil(std::string file) {
+    const auditing::FileTag tag = auditing::read_file_tag(file);
+    if (tag.abi == AbiFlavour::gil) file.erase(file.rfind(tag.tag), tag.tag.size() + 1);
+    return file;
+}
+
 /// Where a file would lie in its package to be the module of that name: "a/b.so" for a.b; "a/__init__.so" for a.
 std::string path_in_package(const std::filesystem::path& path, std::string_view module) {
-    const std::string file = path.filename().string();
+    const std::string file = without_tag_for_gil(path.filename().string());
     if (module.empty()) return file;
     const std::string_view stem = std::string_view(file).substr(0, file.find('.'));
     std::string folders(module);

@@ -54,7 +54,9 @@ public:
           context_(context),
           options_(options),
           tag_(read_file_tag(context.module_path.empty() ? context.path : context.module_path)),
-          linked_(read_linked_abi(image)) {}
+          linked_(read_linked_abi(image)) {
+        if (tag_.other_python.empty()) tag_.other_python = linked_.other_python;
+    }
 
     BinaryAudit audit() {
         describe();
@@ -239,6 +241,8 @@ private:
     Seen see(const Export& entry, const std::string& name) {
         Seen seen;
         seen.entry_point = std::string(entry.name);
+        seen.other_python = tag_.other_python;
+        if (!seen.other_python.empty()) return seen;
         if (!entry.forward.empty()) {
             seen.run.phase = Phase::foreign;
             seen.run.foreign = std::string(entry.forward.substr(0, entry.forward.find('.')));
@@ -249,32 +253,55 @@ private:
             seen.run.not_needed = true;
             list_missing_libraries();
             if (!binary_.missing_libraries.empty()) seen.run.assumed.insert("that no library of its own marks it");
+            if (!abi_needs_no_proof()) seen.run.definition = definition_of(entry, name);
             return seen;
         }
         if (!context_.not_run_because.empty()) {
             seen.run.failure = context_.not_run_because;
             return seen;
         }
-        if (InitRunner::can_run(image_)) {
-            RunOptions run{.budget = options_.budget.instructions,
-                           .left = &left_,
-                           .details = options_.details,
-                           .libraries = libraries_};
-            const bool known = linked_.strong || tag_.abi != AbiFlavour::unknown;
-            run.free_threaded = likely_free_threaded();
-            if (const auto version = likely_version()) run.minor = version->minor;
-            seen.run = runner().run(image_, entry, run);
-            const bool wrong_layout = seen.run.definition && seen.run.definition->free_threaded != run.free_threaded;
-            if (!known && (!seen.run.failure.empty() || wrong_layout)) {
-                run.free_threaded = !run.free_threaded;
-                InitResult other = runner().run(image_, entry, run);
-                if (other.failure.empty() || wrong_layout) seen.run = std::move(other);
-            }
-            used_library_ = used_library_ || seen.run.used_library;
-            return seen;
-        }
-        look_at_data(seen, name);
+        if (InitRunner::can_run(image_))
+            seen.run = run(entry);
+        else
+            look_at_data(seen, name);
         return seen;
+    }
+
+    InitResult run(const Export& entry) {
+        RunOptions run{.budget = options_.budget.instructions,
+                       .left = &left_,
+                       .details = options_.details,
+                       .libraries = libraries_};
+        const bool known = linked_.strong || tag_.abi != AbiFlavour::unknown;
+        run.free_threaded = likely_free_threaded();
+        if (const auto version = likely_version()) run.minor = version->minor;
+        InitResult result = runner().run(image_, entry, run);
+        used_library_ = used_library_ || result.used_library;
+        const bool wrong_layout = result.definition && result.definition->free_threaded != run.free_threaded;
+        if (known || (result.failure.empty() && !wrong_layout)) return result;
+        run.free_threaded = !run.free_threaded;
+        InitResult other = runner().run(image_, entry, run);
+        return other.failure.empty() || wrong_layout ? other : result;
+    }
+
+    // What it is linked to cannot be otherwise; a name may be wrong, but one for interpreters with a GIL is what these
+    // alone look for.
+    bool abi_needs_no_proof() const {
+        return linked_.strong || tag_.abi == AbiFlavour::gil || tag_.abi == AbiFlavour::abi3;
+    }
+
+    // For which interpreters a file is, the layout of its definition says.
+    std::optional<Definition> definition_of(const Export& entry, const std::string& name) {
+        if (context_.not_run_because.empty() && InitRunner::can_run(image_)) {
+            InitResult seen = run(entry);
+            if (seen.definition) return std::move(seen.definition);
+        }
+        auto found = find_definitions(image_, name, likely_free_threaded());
+        const auto differs = [&](const ScannedDefinition& one) {
+            return one.definition.free_threaded != found.front().definition.free_threaded;
+        };
+        if (found.empty() || std::ranges::any_of(found, differs)) return std::nullopt;
+        return std::move(found.front().definition);
     }
 
     bool likely_free_threaded() const {
@@ -315,6 +342,7 @@ private:
     void learn_abi(const Seen& seen) {
         if (!tag_.tag.empty()) note_abi("its name says " + quoted(tag_.tag, 200), "the name of the file");
         for (const Evidence& evidence : linked_.evidence) binary_.abi_evidence.push_back(evidence);
+        if (!tag_.other_python.empty()) return;  // its ABI is none of CPython's
         std::optional<bool> free_threaded;
         if (seen.run.definition) {
             free_threaded = seen.run.definition->free_threaded;
@@ -393,7 +421,8 @@ private:
             module.verdict = Verdict::unmarked;
             module.reason = "it has no marker that this version knows";
         }
-        if (!context_.manifest.empty() && named == file.markers.end()) apply_manifest(module, file);
+        const bool marker_says_it = named != file.markers.end() && named->threading;
+        if (!context_.manifest.empty() && !marker_says_it) apply_manifest(module, file);
     }
 
     // It has no marker: what it is, its init function says.
@@ -441,8 +470,9 @@ private:
         };
         if (has_errors(read.diagnostics)) return ignored(error_text(read.diagnostics));
         if (manifest.module != module.name) return ignored("it is for module " + quoted(manifest.module, 200));
-        const bool right = manifest.build_id ? *manifest.build_id == file.build_id
-                                             : manifest.sha256 && *manifest.sha256 == sha256_hex(file_);
+        // Each pin that is given must match, as for the loader; parse_manifest() sees to it that there is one.
+        const bool right = (!manifest.build_id || *manifest.build_id == file.build_id) &&
+                           (!manifest.sha256 || *manifest.sha256 == sha256_hex(file_));
         if (!right) {
             module.marker_kind = "manifest hash mismatch";
             return ignored("it is for another build of the file");

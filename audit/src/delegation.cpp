@@ -95,8 +95,11 @@ private:
             const bool same_machine =
                 to.binary->platform == from.binary->platform && to.binary->architecture == from.binary->architecture;
             const Answer* next = same_machine ? &ask(to, python, depth + 1) : nullptr;
-            if (next == nullptr || !is_loaded(next->effect)) {
-                if (unfit.empty())
+            const bool for_gil = next != nullptr && next->verdict == Verdict::not_applicable;
+            if (next == nullptr || for_gil || !is_loaded(next->effect)) {
+                if (unfit.empty() && for_gil && is_loaded(next->effect))
+                    unfit = fmt::format("; {} is for interpreters with a GIL", quoted(to.binary->path, 600));
+                else if (unfit.empty())
                     unfit = next == nullptr ? fmt::format("; {} is for {} {}", quoted(to.binary->path, 600),
                                                           escape(to.binary->platform), escape(to.binary->architecture))
                                             : fmt::format("; not {}, which {} {}", quoted(to.binary->path, 600),
@@ -121,10 +124,10 @@ private:
         if (contradicts != nullptr) {
             answer.end = nullptr;
             answer.effect = Effect::unknown;
-            answer.why = fmt::format("its module is made by {}, of which there are several that say different things: "
-                                     "{} and {}; audit them apart",
-                                     quoted(name, 200), quoted(target->binary->path, 600),
-                                     quoted(contradicts->binary->path, 600));
+            answer.why = fmt::format(
+                "its module is made by {}, of which there are several that say different things: "
+                "{} and {}; audit them apart",
+                quoted(name, 200), quoted(target->binary->path, 600), quoted(contradicts->binary->path, 600));
             return answer;
         }
         const Confidence confidence = answer.confidence;

@@ -161,7 +161,9 @@ void find_about_marker(const BinaryAudit& binary, const ModuleAudit& module, Fin
     // What is known of one interpreter must not hide what is not known of another.
     const bool says_so = id == RuleId::undetermined || id == RuleId::delegation_target_missing ||
                          id == RuleId::marker_twice || id == RuleId::marker_value;
-    if (has_effect(module, Effect::unknown) && !says_so)
+    // Of a file that is for interpreters with a GIL IL019 says it.
+    const bool for_gil = binary.abi == AbiFlavour::gil || binary.abi == AbiFlavour::abi3;
+    if (has_effect(module, Effect::unknown) && !says_so && !for_gil)
         add(module.delegated_to.empty() ? RuleId::undetermined : RuleId::delegation_target_missing);
     if (module.marker_kind == "manifest hash mismatch") {
         Finding& finding =

@@ -13,6 +13,7 @@
 
 #include "findings.hpp"
 #include "python_abi.hpp"
+#include "verdict.hpp"
 
 namespace interlock::auditing {
 
@@ -248,26 +249,42 @@ std::optional<Place> place_of(const std::string& path) {
     return place;
 }
 
-/// What an interpreter finds, loads and crashes with: an error where one does, a warning where it may be.
-void find_crash(const BinaryAudit& binary, const ModuleAudit& module, const WheelTags& wheel,
+/// What a file for a GIL does to those that take it: "it crashes 3.13t, its import fails in 3.15t". Empty if none takes
+/// it.
+std::string harm_of(const BinaryAudit& binary, const ModuleAudit& module, const FileTag& name) {
+    ModuleAudit found;
+    for (const EffectOn& on : module.effects)
+        if (finds_file_for_gil(binary, name, on.python)) found.effects.push_back(on);
+    std::vector<std::string> harms;
+    for (const auto& [effect, text] :
+         {std::pair(Effect::crashes, "it crashes "), std::pair(Effect::cannot_load, "its import fails in "),
+          std::pair(Effect::unknown, "its objects have another layout in ")})
+        if (const std::string pythons = pythons_with(found, effect); !pythons.empty()) harms.push_back(text + pythons);
+    return fmt::format("{}", fmt::join(harms, ", "));
+}
+
+/// What an interpreter finds and loads, and crashes or fails with: an error where one does, a warning where it may be.
+void find_crash(const BinaryAudit& binary, const ModuleAudit& module, const FileTag& name, const WheelTags& wheel,
                 FindingCollector& findings) {
-    const std::string crashes = pythons_with(module, Effect::crashes);
-    if (crashes.empty()) return;
+    const std::string harm = harm_of(binary, module, name);
+    if (harm.empty()) return;
     std::string where;
     Level level = Level::error;
     if (!wheel.platforms.empty()) {
         // The installer of a free-threaded interpreter takes no other wheel with such a file.
         if (!wheel.any_abi) return;
-        where = fmt::format("; the wheel's tag lets every interpreter have it, and it crashes {}", crashes);
+        where = fmt::format("; the wheel's tag lets every interpreter have it, and {}", harm);
     } else if (const auto place = place_of(binary.path)) {
-        const bool judged =
-            place->free_threaded && std::any_of(module.effects.begin(), module.effects.end(), [&](const EffectOn& on) {
-                return on.python == place->python && on.effect == Effect::crashes;
-            });
-        if (!judged) return;
-        where = fmt::format("; it lies where {} finds it, loads it and crashes", place->python.text());
+        const auto here = std::find_if(module.effects.begin(), module.effects.end(),
+                                       [&](const EffectOn& on) { return on.python == place->python; });
+        if (!place->free_threaded || here == module.effects.end() || !finds_file_for_gil(binary, name, here->python))
+            return;
+        where = fmt::format("; it lies where {} finds it, loads it and {}", here->python.text(),
+                            here->effect == Effect::crashes       ? "crashes"
+                            : here->effect == Effect::cannot_load ? "fails to import it"
+                                                                  : "has objects of another layout");
     } else {
-        where = fmt::format("; it crashes {} where it is found", crashes);
+        where = fmt::format("; where it is found {}", harm);
         level = Level::warning;
     }
     Finding& finding =
@@ -289,12 +306,12 @@ void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& sl
     }
     if (file && is_free_threaded(*file)) free_threaded.push_back(*file);
     if (binary.abi == AbiFlavour::abi3 && !free_threaded.empty()) {
-        const std::string crashes = pythons_with(*module, Effect::crashes);
+        const std::string harm = harm_of(binary, *module, name);
         Finding& finding = findings.add(
             RuleId::abi3_in_free_threaded_tag, binary, *module,
             fmt::format("the file of {} is for {}, but is offered to free-threaded interpreters (tag {}){}",
                         named(binary, *module), describe(binary), names(free_threaded),
-                        crashes.empty() ? "" : "; " + crashes + " load it and crash"));
+                        harm.empty() ? "" : "; " + harm));
         finding.fix = "build it for the free-threaded version, or for abi3t from 3.15 on";
     } else if (binary.abi != AbiFlavour::unknown) {
         if (file && !fits(binary, *file)) wrong.push_back(fmt::format("the file name says {}", escape(file->text, 40)));
@@ -316,7 +333,7 @@ void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& sl
     if (!wrong.empty())
         messages.push_back(fmt::format("{}, but the binary is for {}", fmt::join(wrong, " and "), machine_of(binary)));
     if (messages.empty()) {
-        if (free_threaded.empty()) find_crash(binary, *module, wheel, findings);
+        if (free_threaded.empty()) find_crash(binary, *module, name, wheel, findings);
         return;
     }
     Finding& finding =
