@@ -122,7 +122,8 @@ std::string verdict(const Output& output, const Plan& plan, const std::optional<
 }
 
 std::string in_words(const ModuleAudit& audit) {
-    return fmt::format("{} ({}){}", verdict_name(audit.verdict), confidence_name(audit.confidence),
+    const std::string_view sure = confidence_name(audit);
+    return fmt::format("{}{}{}", verdict_name(audit.verdict), sure.empty() ? "" : fmt::format(" ({})", sure),
                        audit.reason.empty() ? "" : ": " + audit.reason);
 }
 
@@ -152,7 +153,7 @@ Json to_json(const ModuleAudit& audit) {
     Json effects = Json::object();
     for (const EffectOn& effect : audit.effects) effects[effect.python.text()] = effect_name(effect.effect);
     Json json{{"verdict", verdict_name(audit.verdict)},
-              {"confidence", confidence_name(audit.confidence)},
+              {"confidence", audit.verdict == Verdict::undetermined ? Json(nullptr) : Json(confidence_name(audit))},
               {"reason", audit.reason}};
     if (!effects.empty()) json["effects"] = std::move(effects);
     return json;

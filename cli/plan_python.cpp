@@ -136,7 +136,9 @@ Json to_json(const Environment& environment) {
                            {"reached", module.reached},
                            {"imported_by", module.by},
                            {"verdict", known == nullptr ? "" : verdict_name(known->verdict)},
-                           {"confidence", known == nullptr ? "" : confidence_name(known->confidence)},
+                           {"confidence", known == nullptr || known->verdict == Verdict::undetermined
+                                              ? ""
+                                              : confidence_name(known->confidence)},
                            {"action", python::action_name(module.decision.action)},
                            {"decided_by", module.decision.decided_by},
                            {"why", std::move(why)}});

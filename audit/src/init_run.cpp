@@ -64,9 +64,9 @@ std::string decisive(const InitResult& result) {
     return values;
 }
 
-std::string where_it_is(Guest& guest) {
+std::string where_it_is(const Guest& guest) {
     const auto at = guest.to_file(guest.at());
-    return at ? " at " + hex_text(*at) : std::string();
+    return at ? ", in the code at " + hex_text(*at) : std::string();
 }
 
 }  // namespace
@@ -88,7 +88,6 @@ struct InitRunner::Impl {
             return result;
         }
         Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
-        guest.count_instructions(options.details);
         guest.pretend_old_processor(answers != Answers::likely);
         Interpreter interpreter(guest, image, {options.free_threaded, minor, answers}, options.details);
         if (!interpreter.load()) {
@@ -157,7 +156,6 @@ struct InitRunner::Impl {
     LegacyResult run_legacy(const Image& image, const Export& entry, const RunOptions& options, Answers answers) {
         LegacyResult result;
         Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
-        guest.count_instructions(options.details);
         Interpreter interpreter(guest, image, {.answers = answers}, options.details);
         if (!interpreter.load()) {
             result.failure = "the image does not fit into the emulator";
