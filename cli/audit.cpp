@@ -303,7 +303,8 @@ Verb audit_verb() {
                     "Which findings make the exit status 1: error, warning, note, never, or a rule (default: error); "
                     "repeatable"),
         flag("--strict", arguments->strict,
-             "Fail also when it is not known what a module does (rules IL005 and IL011), when an interpreter that --python "
+             "Fail also when it is not known what a module does (rules IL005 and IL011), when an interpreter that "
+             "--python "
              "names loads nothing (IL020), or when there is nothing to audit"),
         option_list("--ignore", "GLOB|RULE[:GLOB]", arguments->ignore,
                     "Findings that do not count, by path, file name or module; repeatable"),

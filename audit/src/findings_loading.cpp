@@ -1,4 +1,5 @@
-// findings_loading.cpp: whether the interpreters that were asked for by name load anything of what was audited for them.
+// findings_loading.cpp: whether the interpreters that were asked for by name load anything of what was audited for
+// them.
 //
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
@@ -72,10 +73,9 @@ void find_what_loads_nowhere(const AuditReport& report, FindingCollector& findin
                                      ? quoted(package.name, 200)
                                      : fmt::format("the {} packages{} that were audited", group.packages,
                                                    name.empty() ? "" : " of " + quoted(package.name, 200));
-        Finding& finding =
-            findings.add(RuleId::nothing_loads, package,
-                         fmt::format("nothing of {} can be loaded by {}, which was asked for; {}", what,
-                                     names_of(report), group.example));
+        Finding& finding = findings.add(RuleId::nothing_loads, package,
+                                        fmt::format("nothing of {} can be loaded by {}, which was asked for; {}", what,
+                                                    names_of(report), group.example));
         finding.fix = "audit the build for that interpreter as well, or ask with --python for the one that this is for";
     }
 }

@@ -155,7 +155,8 @@ void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& sl
         wrong.push_back(fmt::format("the wheel's platform tag is {}", fmt::join(platforms, ", ")));
     }
     if (!wrong.empty())
-        messages.push_back(fmt::format("{}, but the binary is for {}", fmt::join(wrong, " and "), machine_of(binary).text()));
+        messages.push_back(
+            fmt::format("{}, but the binary is for {}", fmt::join(wrong, " and "), machine_of(binary).text()));
     if (messages.empty()) {
         if (free_threaded.empty()) find_crash(binary, *module, wheel, findings);
         return;

@@ -1,5 +1,5 @@
-// findings_wheel.cpp: what a wheel as a whole holds, against what its tags promise: a machine for which nothing is in it,
-// files that are for one machine in a wheel for all, and files that were left over from other builds.
+// findings_wheel.cpp: what a wheel as a whole holds, against what its tags promise: a machine for which nothing is in
+// it, files that are for one machine in a wheel for all, and files that were left over from other builds.
 //
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>

@@ -32,9 +32,8 @@ int rank(Effect effect) noexcept {
 /// By one of the interpreters that the audit is for. Modules of interlock are loaded by none of them.
 bool is_loaded(const ModuleAudit& module) noexcept {
     if (module.verdict == Verdict::not_a_module) return false;
-    return module.effects.empty() || std::any_of(module.effects.begin(), module.effects.end(), [](const EffectOn& on) {
-               return on.effect != Effect::cannot_load;
-           });
+    return module.effects.empty() || std::any_of(module.effects.begin(), module.effects.end(),
+                                                 [](const EffectOn& on) { return on.effect != Effect::cannot_load; });
 }
 
 class Summary {
@@ -47,7 +46,8 @@ public:
             const EffectOn*& known = entry->second;
             // Of the files for one module an interpreter takes one that it can load.
             const bool only_this_loads = known->effect == Effect::cannot_load;
-            if (!fresh && on.effect != Effect::cannot_load && (only_this_loads || rank(on.effect) > rank(known->effect)))
+            if (!fresh && on.effect != Effect::cannot_load &&
+                (only_this_loads || rank(on.effect) > rank(known->effect)))
                 known = &on;
         }
     }

@@ -128,7 +128,7 @@ private:
         }
         if (package.mixed) text += "  " + paint(Paint::yellow, "mixed");
         // "free" is the worst where nothing else is loaded.
-        const std::string_view which = verdicts == 1                     ? "all"
+        const std::string_view which = verdicts == 1                    ? "all"
                                        : package.worst == Verdict::free ? "all that loads:"
                                                                         : "worst:";
         if (modules > 1)

@@ -52,10 +52,11 @@ std::vector<Machine> machines_of(std::string_view tag) {
     const bool glibc = tag.starts_with("manylinux"), musl = tag.starts_with("musllinux_");
     if (!glibc && !musl && !tag.starts_with("linux_")) return {};
     const CLibrary library = glibc ? CLibrary::glibc : musl ? CLibrary::musl : CLibrary::unknown;
-    constexpr Suffix suffixes[] = {{"_x86_64", "x86_64"},   {"_i686", "i386"},     {"_aarch64", "aarch64"},
-                                   {"_armv7l", "arm"},      {"_armv6l", "arm"},    {"_ppc64le", "ppc64le"},
-                                   {"_ppc64", "ppc64"},     {"_s390x", "s390x"},   {"_riscv64", "riscv64"},
-                                   {"_loongarch64", "loongarch64"}};
+    constexpr Suffix suffixes[] = {{"_x86_64", "x86_64"},   {"_i686", "i386"},
+                                   {"_aarch64", "aarch64"}, {"_armv7l", "arm"},
+                                   {"_armv6l", "arm"},      {"_ppc64le", "ppc64le"},
+                                   {"_ppc64", "ppc64"},     {"_s390x", "s390x"},
+                                   {"_riscv64", "riscv64"}, {"_loongarch64", "loongarch64"}};
     for (const Suffix& suffix : suffixes)
         if (tag.ends_with(suffix.text)) return {{"linux", std::string(suffix.architecture), library}};
     return {{"linux", "", library}};
@@ -133,9 +134,7 @@ std::string Machine::text() const {
                                                    : "");
 }
 
-Machine machine_of(const BinaryAudit& binary) {
-    return {binary.platform, binary.architecture, library_of(binary)};
-}
+Machine machine_of(const BinaryAudit& binary) { return {binary.platform, binary.architecture, library_of(binary)}; }
 
 bool runs_on(const BinaryAudit& binary, const Machine& machine) noexcept {
     if (binary.platform != machine.platform) return false;

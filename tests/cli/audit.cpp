@@ -73,7 +73,8 @@ BOOST_AUTO_TEST_CASE(an_interpreter_that_was_asked_for_must_load_something) {
     CHECK_STATUS(call({"audit", "--python", "3.14t", file}), 0);
     const Finished strict = call({"audit", "--strict", "--python", "3.14t", file});
     CHECK_STATUS(strict, 1);
-    CHECK_CONTAINS(strict.out, "can be loaded by 3.14t, which was asked for; module 'multi_free': the file is for 3.13t");
+    CHECK_CONTAINS(strict.out,
+                   "can be loaded by 3.14t, which was asked for; module 'multi_free': the file is for 3.13t");
     CHECK_STATUS(call({"audit", "--strict", "--python", "3.13t", "--python", "3.14t", file}), 0);
 }
 

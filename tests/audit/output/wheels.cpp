@@ -91,8 +91,8 @@ BOOST_AUTO_TEST_CASE(sets_of_tags) {
     const char* const both = "cp313-cp313t-macosx_10_13_x86_64.macosx_11_0_arm64";
     BOOST_TEST(contains(found_in({mac("pkg._m", "x86_64")}, {both}), "none of its modules is for macos on aarch64"));
     BOOST_TEST(found_in({slice("pkg._m", "x86_64"), slice("pkg._m", "aarch64")}, {both}) == "");
-    for (const char* tags : {"cp313-cp313t-manylinux_2_17_x86_64.manylinux_2_17_aarch64",
-                             "cp313-cp313t-linux_x86_64.linux_aarch64"})
+    for (const char* tags :
+         {"cp313-cp313t-manylinux_2_17_x86_64.manylinux_2_17_aarch64", "cp313-cp313t-linux_x86_64.linux_aarch64"})
         BOOST_TEST(contains(found_in({linux_file("pkg._m", "x86_64")}, {tags}), "is for linux on aarch64"), tags);
     // The same promise in other words; and a file that runs with both C libraries.
     BOOST_TEST(found_in({linux_file("pkg._m", "x86_64", {"libc.so.6"})},
@@ -105,7 +105,8 @@ BOOST_AUTO_TEST_CASE(sets_of_tags) {
 }
 
 BOOST_AUTO_TEST_CASE(one_module_of_several) {
-    const std::vector<BinaryAudit> files = {slice("pkg.a", "x86_64"), slice("pkg.a", "aarch64"), mac("pkg.b", "x86_64")};
+    const std::vector<BinaryAudit> files = {slice("pkg.a", "x86_64"), slice("pkg.a", "aarch64"),
+                                            mac("pkg.b", "x86_64")};
     BOOST_TEST(found_in(files, {universal}) ==
                "IL004 warning d/pkg-1.0.whl: the wheel's platform tag is macosx_10_13_universal2, but 1 of its 2 "
                "modules is not for macos on aarch64, where an import of it fails: 'pkg.b'\n");
@@ -168,9 +169,9 @@ BOOST_AUTO_TEST_CASE(the_only_file_of_a_module_is_an_error) {
     const char* const tag = "cp313-cp313t-manylinux_2_17_x86_64";
     BOOST_TEST(in_short(judged(wheel_with({of_version(12, false, Verdict::not_applicable)}, {tag}))) == "IL004 error");
     // That another module has a file does not help this one.
-    BOOST_TEST(in_short(judged(wheel_with({of_version(12, false, Verdict::not_applicable, "pkg._n"),
-                                           of_version(13, true, Verdict::free)},
-                                          {tag}))) == "IL004 error");
+    BOOST_TEST(in_short(judged(wheel_with(
+                   {of_version(12, false, Verdict::not_applicable, "pkg._n"), of_version(13, true, Verdict::free)},
+                   {tag}))) == "IL004 error");
 }
 
 BOOST_AUTO_TEST_CASE(what_an_interpreter_finds_by_its_name_is_an_error) {

@@ -194,9 +194,10 @@ BOOST_AUTO_TEST_CASE(what_nobody_loads_is_not_the_worst) {
     const BinaryAudit free = loaded_by(binary("a", Verdict::free), keeps_gil_off, cannot_load);
     const BinaryAudit for_gil = loaded_by(binary("b", Verdict::not_applicable), cannot_load, cannot_load);
     BOOST_TEST((worst_of({free, for_gil}) == Verdict::free));
-    BOOST_TEST((worst_of({free, loaded_by(binary("c", Verdict::unmarked), cannot_load, cannot_load)}) == Verdict::free));
-    BOOST_TEST((worst_of({free, loaded_by(binary("c", Verdict::unmarked), cannot_load, turns_gil_on)}) ==
-                Verdict::unmarked));
+    BOOST_TEST(
+        (worst_of({free, loaded_by(binary("c", Verdict::unmarked), cannot_load, cannot_load)}) == Verdict::free));
+    BOOST_TEST(
+        (worst_of({free, loaded_by(binary("c", Verdict::unmarked), cannot_load, turns_gil_on)}) == Verdict::unmarked));
     // It is loaded, and that is the end.
     BOOST_TEST((worst_of({free, loaded_by(binary("b", Verdict::not_applicable), crashes, cannot_load)}) ==
                 Verdict::not_applicable));
