@@ -147,14 +147,14 @@ class Reach:
         """File and folders; both None where nothing is found."""
         try:
             spec = importlib.machinery.PathFinder.find_spec(name, where)
-        except Exception:
-            spec = None
+            locations = None if spec is None or spec.submodule_search_locations is None else \
+                list(spec.submodule_search_locations)
+        except Exception:  # of a folder without __init__ in a package, which the finder takes to be imported
+            folders = [os.path.join(folder, name.rpartition(".")[2]) for folder in where]
+            return None, [folder for folder in folders if os.path.isdir(folder)] or None
         if (spec is None or spec.origin is None) and editable.knows(name):
             return editable.find(name)
-        if spec is None:
-            return None, None
-        locations = spec.submodule_search_locations
-        return spec.origin, None if locations is None else list(locations)
+        return (None, None) if spec is None else (spec.origin, locations)
 
     def source(self, file, module, package, foreign):
         try:

@@ -166,7 +166,7 @@ const LibrarySearch::Library* LibrarySearch::find(const std::string& name, const
     // With a DT_RUNPATH the DT_RPATHs do not count.
     if (by.runpath.empty())
         if (const Library* found = find_in(inherited, name)) return found;
-    for (const Folders* folders : {&from_environment_, &by.runpath})
+    for (const Folders* folders : {static_cast<const Folders*>(&from_environment_), &by.runpath})
         if (const Library* found = find_in(*folders, name)) return found;
     if (const auto entry = cache_.find(name); entry != cache_.end())
         for (const std::string& path : entry->second)

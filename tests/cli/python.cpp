@@ -233,9 +233,11 @@ BOOST_AUTO_TEST_CASE(an_import_that_finds_nothing_fails) {
         // A name in a module need not be a module.
         {"from good import anything\n", "", nullptr},
         {"import winreg, xml.not_there\n", "", nullptr},
+        {"import good.plain_folder.inner\n", "", nullptr},
         {"import conjurer.rabbit\n", "", ":1: there is no file for conjurer.rabbit, which conjurer may make"},
     };
     folder.write("lib/helper.py", "import inside\n");
+    folder.write("lib/good/plain_folder/inner.py", "");
     folder.write("lib/conjurer/__init__.py", "import sys, types\nsys.modules['conjurer.rabbit'] = types\n");
     for (const Row& row : rows) {
         BOOST_TEST_CONTEXT(row.script) {
