@@ -48,14 +48,18 @@ class Editable:
             tree = parsed(os.path.join(folder, f"{finder}.py"))
         except (OSError, SyntaxError, ValueError, RecursionError):
             return False
-        found, namespaces = {}, {}
+        found, namespaces, on_path = {}, {}, False
+        statements = list(tree.body)
         for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "entrypoint":  # of a .start file
+                statements += node.body
+        for node in statements:
             try:
-                self.read_statement(node, folder, found, namespaces)
-            except (ValueError, TypeError, AttributeError, RecursionError):
+                on_path |= self.read_statement(node, folder, found, namespaces)
+            except (ValueError, TypeError, AttributeError, IndexError, RecursionError):
                 continue
         if not found:
-            return False
+            return on_path
         for name, place in found.items():
             self.modules.setdefault(name, place)
         for name, folders in namespaces.items():
@@ -65,6 +69,7 @@ class Editable:
 
     @staticmethod
     def read_statement(node, folder, found, namespaces):
+        """True where all that it finds is on the path as well."""
         texts = lambda values: {str(key): str(value) for key, value in ast.literal_eval(values).items()}
         if isinstance(node, (ast.Assign, ast.AnnAssign)):  # setuptools
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -80,6 +85,9 @@ class Editable:
             elif isinstance(call.func, ast.Name) and call.func.id == "install":  # scikit-build-core
                 found.update(texts(call.args[0]))
                 found.update({name: os.path.join(folder, place) for name, place in texts(call.args[1]).items()})
+            else:
+                return isinstance(call.func, ast.Name) and call.func.id == "install_inplace"  # scikit-build-core
+        return False
 
     def knows(self, name):
         return name in self.modules or name in self.namespaces or \
@@ -105,8 +113,8 @@ editable = Editable()
 
 
 def run_line(folder, name, line):
-    """A line of a .pth file that is code."""
-    finder = re.match(r"import\s+([A-Za-z_]\w*)", line)
+    """A line of a .pth or .start file that is code."""
+    finder = re.match(r"(?:import\s+)?([A-Za-z_]\w*)", line)
     whole = os.path.join(folder, name)
     if finder and "editable" in (name + finder[1]).lower():
         if not editable.read(folder, finder[1]):
@@ -140,7 +148,8 @@ def add(path, folder):
 def add_site(path, folder):
     add(path, folder)
     for name in listed(folder):
-        if not name.endswith(".pth") or name.startswith("."):
+        runs = name.endswith(".start") and sys.version_info >= (3, 15)  # PEP 829
+        if not (name.endswith(".pth") or runs) or name.startswith("."):
             continue
         try:
             with open(os.path.join(folder, name), encoding="utf-8-sig", errors="replace") as file:
@@ -148,7 +157,7 @@ def add_site(path, folder):
         except OSError:
             continue
         for line in lines:
-            if line.startswith(("import ", "import\t")):
+            if line.startswith(("import ", "import\t")) or (runs and line and not line.startswith("#")):
                 run_line(folder, name, line)
             elif line and not line.startswith("#"):
                 added = os.path.join(folder, line)
