@@ -340,7 +340,7 @@ AuditReport audit(std::span<const std::string> inputs, const AuditOptions& given
     if (!options.search_path.empty() && delegates(report)) others = audit_search_path(options, report);
     resolve_delegations(report, others, options);
     summarize_packages(report);
-    find_all(report, options);
+    find_all(report, given);  // which has the interpreters that were asked for by name
     report.statistics.duration = std::chrono::steady_clock::now() - start;
     return report;
 }

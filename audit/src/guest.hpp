@@ -128,15 +128,14 @@ public:
     /// Whether a variable was used that another library defines, and nothing is known of.
     bool used_foreign_variable() const noexcept { return used_foreign_variable_; }
 
-    /// Counted while running: bytes of code in basic blocks, or instructions after count_instructions(true).
+    /// Counted while running, by the bytes of code in basic blocks: about as many instructions.
     std::uint64_t executed() const noexcept { return executed_; }
     /// The same, with what was charged.
     std::uint64_t spent() const noexcept { return executed_ + charged_; }
-    void count_instructions(bool exactly) { exact_ = exactly; }
     /// What went wrong at Stop::fault, as text: "reads 0x10, which is not mapped".
     const std::string& fault() const noexcept { return fault_; }
-    /// Program counter at the end of run().
-    std::uint64_t at();
+    /// Where run() ended. Of an access to memory that is not there it is the basic block.
+    std::uint64_t at() const noexcept;
 
 private:
     struct Impl;
@@ -154,8 +153,7 @@ private:
     std::unique_ptr<Impl> impl_;
     std::uint32_t stand_in_count_ = 0, unknown_count_ = 0, table_count_ = 0;
     std::uint64_t executed_ = 0, charged_ = 0;
-    bool exact_ = false, old_processor_ = false, asked_processor_ = false, used_foreign_variable_ = false,
-         zero_variables_ = false;
+    bool old_processor_ = false, asked_processor_ = false, used_foreign_variable_ = false, zero_variables_ = false;
     std::string fault_;
 };
 

@@ -362,17 +362,30 @@ struct Guest::Impl {
         return 1;
     }
 
-    static void on_block(uc_engine* uc, std::uint64_t, std::uint32_t size, void* self) {
+    // The program counter is only up to date at the end of a block, and while each instruction has a hook. Such hooks
+    // would make other blocks, and one run would not be like the other: so faults have the address of their block.
+    static bool is_about_memory(uc_err error) noexcept {
+        switch (error) {
+            case UC_ERR_READ_UNMAPPED:
+            case UC_ERR_WRITE_UNMAPPED:
+            case UC_ERR_FETCH_UNMAPPED:
+            case UC_ERR_READ_PROT:
+            case UC_ERR_WRITE_PROT:
+            case UC_ERR_FETCH_PROT:
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    static void on_block(uc_engine* uc, std::uint64_t address, std::uint32_t size, void* self) {
         auto& impl = *static_cast<Impl*>(self);
-        if (!impl.guest.exact_) impl.guest.executed_ += size / 4 + 1;
+        impl.block = address;
+        impl.guest.executed_ += size / 4 + 1;
         if (impl.guest.spent() > impl.budget) {
             impl.stop = Stop::instructions;
             uc_emu_stop(uc);
         }
-    }
-
-    static void on_instruction(uc_engine*, std::uint64_t, std::uint32_t, void* self) {
-        ++static_cast<Impl*>(self)->guest.executed_;
     }
 
     static void on_stand_in(uc_engine* uc, std::uint64_t address, std::uint32_t, void* self) {
@@ -485,6 +498,7 @@ struct Guest::Impl {
     std::uint64_t target = 0;  ///< where a stand-in goes, on processors with a link register
     std::uint64_t budget = 0;
     std::uint32_t called = 0;  ///< what data_call stands for
+    std::uint64_t block = 0, at = 0;  // where the block that runs begins; where the last run ended
     Stop stop = Stop::returned;
     bool broken = false;  ///< after a fault the emulator is not to be trusted
 };

@@ -89,9 +89,9 @@ std::string place_of(const Guest& guest, std::uint64_t address, std::span<const 
     return *image == 0 ? place : place + " of " + quoted(libraries[*image - 1].name, 200);
 }
 
-std::string where_it_is(Guest& guest, std::span<const Library> libraries) {
+std::string where_it_is(const Guest& guest, std::span<const Library> libraries) {
     const std::string place = place_of(guest, guest.at(), libraries);
-    return place.empty() ? "" : " at " + place;
+    return place.empty() ? "" : ", in the code at " + place;
 }
 
 }  // namespace
@@ -113,7 +113,6 @@ struct InitRunner::Impl {
             return result;
         }
         Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
-        guest.count_instructions(options.details);
         guest.pretend_old_processor(answers != Answers::likely);
         guest.foreign_variables_are_zero(answers != Answers::likely);
         std::vector<const Image*> images = {&image};
@@ -195,7 +194,6 @@ struct InitRunner::Impl {
     LegacyResult run_legacy(const Image& image, const Export& entry, const RunOptions& options, Answers answers) {
         LegacyResult result;
         Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
-        guest.count_instructions(options.details);
         const std::array images = {&image};
         Interpreter interpreter(guest, images, {.answers = answers}, options.details);
         if (!interpreter.load()) {

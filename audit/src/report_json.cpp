@@ -68,7 +68,7 @@ Json to_json(const ModuleAudit& module) {
               {"entry_point", module.entry_point},
               {"primary", module.primary},
               {"verdict", verdict_name(module.verdict)},
-              {"confidence", confidence_name(module.confidence)},
+              {"confidence", module.verdict == Verdict::undetermined ? Json(nullptr) : Json(confidence_name(module))},
               {"reason", module.reason},
               {"delegated_to", module.delegated_to}};
     json["marker"] = module.marker ? Json(*module.marker ? "gil_not_used" : "gil_used") : Json(nullptr);

@@ -45,8 +45,12 @@ const std::array<Rule, rule_count>& table() noexcept {
          "for "
          "another ABI, version, machine or C library, the import fails or the process crashes, on the user's machine. "
          "The "
-         "usual cause is a stale file of another build that was packed as well. A warning: the WHEEL file of a wheel "
-         "names other tags than the file name, by which installers go.",
+         "usual cause is a stale file of another build that was packed as well. Also an error: the tags of a wheel "
+         "promise "
+         "a machine for which none of its modules is, such as one half of a universal2 file.\n\n"
+         "A warning: only some modules lack such a machine; files of other builds were left in the wheel, where nobody "
+         "looks for them (one finding for all of them); the WHEEL file of a wheel names other tags than the file name, "
+         "by which installers go. A note: a wheel for any platform holds modules that are for some only.",
          help::how_to_build_free_threaded},
         {"IL005", "undetermined", Level::warning, "It could not be found out what the module does",
          "The audit never guesses: where a value could not be followed to its end, the verdict is \"undetermined\" and "
@@ -137,6 +141,13 @@ const std::array<Rule, rule_count>& table() noexcept {
          "elsewhere; and nothing in an ordinary abi3 wheel or in the folder of an interpreter with a GIL, as "
          "free-threaded interpreters get nothing from there.",
          help::how_to_build_free_threaded},
+        {"IL020", "nothing-loads", Level::warning, "The interpreter that was asked for can load nothing of the package",
+         "`--python` says for which interpreter the files are meant, and no module of the distribution is for it: all "
+         "of them are for other versions, for interpreters with a GIL, or for another implementation. So the audit "
+         "says nothing about that interpreter, and a run without a finding would look as if all was well. One build "
+         "of the distribution that it can load is enough. Without `--python` the rule finds nothing. `--strict` makes "
+         "it count.",
+         help::how_to_audit_the_right_build},
     }};
     return rules;
 }

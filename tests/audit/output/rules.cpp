@@ -282,7 +282,7 @@ BOOST_AUTO_TEST_CASE(against_the_binary) {
         {"m.cp314t-win_amd64.pyd", "cp314-cp314t-win_arm64", free_threaded, 14, "windows", "x86_64", "IL004"},
         {"m.cp314-win32.pyd", "cp314-cp314-win32", gil, 14, "windows", "i386", ""},
         {"m.cpython-314-darwin.so", "cp314-cp314-macosx_11_0_arm64", gil, 14, "macos", "aarch64", ""},
-        {"m.cpython-314-darwin.so", "cp314-cp314-macosx_11_0_universal2", gil, 14, "macos", "x86_64", ""},
+        {"m.cpython-314-darwin.so", "cp314-cp314-macosx_11_0_universal2", gil, 14, "macos", "x86_64", "IL004"},
         {"m.cpython-314-darwin.so", "cp314-cp314-macosx_11_0_x86_64", gil, 14, "macos", "aarch64", "IL004"},
         {"m.cpython-37m-x86_64-linux-gnu.so", "cp37-cp37m-linux_x86_64", gil, 7, "linux", "x86_64", ""},
         {"m.so", "py3-none-any", free_threaded, 13, "linux", "x86_64", "IL004"},
