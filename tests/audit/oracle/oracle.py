@@ -109,6 +109,7 @@ def arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
                         help="INTERLOCK is built without an emulator: much may be undetermined")
     parser.add_argument("--verdicts", metavar="FILE", help="as verdicts.py has written it (default: audit now)")
     parser.add_argument("--reasons", action="store_true", help="also say why modules could not be imported")
+    parser.add_argument("--totals", action="store_true", help="leave out the rows of the tables")
     return parser
 
 
@@ -144,9 +145,9 @@ def hold(judge: judges.Interpreter, options: argparse.Namespace) -> bool:
 
     verdicts = reports.by_member(reports.of_corpus(options.interlock, options.verdicts))
     imported = compare_imported(observed, verdicts, python)
-    imported.print()
+    imported.print(options.totals)
     others = compare_kin(observed, verdicts, kin, python)
-    others.print()
+    others.print(options.totals)
     # As many as there are can be undetermined without one.
     limits = (1.1, 1.1) if options.static else (UNDETERMINED_LIMIT, KIN_UNDETERMINED_LIMIT)
     passed = imported.passed(len(members), limits[0]) and others.passed(others.total.total(), limits[1])

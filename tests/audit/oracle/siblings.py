@@ -7,6 +7,7 @@
 import argparse
 import collections
 import os
+import re
 import sys
 
 import verdicts as reports
@@ -20,7 +21,6 @@ LIMITS = {"x86-64 Linux": 0.002, "other platforms": 0.01}
 # Siblings that differ in fact, and why. Keys: distribution, version, module.
 DIFFER: dict[tuple[str, str, str], str] = {}
 
-FREE_THREADED = ("free_threaded", "abi3t")
 SIDES = {"free": "free", "unmarked": "held", "global_lock": "held"}
 ALONE = "without sibling"
 
@@ -33,7 +33,7 @@ class Module:
         self.path = path
         self.verdict = verdict["verdict"]
         self.reason = verdict["reason"]
-        self.abi = binary["abi"]
+        self.free_threaded = any(re.fullmatch(r"cp\d+t|abi3t", tag) for tag in wheel.tags[1])
         self.platform = f"{binary['platform']} {binary['architecture']}"
         suffix = judges.module_suffix(path)
         self.name = judges.dotted_name(path, suffix) if suffix is not None else ""
@@ -56,7 +56,7 @@ def modules_of(report: dict, pinned: list[wheels.Wheel]) -> list[Module]:
 def compare_siblings(modules: list[Module]) -> Table:
     families: dict[tuple[str, str, str], list[Module]] = collections.defaultdict(list)
     for module in modules:
-        if module.abi in FREE_THREADED and module.name:
+        if module.free_threaded and module.name and module.verdict != "not_applicable":
             families[module.wheel.name, module.wheel.version, module.name].append(module)
     table = Table("siblings", [AGREED, DISAGREED, "differ in fact", UNDETERMINED, "delegated", ALONE])
     for key, family in sorted(families.items()):
@@ -95,6 +95,7 @@ def main() -> int:
     parser.add_argument("--verdicts", metavar="FILE", help="as verdicts.py has written it (default: audit now)")
     parser.add_argument("--static", action="store_true",
                         help="INTERLOCK is built without an emulator: much may be undetermined")
+    parser.add_argument("--totals", action="store_true", help="leave out the rows of the table of siblings")
     options = parser.parse_args()
     missing = reports.missing_wheels(os.cpu_count() or 1)
     if missing:
@@ -103,7 +104,7 @@ def main() -> int:
     report = reports.of_corpus(options.interlock, options.verdicts)
     modules = modules_of(report, wheels.pinned())
     siblings = compare_siblings(modules)
-    siblings.print()
+    siblings.print(options.totals)
     limits = compare_limits(modules)
     limits.print()
     passed = not siblings.total[DISAGREED]

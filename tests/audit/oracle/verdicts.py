@@ -38,8 +38,8 @@ class Table:
     def total(self) -> collections.Counter:
         return sum(self.rows.values(), collections.Counter())
 
-    def print(self) -> None:
-        lines = [*self.rows.items(), ("total", self.total)]
+    def print(self, totals: bool = False) -> None:
+        lines = [*([] if totals else self.rows.items()), ("total", self.total)]
         width = max(len(self.title), *(len(name) for name, _ in lines))
         print(f"{self.title:{width}}  {'  '.join(self.columns)}")
         for name, counts in lines:
