@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import wheels
 
@@ -137,10 +137,12 @@ class Interpreter:
             if not result.exists():
                 last = [line for line in said.splitlines() if not line.startswith(("#", "import "))][-1:]
                 return Seen(None, False, error=f"exit status {status}: {' '.join(last)}")
-            return judge(member.name, how, json.loads(result.read_text(encoding="utf-8")), said)
+            seen = judge(member.name, json.loads(result.read_text(encoding="utf-8")), said)
+            # One whose judge asks for no more is not held to have failed to import.
+            return replace(seen, imported=seen.free is not None and how in ("import", self.ways[0]))
 
 
-def judge(name: str, how: str, result: dict, said: str) -> Seen:
+def judge(name: str, result: dict, said: str) -> Seen:
     requiring = {match["name"] for match in REQUIRES.finditer(said)}
     warned = [match["name"] for text in result["warnings"] if (match := WARNING.search(text))]
     # The three signs have to agree: the GIL is on after the import if and only if some module required it, and then one
@@ -150,7 +152,7 @@ def judge(name: str, how: str, result: dict, said: str) -> Seen:
         raise Broken(f"{name}: {result}; requiring the GIL: {sorted(requiring)}")
     if result["error"] is not None:
         return Seen(None, False, module=not NO_MODULE.search(result["error"]), error=result["error"])
-    return Seen(name not in requiring, how == "import")
+    return Seen(name not in requiring, True)
 
 
 class Requirements:

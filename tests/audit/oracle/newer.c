@@ -54,7 +54,29 @@ int PyUnstable_TryIncRef(PyObject* object) {
     Py_INCREF(object);
     return 1;
 }
+void _Py_SetImmortal(PyObject* object) {
+    object->ob_tid = 0;
+    object->ob_ref_local = _Py_IMMORTAL_REFCNT_LOCAL;
+    object->ob_ref_shared = 0;
+}
 void _PyObject_XDecRefDelayed(PyObject* object) { Py_XDECREF(object); }
+
+// Only one thread runs here: a lock is free, and a section that locks nothing will do.
+int _PyMutex_LockTimed(PyMutex* mutex, int64_t timeout, int flags) {
+    (void)timeout;
+    (void)flags;
+    PyMutex_Lock(mutex);
+    return 1;
+}
+void PyCriticalSection_BeginMutex(PyCriticalSection* section, PyMutex* mutex) {
+    (void)mutex;
+    memset(section, 0, sizeof *section);
+}
+void PyCriticalSection2_BeginMutex(PyCriticalSection2* section, PyMutex* one, PyMutex* other) {
+    (void)one;
+    (void)other;
+    memset(section, 0, sizeof *section);
+}
 
 // --- Types.
 
@@ -174,7 +196,55 @@ PyObject* PyLongWriter_Finish(void* writer) {
 }
 void PyLongWriter_Discard(void* writer) { Py_XDECREF((PyObject*)writer); }
 
+typedef struct {
+    uint8_t bits_per_digit, digit_size;
+    int8_t digits_order, digit_endianness;
+} Layout;
+const Layout* PyLong_GetNativeLayout(void) {
+    static const Layout layout = {PyLong_SHIFT, sizeof(digit), -1, PY_LITTLE_ENDIAN ? -1 : 1};
+    return &layout;
+}
+
+typedef struct {
+    int64_t value;
+    uint8_t negative;
+    Py_ssize_t count;
+    const void* digits;
+    uintptr_t reserved;
+} Export;
+int PyLong_Export(PyObject* number, Export* export) {
+    memset(export, 0, sizeof *export);
+    if (!PyLong_Check(number)) {
+        PyErr_SetString(PyExc_TypeError, "expected int");
+        return -1;
+    }
+    int overflow = 0;
+    export->value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    if (overflow == 0) return 0;
+    const PyLongObject* const exported = (const PyLongObject*)Py_NewRef(number);
+    export->value = 0;
+    export->negative = overflow < 0;
+    export->count = (Py_ssize_t)(exported->long_value.lv_tag >> _PyLong_NON_SIZE_BITS);
+    export->digits = exported->long_value.ob_digit;
+    export->reserved = (uintptr_t)number;
+    return 0;
+}
+void PyLong_FreeExport(Export* export) {
+    Py_XDECREF((PyObject*)export->reserved);
+    export->reserved = 0;
+}
+
+PyObject* PyLong_FromInt32(int32_t value) { return PyLong_FromLong(value); }
+PyObject* PyLong_FromUInt32(uint32_t value) { return PyLong_FromUnsignedLong(value); }
+PyObject* PyLong_FromInt64(int64_t value) { return PyLong_FromLongLong(value); }
+PyObject* PyLong_FromUInt64(uint64_t value) { return PyLong_FromUnsignedLongLong(value); }
+
 // --- Texts and bytes.
+
+void* newer_unicode_data(PyObject* text) EXPORTED_AS(PyUnicode_DATA);
+void* newer_unicode_data(PyObject* text) { return PyUnicode_DATA(text); }
+int newer_unicode_kind(PyObject* text) EXPORTED_AS(PyUnicode_KIND);
+int newer_unicode_kind(PyObject* text) { return PyUnicode_KIND(text); }
 
 int PyUnicode_Equal(PyObject* one, PyObject* other) {
     if (!PyUnicode_Check(one) || !PyUnicode_Check(other)) {

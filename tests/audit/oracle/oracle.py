@@ -54,12 +54,13 @@ def problem(kind: str, wheel: wheels.Wheel, path: str, seen: judges.Seen, module
     return f"{kind}: {wheel.file}!{path}\n    CPython: {happened}\n    audit:   {said(modules)}"
 
 
-def compare_imported(observed: dict[judges.Member, judges.Seen], verdicts: Verdicts, python: str) -> Table:
-    table = Table(f"imported by CPython {python}", [AGREED, DISAGREED, UNDETERMINED, CREATED, NOT_IMPORTABLE])
+def compare_imported(observed: dict[judges.Member, judges.Seen], verdicts: Verdicts, python: str, how: str) -> Table:
+    table = Table(f"{how} by CPython {python}", [AGREED, DISAGREED, UNDETERMINED, CREATED, NOT_IMPORTABLE])
     for member, seen in observed.items():
         row = f"{member.wheel.name} {member.wheel.version}"
         if seen.free is None and seen.module:
             table.add(row, NOT_IMPORTABLE)
+            table.problems.append(f"{NOT_IMPORTABLE}: {member.wheel.file}!{member.path}\n    {seen.error}")
             continue
         modules = verdicts.get((member.wheel.file, member.path))
         kind = outcome(seen, modules, python)
@@ -144,7 +145,7 @@ def hold(judge: judges.Interpreter, options: argparse.Namespace) -> bool:
         return True
 
     verdicts = reports.by_member(reports.of_corpus(options.interlock, options.verdicts))
-    imported = compare_imported(observed, verdicts, python)
+    imported = compare_imported(observed, verdicts, python, "imported" if judge.ways[0] == "import" else "created")
     imported.print(options.totals)
     others = compare_kin(observed, verdicts, kin, python)
     others.print(options.totals)
