@@ -112,7 +112,7 @@ AuditPlan make_plan(const AuditArguments& arguments, Context& context) {
     for (const std::string& text : arguments.fail_on) plan.fail_on.push_back(checked("--fail-on", parse_fail_on(text)));
     if (plan.fail_on.empty()) plan.fail_on.push_back({Level::error, nullptr});
     if (arguments.strict) {
-        for (const char* unknown : {"undetermined", "delegation-target-missing"})
+        for (const char* unknown : {"undetermined", "delegation-target-missing", "nothing-loads"})
             plan.fail_on.push_back({std::nullopt, find_rule(unknown)});
     }
     for (const std::string& text : arguments.ignore) plan.ignore.push_back(checked("--ignore", parse_ignore(text)));
@@ -303,8 +303,9 @@ Verb audit_verb() {
                     "Which findings make the exit status 1: error, warning, note, never, or a rule (default: error); "
                     "repeatable"),
         flag("--strict", arguments->strict,
-             "Fail also when it is not known what a module does (rules IL005 and IL011), or when there is nothing to "
-             "audit"),
+             "Fail also when it is not known what a module does (rules IL005 and IL011), when an interpreter that "
+             "--python "
+             "names loads nothing (IL020), or when there is nothing to audit"),
         option_list("--ignore", "GLOB|RULE[:GLOB]", arguments->ignore,
                     "Findings that do not count, by path, file name or module; repeatable"),
         option("--baseline", "FILE", arguments->baseline, "Findings in this file do not count"),

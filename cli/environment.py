@@ -1,136 +1,10 @@
-# Run by `interlock plan --python` as `python -I -S -c`: which extension modules there are on the path that this
-# interpreter would have, and which of them a program reaches by its imports. Nothing of what it reads is executed; so
-# lines of .pth files that are code are only named.
+# Run by `interlock plan --python` as `python -I -S -c`, behind environment_path.py: which extension modules a program
+# reaches by its imports, and which of these imports find nothing. Nothing of what it reads is executed; so lines of
+# .pth files that are code are only named.
 #
 # SPDX-License-Identifier: MIT
-import ast
-import importlib.machinery
 import importlib.metadata
-import json
-import os
-import re
-import sys
 import sysconfig
-import tokenize
-
-SUFFIXES = importlib.machinery.EXTENSION_SUFFIXES
-notes = []
-
-
-def note(text):
-    if text not in notes:
-        notes.append(text)
-
-
-def listed(folder):
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []
-
-
-# ---- the path ----
-
-def configuration():
-    """Of a virtual environment: its folder, and whether it sees the packages of the system."""
-    for folder in (os.path.dirname(sys.executable), os.path.dirname(os.path.dirname(sys.executable))):
-        try:
-            with open(os.path.join(folder, "pyvenv.cfg"), encoding="utf-8") as file:
-                values = dict((key.strip().lower(), value.strip().lower()) for key, equals, value in
-                              (line.partition("=") for line in file) if equals)
-        except OSError:
-            continue
-        return folder, values.get("include-system-site-packages") == "true"
-    return None, True
-
-
-def add(path, folder):
-    folder = os.path.abspath(folder)
-    if os.path.exists(folder) and folder not in path:
-        path.append(folder)
-
-
-def add_site(path, folder):
-    add(path, folder)
-    for name in listed(folder):
-        if not name.endswith(".pth") or name.startswith("."):
-            continue
-        try:
-            with open(os.path.join(folder, name), encoding="utf-8-sig", errors="replace") as file:
-                lines = [line.strip() for line in file]
-        except OSError:
-            continue
-        for line in lines:
-            if line.startswith(("import ", "import\t")):
-                if name not in ("distutils-precedence.pth", "interlock_children.pth"):
-                    note(f"{os.path.join(folder, name)} runs code at each start, and what it adds is not seen")
-            elif line and not line.startswith("#"):
-                add(path, os.path.join(folder, line))
-
-
-def search_path(first):
-    import site  # under -S it does nothing by itself
-    path = []
-    for folder in first + [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]:
-        add(path, folder)
-    own, system = configuration()
-    prefixes = [own] if own else []
-    if system:
-        prefixes += [sys.base_prefix, sys.base_exec_prefix]
-        user = site.getusersitepackages()
-        if not own and os.path.isdir(user) and not os.environ.get("PYTHONNOUSERSITE"):
-            add_site(path, user)
-    for folder in site.getsitepackages(list(dict.fromkeys(prefixes))):
-        if os.path.isdir(folder):
-            add_site(path, folder)
-    return path
-
-
-# ---- what is there ----
-
-def extensions_below(folder, prefix="", only_packages=False):
-    for name in listed(folder):
-        full = os.path.join(folder, name)
-        if os.path.isdir(full):
-            if name.isidentifier() and not os.path.islink(full) and \
-                    not (only_packages and not os.path.exists(os.path.join(full, "__init__.py"))):
-                yield from extensions_below(full, f"{prefix}{name}.", only_packages)
-            continue
-        suffix = next((one for one in SUFFIXES if name.endswith(one)), None)
-        if suffix is None:
-            continue
-        stem = name.removesuffix(suffix)
-        if stem == "__init__" and prefix:
-            yield prefix[:-1], full
-        elif stem.isidentifier():
-            yield prefix + stem, full
-
-
-def all_extensions(path, with_other_things=()):
-    """Of folders with other things in them only packages count: a script may lie in anybody's home."""
-    found = {}
-    for folder in path:
-        for name, file in extensions_below(folder, only_packages=folder in with_other_things):
-            if not is_text(file):
-                note(f"{ascii(file)} has a name that is no UTF-8, and is left out")
-                continue
-            # Of several files for one name the first suffix, and the first folder, win, as in an import.
-            best = found.get(name)
-            if best is None or (os.path.dirname(best) == os.path.dirname(file) and rank(file) < rank(best)):
-                found[name] = file
-    return found
-
-
-def is_text(name):
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def rank(file):
-    return next(i for i, suffix in enumerate(SUFFIXES) if file.endswith(suffix))
 
 
 def normalized(name):
@@ -154,6 +28,9 @@ class Distributions:
                 continue
             self.tops[name] = {file.split("/")[0].split(".")[0] for file in files if not file.startswith("..")
                                and not file.split("/")[0].endswith((".dist-info", ".data", ".pth"))}
+            # Of an editable install there is only what leads to it.
+            for leads in {file.removesuffix(".py") for file in files} & editable.tops.keys():
+                self.tops[name] = (self.tops[name] - {leads}) | editable.tops[leads]
             for top in self.tops[name]:
                 self.of_top.setdefault(top, set()).add(name)
 
@@ -171,10 +48,66 @@ DYNAMIC = {"import_module", "__import__", "exec", "eval", "run_module", "run_pat
 PLUGINS = {"entry_points", "iter_entry_points"}
 
 
+# Whether an import statement runs: at each import of its module, when a function is called, when a condition holds; or
+# somebody is prepared for its failure.
+SURE, LATER, PERHAPS, GUARDED = "sure", "later", "perhaps", "guarded"
+
+
+def import_statements(nodes, how=SURE, is_main=False):
+    for node in nodes:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node, how
+        elif isinstance(node, ast.ClassDef):
+            yield from import_statements(node.body, how)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from import_statements(node.body, LATER if how == SURE else how)
+        elif isinstance(node, ast.If):
+            test = ast.unparse(node.test)
+            body = how if is_main and "__name__" in test and "__main__" in test else \
+                GUARDED if "TYPE_CHECKING" in test else weaker(how, PERHAPS)
+            yield from import_statements(node.body, body)
+            yield from import_statements(node.orelse, weaker(how, PERHAPS))
+        elif isinstance(node, (ast.Try, getattr(ast, "TryStar", ast.Try))):
+            body = GUARDED if any(map(catches_missing_modules, node.handlers)) else how
+            yield from import_statements(node.body, body)
+            yield from import_statements(node.orelse, weaker(body, how))
+            for handler in node.handlers:
+                yield from import_statements(handler.body, GUARDED)
+            yield from import_statements(node.finalbody, how)
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
+            careful = any("suppress" in ast.unparse(item.context_expr) for item in node.items)
+            yield from import_statements(node.body, GUARDED if careful else how)
+        else:  # loops and the like
+            for part in ("body", "orelse", "cases"):
+                inner = getattr(node, part, [])
+                for one in inner if isinstance(inner, list) else []:
+                    yield from import_statements(one.body if part == "cases" else [one], weaker(how, PERHAPS))
+
+
+def weaker(one, other):
+    order = (SURE, LATER, PERHAPS, GUARDED)
+    return max(one, other, key=order.index)
+
+
+def catches_missing_modules(handler):
+    if handler.type is None:
+        return True
+    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    names = {getattr(one, "id", getattr(one, "attr", None)) for one in types}
+    return bool(names & {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+
+
+# What makes modules out of nothing, which an import finds all the same.
+MAKES_MODULES = re.compile(r"\bsys\s*\.\s*modules\b|\bmeta_path\b|\b__path__\b|\bextend_path\b")
+
+
 class Reach:
     def __init__(self, path, script, distributions):
         self.path, self.distributions = path, distributions
         self.chains, self.found, self.extensions = {}, {}, {}
+        self.edges = {}             # of a module: what it imports, where, and how sure that is
+        self.own = set()            # modules that belong to no distribution
+        self.makes_modules = set()  # or are no source, of which nothing is known
         self.dynamic, self.asks_for_plugins = None, False
         self.queue = []
         self.source(script, "__main__", "", False)
@@ -197,26 +130,38 @@ class Reach:
             where = self.found[parent]
             if where is None:
                 return False
+        file, locations = self.find(name, where)
+        self.chains[name] = None if file is None and locations is None else importer
+        if self.chains[name] is None:
+            return False
+        self.found[name] = locations
+        if file and suffix_of(file) is not None and is_text(file):
+            self.extensions[name] = file
+            self.makes_modules.add(name)
+        elif file and file.endswith(".py"):
+            self.source(file, name, name if locations is not None else parent, top in self.distributions.of_top)
+        return True
+
+    @staticmethod
+    def find(name, where):
+        """File and folders; both None where nothing is found."""
         try:
             spec = importlib.machinery.PathFinder.find_spec(name, where)
-        except Exception:
-            spec = None
-        self.chains[name] = None if spec is None else importer
-        if spec is None:
-            return False
-        locations = spec.submodule_search_locations
-        self.found[name] = None if locations is None else list(locations)
-        if isinstance(spec.loader, importlib.machinery.ExtensionFileLoader) and is_text(spec.origin):
-            self.extensions[name] = spec.origin
-        elif spec.origin and spec.origin.endswith(".py"):
-            self.source(spec.origin, name, name if locations is not None else parent,
-                        top in self.distributions.of_top)
-        return True
+            locations = None if spec is None or spec.submodule_search_locations is None else \
+                list(spec.submodule_search_locations)
+        except Exception:  # of a folder without __init__ in a package, which the finder takes to be imported
+            folders = [os.path.join(folder, name.rpartition(".")[2]) for folder in where]
+            return None, [folder for folder in folders if os.path.isdir(folder)] or None
+        if (spec is None or spec.origin is None) and editable.knows(name):
+            return editable.find(name)
+        return (None, None) if spec is None else (spec.origin, locations)
 
     def source(self, file, module, package, foreign):
         try:
             with tokenize.open(file) as stream:
-                tree = ast.parse(stream.read())
+                text = stream.read()
+            tree = ast.parse(text)
+            how = {id(node): kind for node, kind in import_statements(tree.body, is_main=module == "__main__")}
         except OSError as error:
             if module == "__main__":
                 raise SystemExit(f"cannot read {file}: {error.strerror}")
@@ -226,17 +171,67 @@ class Reach:
                 raise SystemExit(f"cannot parse {file}: {error}")
             note(f"cannot parse {file}, so what it imports is not seen: {error}")
             return
+        if not foreign:
+            self.own.add(module)
+        if MAKES_MODULES.search(text):
+            self.makes_modules.add(module)
+        edges = self.edges.setdefault(module, [])
         for node in ast.walk(tree):
             here = f"{file}:{getattr(node, 'lineno', 0)}" if module == "__main__" else module
             if isinstance(node, ast.Import):
                 self.queue += [(alias.name, here) for alias in node.names]
+                edges += [(alias.name, f"{file}:{node.lineno}", how.get(id(node), GUARDED)) for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                self.imported_from(node, package, here)
+                base = self.imported_from(node, package, here)
+                if base:
+                    place, kind = f"{file}:{node.lineno}", how.get(id(node), GUARDED)
+                    edges.append((base, place, kind))
+                    # Without a module of the name it is something in the other one.
+                    edges += [(f"{base}.{alias.name}", None, kind) for alias in node.names]
             elif isinstance(node, ast.Call):
                 self.call(node, package, here, foreign, file)
             if isinstance(node, (ast.Name, ast.Attribute)):
                 name = node.id if isinstance(node, ast.Name) else node.attr
                 self.asks_for_plugins |= name in PLUGINS
+
+    def missing(self):
+        """Imports that run and find nothing: of the program's own code also those in functions."""
+        certain, queue, missing = {"__main__"}, ["__main__"], {}
+        while queue:
+            module = queue.pop()
+            for target, place, how in self.edges.get(module, []):
+                if target.startswith("."):  # of a script that may be meant for `python -m`
+                    continue
+                runs = how == SURE or (how == LATER and module in self.own)
+                names = [target[:end] for end in range(len(target)) if target[end] == "."] + [target]
+                for name in names if runs else ():
+                    if self.chains.get(name) is not None and name not in certain:
+                        certain.add(name)
+                        queue.append(name)
+                if place is None or (not runs and not (how == PERHAPS and module in self.own)):
+                    continue
+                lost = next((name for name in names if self.is_lost(name)), None)
+                if lost is None:
+                    continue
+                if not runs:
+                    note(f"{place}: there is no module {lost}; whether this import runs is not known")
+                elif lost.rpartition(".")[0] and self.is_made_by_code(lost):
+                    note(f"{place}: there is no file for {lost}, which {lost.rpartition('.')[0]} may make by itself")
+                else:
+                    missing.setdefault(lost, place)
+        return [{"module": name, "imported_at": place} for name, place in sorted(missing.items())]
+
+    def is_lost(self, name):
+        parent = name.rpartition(".")[0]
+        if name.partition(".")[0] in sys.stdlib_module_names or self.chains.get(name) is not None:
+            return False
+        return not parent or self.chains.get(parent) is not None
+
+    def is_made_by_code(self, name):
+        while name := name.rpartition(".")[0]:
+            if name in self.makes_modules or self.found.get(name) is None:
+                return True
+        return False
 
     def imported_from(self, node, package, here):
         base = node.module or ""
@@ -245,7 +240,7 @@ class Reach:
             parts = parts[:len(parts) - node.level + 1]
             base = ".".join(parts + ([base] if base else []))
         if not base:
-            return
+            return None
         self.queue.append((base, here))
         for alias in node.names:
             if alias.name != "*":
@@ -257,6 +252,7 @@ class Reach:
                         stem = name.split(".")[0]
                         if stem.isidentifier() and stem != "__init__":
                             self.queue.append((f"{base}.{stem}", here))
+        return base
 
     def call(self, node, package, here, foreign, file):
         function = node.func
@@ -300,7 +296,7 @@ def reached(path, script, everything):
     modules += [{"module": name, "file": file, "reached": "possible", "by": []}
                 for name, file in sorted(everything.items())
                 if name not in reach.extensions and (tops is None or name.partition(".")[0] in tops)]
-    return modules
+    return modules, reach.missing()
 
 
 def main():
@@ -308,14 +304,18 @@ def main():
     is_folder = target is not None and os.path.isdir(target)
     first = [] if target is None else [target] if is_folder else [os.path.dirname(os.path.abspath(target))]
     path = search_path(first)
-    everything = all_extensions([os.path.abspath(target)] if is_folder else path, () if is_folder else first)
+    everything = all_extensions([os.path.abspath(target)] if is_folder else path, () if is_folder else first,
+                                not is_folder)
+    missing = []
     if target is None or is_folder:
         modules = [{"module": name, "file": file, "reached": "all", "by": []}
                    for name, file in sorted(everything.items())]
     else:
-        modules = reached(path, target, everything)
+        modules, missing = reached(path, target, everything)
     print(json.dumps({"version": sys.version_info[:2], "modules": modules, "notes": notes,
-                      "everything": everything,
+                      "everything": everything, "missing": missing, "unseen": [] if is_folder else unseen,
+                      "path": [folder for folder in path if is_text(folder)], "libraries": loaded_libraries(),
+                      "executable": os.path.realpath(sys.executable) if sys.platform == "linux" else "",
                       "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED"))}))
 
 

@@ -103,7 +103,7 @@ std::string judgement(const AuditReport& report) {
         for (const ModuleAudit& module : binary.modules) {
             line("verdict",
                  fmt::format("{}{}", verdict_name(module.verdict), module.reason.empty() ? "" : ": " + module.reason));
-            line("confidence", confidence_name(module.confidence));
+            if (const std::string_view sure = confidence_name(module); !sure.empty()) line("confidence", sure);
             line("import", effect_in_words(module.verdict));
             for (const Evidence& evidence : module.evidence)
                 line("evidence", evidence.what + (evidence.where.empty() ? "" : " (" + evidence.where + ")"));

@@ -12,6 +12,7 @@
 
 #include "exit_codes.hpp"
 #include "module_files.hpp"
+#include "needed_libraries.hpp"
 #include "options.hpp"
 #include "plan_python.hpp"
 #include "session.hpp"
@@ -122,7 +123,8 @@ std::string verdict(const Output& output, const Plan& plan, const std::optional<
 }
 
 std::string in_words(const ModuleAudit& audit) {
-    return fmt::format("{} ({}){}", verdict_name(audit.verdict), confidence_name(audit.confidence),
+    const std::string_view sure = confidence_name(audit);
+    return fmt::format("{}{}{}", verdict_name(audit.verdict), sure.empty() ? "" : fmt::format(" ({})", sure),
                        audit.reason.empty() ? "" : ": " + audit.reason);
 }
 
@@ -152,7 +154,7 @@ Json to_json(const ModuleAudit& audit) {
     Json effects = Json::object();
     for (const EffectOn& effect : audit.effects) effects[effect.python.text()] = effect_name(effect.effect);
     Json json{{"verdict", verdict_name(audit.verdict)},
-              {"confidence", confidence_name(audit.confidence)},
+              {"confidence", audit.verdict == Verdict::undetermined ? Json(nullptr) : Json(confidence_name(audit))},
               {"reason", audit.reason}};
     if (!effects.empty()) json["effects"] = std::move(effects);
     return json;
@@ -263,7 +265,7 @@ private:
         if (!planned_.insert(name).second && is_package) return;
         ImportOptions options;
         options.importer = "the command line";
-        const Result<Plan> plan = session_->loader().plan(name, options);
+        Result<Plan> plan = session_->loader().plan(name, options);
         if (!plan) {
             // Many packages are mere folders; and what is wrong with the name will be said of all of it.
             if (is_package) return;
@@ -272,12 +274,28 @@ private:
             modules_.push_back(Json{{"module", name}, {"error", cli::to_json(plan.error())}});
             return;
         }
+        if (!plan->error && !plan->already_loaded) plan->error = missing_library(plan->file);
         findings_ = findings_ || plan->error || plan->would_fall_back;
         const auto init = init_function_decides(*plan) ? audited(plan->file, true) : std::nullopt;
         if (context_.options.json)
             modules_.push_back(to_json(*plan, init));
         else
             context_.output.write(in_words(context_.output, *plan, init));
+    }
+
+    /// What the dynamic linker would say.
+    std::optional<Error> missing_library(const fs::path& file) {
+        if (!libraries_) {
+            std::error_code unknown;
+            libraries_.emplace(fs::read_symlink("/proc/self/exe", unknown), loaded_libraries());
+        }
+        const auto missing = libraries_->missing_for(file);
+        if (missing.empty()) return std::nullopt;
+        const auto& [name, by] = missing.front();
+        return Error{Errc::load_failed,
+                     fmt::format("{} needs the library {}, which the dynamic linker does not find; install it, or name "
+                                 "its folder in LD_LIBRARY_PATH or in the file's RUNPATH",
+                                 quoted(by, 4096), quoted(name, 4096))};
     }
 
     void show(const Extension& extension) {
@@ -291,6 +309,7 @@ private:
     const std::optional<Policy> policy_;
     std::optional<Session> session_;
     bool in_own_folder_ = false;
+    std::optional<LibrarySearch> libraries_;
     std::set<std::string> planned_;  // in this session
     Json modules_ = Json::array();
     bool findings_ = false;
@@ -313,7 +332,7 @@ Verb plan_verb() {
         "`interlock python` with the same policy. For a SCRIPT these are the modules that its import statements\n"
         "reach, and as possible ones the others of those packages and of what they require; with a dynamic import\n"
         "in code of its own, all that are installed. For a FOLDER, all in it and below; else all that could be\n"
-        "imported. The exit status is 0 when all of them leave the GIL off, else 1.";
+        "imported. The exit status is 0 when all of them leave the GIL off and can be imported, else 1.";
     auto python = std::make_shared<std::optional<std::string>>();
     verb.at_least = 0;
     verb.at_most = any_number;

@@ -6,15 +6,19 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <algorithm>
+#include <array>
+#include <filesystem>
 #include <map>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include <interlock/escape.hpp>
 
 #include "../python/src/decision.hpp"
 #include "exit_codes.hpp"
+#include "needed_libraries.hpp"
 #include "python_interpreter.hpp"
 
 namespace interlock::cli {
@@ -26,6 +30,12 @@ struct Module {
     std::string reached;  ///< "imported", "possible", "all"
     std::vector<std::string> by;
     python::Decision decision;
+    std::vector<MissingLibrary> lacks;  ///< so an import fails
+};
+
+/// An import that finds nothing.
+struct MissingModule {
+    std::string name, at;
 };
 
 struct Environment {
@@ -33,8 +43,23 @@ struct Environment {
     PythonVersion version;
     bool free_threaded = false;
     std::vector<Module> modules;
+    std::vector<MissingModule> missing;
+    std::vector<std::string> unseen;  ///< editable installs of which it is not known what they add
     std::vector<std::string> notes;
     std::map<std::string, std::string> files;  ///< of all modules, by name
+    std::string executable;                    ///< of the process, where its libraries can be looked for
+    std::vector<std::string> libraries;        ///< that are loaded in it
+    std::vector<std::string> path;
+
+    bool fails_to_import() const {
+        return !missing.empty() ||
+               std::any_of(modules.begin(), modules.end(), [](const Module& module) { return !module.lacks.empty(); });
+    }
+    bool leaves_gil_off() const {
+        return unseen.empty() && std::all_of(modules.begin(), modules.end(), [](const Module& module) {
+                   return module.decision.action == python::Action::free;
+               });
+    }
 };
 
 Environment ask(const std::string& python, const std::vector<std::string>& targets) {
@@ -54,9 +79,49 @@ Environment ask(const std::string& python, const std::vector<std::string>& targe
     environment.notes = json.at("notes").get<std::vector<std::string>>();
     environment.files = json.at("everything").get<std::map<std::string, std::string>>();
     for (const Json& one : json.at("modules"))
-        environment.modules.push_back({one.at("module"), one.at("file"), one.at("reached"),
-                                       one.at("by").get<std::vector<std::string>>(), {}});
+        environment.modules.push_back({one.at("module"),
+                                       one.at("file"),
+                                       one.at("reached"),
+                                       one.at("by").get<std::vector<std::string>>(),
+                                       {},
+                                       {}});
+    for (const Json& one : json.at("missing")) environment.missing.push_back({one.at("module"), one.at("imported_at")});
+    environment.unseen = json.at("unseen").get<std::vector<std::string>>();
+    environment.executable = json.at("executable").get<std::string>();
+    environment.libraries = json.at("libraries").get<std::vector<std::string>>();
+    environment.path = json.at("path").get<std::vector<std::string>>();
     return environment;
+}
+
+/// Where a package brings the library and loads it before: file by name, of all that lie on the path.
+std::map<std::string, std::string> files_on_path(const Environment& environment) {
+    std::map<std::string, std::string> files;
+    for (const std::string& folder : environment.path) {
+        std::error_code error;
+        std::filesystem::recursive_directory_iterator entry(folder, error), end;
+        for (; !error && entry != end; entry.increment(error))
+            if (const std::string name = entry->path().filename().native(); name.find(".so") != name.npos)
+                files.emplace(name, entry->path().native());
+    }
+    return files;
+}
+
+void find_missing_libraries(Environment& environment) {
+    if (environment.executable.empty()) return;
+    LibrarySearch search(environment.executable, environment.libraries);
+    std::optional<std::map<std::string, std::string>> on_path;
+    for (Module& module : environment.modules) {
+        module.lacks = search.missing_for(module.file);
+        if (module.lacks.empty()) continue;
+        if (!on_path) on_path = files_on_path(environment);
+        std::erase_if(module.lacks, [&](const MissingLibrary& library) {
+            const auto file = on_path->find(library.name);
+            if (file == on_path->end()) return false;
+            environment.notes.push_back(fmt::format("{} needs {}, which is only there when something loads {} before",
+                                                    module.name, library.name, file->second));
+            return true;
+        });
+    }
 }
 
 python::Settings settings_for(PythonVersion version, const Context& context) {
@@ -130,49 +195,93 @@ Json to_json(const Environment& environment) {
                            {"says", reason.says.empty() ? Json(nullptr) : Json(reason.says)},
                            {"decided", reason.decided},
                            {"text", reason.text}});
+        Json lacks = Json::array();
+        for (const MissingLibrary& library : module.lacks)
+            lacks.push_back({{"name", library.name}, {"needed_by", library.needed_by}});
         const python::KnownModule* known = module.decision.module.get();
-        modules.push_back({{"module", module.name},
-                           {"file", module.file},
-                           {"reached", module.reached},
-                           {"imported_by", module.by},
-                           {"verdict", known == nullptr ? "" : verdict_name(known->verdict)},
-                           {"confidence", known == nullptr ? "" : confidence_name(known->confidence)},
-                           {"action", python::action_name(module.decision.action)},
-                           {"decided_by", module.decision.decided_by},
-                           {"why", std::move(why)}});
+        modules.push_back(
+            {{"module", module.name},
+             {"file", module.file},
+             {"reached", module.reached},
+             {"imported_by", module.by},
+             {"verdict", known == nullptr ? "" : verdict_name(known->verdict)},
+             {"confidence",
+              known == nullptr || known->verdict == Verdict::undetermined ? "" : confidence_name(known->confidence)},
+             {"action", python::action_name(module.decision.action)},
+             {"decided_by", module.decision.decided_by},
+             {"why", std::move(why)},
+             {"missing_libraries", std::move(lacks)}});
         if (module.decision.action == python::Action::global_lock) on.push_back(module.name);
     }
+    Json missing = Json::array();
+    for (const MissingModule& one : environment.missing)
+        missing.push_back({{"module", one.name}, {"imported_at", one.at}});
     return {{"schema_version", 1},
-            {"python", {{"executable", environment.interpreter},
-                        {"version", environment.version.text()},
-                        {"free_threaded", environment.free_threaded}}},
+            {"python",
+             {{"executable", environment.interpreter},
+              {"version", environment.version.text()},
+              {"free_threaded", environment.free_threaded}}},
             {"turn_gil_on", std::move(on)},
             {"modules", std::move(modules)},
+            {"missing", std::move(missing)},
+            {"unseen", environment.unseen},
             {"notes", environment.notes}};
+}
+
+std::string failure_in_words(const Module& module) {
+    std::string text;
+    for (const MissingLibrary& library : module.lacks)
+        text += fmt::format("  {:<11} {} needs the library {}, which the dynamic linker does not find\n", "error",
+                            quoted(library.needed_by, 4096), quoted(library.name, 1000));
+    return text;
+}
+
+std::string failure_in_words(const MissingModule& missing) {
+    return fmt::format("{}  imported by {}\n  {:<11} there is no module of this name where the interpreter looks\n",
+                       escape(missing.name, 1000), escape(missing.at, 4096), "error");
+}
+
+std::string failures_in_words(const Environment& environment) {
+    std::string text;
+    for (const Module& module : environment.modules)
+        if (!module.lacks.empty())
+            text += fmt::format("{}  {}\n{}", escape(module.name, 1000), escape(module.file, 4096),
+                                failure_in_words(module));
+    for (const MissingModule& one : environment.missing) text += failure_in_words(one);
+    return text;
 }
 
 std::string in_words(const Environment& environment, const Context& context) {
     Table table({"MODULE", "VERDICT", "DECISION", "DECIDED BY", "GIL", "REACHED"});
     std::string reasons;
     std::array<std::size_t, 4> counts{};
-    std::size_t shown = 0;
+    std::size_t shown = 0, failing = 0;
     for (const Module& module : environment.modules) {
         const python::Decision& decision = module.decision;
-        ++counts[static_cast<std::size_t>(decision.action)];
-        const bool by_marker = decision.action == python::Action::free && decision.decided_by == "marker";
+        if (module.lacks.empty())
+            ++counts[static_cast<std::size_t>(decision.action)];
+        else
+            ++failing;
+        const bool by_marker =
+            decision.action == python::Action::free && decision.decided_by == "marker" && module.lacks.empty();
         if (by_marker && module.reached != "imported" && context.options.verbose == 0) continue;
         ++shown;
-        table.add({escape(module.name, 1000), decision.module ? std::string(verdict_name(decision.module->verdict)) : "-",
+        table.add({escape(module.name, 1000),
+                   decision.module ? std::string(verdict_name(decision.module->verdict)) : "-",
                    std::string(python::action_name(decision.action)), decision.decided_by,
-                   std::string(effect_on_gil(decision.action)), how(module)});
+                   module.lacks.empty() ? std::string(effect_on_gil(decision.action)) : "import fails", how(module)});
         if (by_marker) continue;
         reasons += fmt::format("{}  {}\n", escape(module.name, 1000), escape(module.file, 4096));
         for (const python::Reason& reason : decision.why)
             reasons += fmt::format("  {:<11} {}: {}\n", reason.decided ? "decided by" : "asked", reason.source,
                                    reason.text);
+        reasons += failure_in_words(module);
     }
+    for (const MissingModule& one : environment.missing)
+        table.add({escape(one.name, 1000), "-", "-", "-", "import fails", "imported by " + escape(one.at, 4096)});
+    for (const MissingModule& one : environment.missing) reasons += failure_in_words(one);
     std::string text;
-    if (shown != 0) text += table.text(context.output);
+    if (shown + environment.missing.size() != 0) text += table.text(context.output);
     if (!reasons.empty()) text += "\n" + reasons;
     if (context.options.quiet) return text;
     if (!text.empty()) text += "\n";
@@ -184,6 +293,13 @@ std::string in_words(const Environment& environment, const Context& context) {
                         environment.modules.size() == 1 ? "" : "s", count(python::Action::free),
                         count(python::Action::global_lock), count(python::Action::refuse),
                         count(python::Action::interpreter));
+    if (failing != 0) text += fmt::format(", {} cannot be loaded", failing);
+    if (!environment.missing.empty())
+        text += fmt::format("; {} import{} not found", environment.missing.size(),
+                            environment.missing.size() == 1 ? " is" : "s are");
+    if (!environment.unseen.empty())
+        text += fmt::format("; what {} editable install{} not seen", environment.unseen.size(),
+                            environment.unseen.size() == 1 ? " adds is" : "s add is");
     if (shown < environment.modules.size()) text += "; -v shows all";
     return text + "\n";
 }
@@ -194,25 +310,22 @@ int plan_python(const std::string& python, Context& context, const std::vector<s
     if (targets.size() > 1) throw UsageError("plan --python takes one script or folder, or none for all there is");
     if (!context.options.x.empty()) throw UsageError("plan --python says what happens without -X gil; leave it out");
     Environment environment = ask(python, targets);
+    find_missing_libraries(environment);
     if (!environment.free_threaded) {
         if (context.options.json)
             context.output.write_json(to_json(environment));
         else
-            context.output.write(fmt::format("{} is not free-threaded, so markers have no effect there\n",
-                                             escape(environment.interpreter, 4096)));
-        return exit_ok;
+            context.output.write(fmt::format("{}{} is not free-threaded, so markers have no effect there\n",
+                                             failures_in_words(environment), escape(environment.interpreter, 4096)));
+        return environment.fails_to_import() ? exit_findings : exit_ok;
     }
     python::Decider decider(settings_for(environment.version, context));
-    bool all_free = true;
-    for (Module& module : environment.modules) {
-        module.decision = decide(decider, environment, module.name, module.file);
-        all_free = all_free && module.decision.action == python::Action::free;
-    }
+    for (Module& module : environment.modules) module.decision = decide(decider, environment, module.name, module.file);
     if (context.options.json)
         context.output.write_json(to_json(environment));
     else
         context.output.write(in_words(environment, context));
-    return all_free ? exit_ok : exit_findings;
+    return environment.leaves_gil_off() && !environment.fails_to_import() ? exit_ok : exit_findings;
 }
 
 }  // namespace interlock::cli

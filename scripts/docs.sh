@@ -62,7 +62,17 @@ transcript() {
                 "$command" audit {markupsafe-3.0.3,contourpy-1.3.3,greenlet-3.2.2}-*manylinux*x86_64.whl || (($? == 1))
             })
             ;;
-        oracle) python3 -B tests/audit/oracle/oracle.py "$binary" ;;
+        oracle)
+            local verdicts held
+            verdicts=$(mktemp)
+            printf 'verdicts on modules of the corpus: '
+            python3 -B tests/audit/oracle/verdicts.py "$binary" "$verdicts"
+            for held in oracle newer siblings; do
+                printf '\n$ tests/audit/oracle/%s.py\n' "$held"
+                python3 -B "tests/audit/oracle/$held.py" "$binary" --verdicts "$verdicts" --totals
+            done
+            rm "$verdicts"
+            ;;
         bench) scripts/bench.sh --summary ;;
         auditbench) scripts/bench.sh --audit ;;
         pythonwarning)

@@ -1,5 +1,5 @@
-// archive.hpp: goes through the members of a zip, tar or deb file, in the order in which they lie there. Nothing is
-// ever written to a path that an archive names: names are text for reports.
+// archive.hpp: goes through the members of a tar or deb file, in the order in which they lie there; zip files are in
+// archive_zip.hpp. Nothing is ever written to a path that an archive names: names are text for reports.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -42,18 +42,7 @@ private:
     ArchiveReader& reader_;
 };
 
-/// The number of entries in the directory of a zip file, and where its first byte lies behind what may have been put
-/// in front of it. Throws malformed_file, LimitReached.
-struct ZipDirectory {
-    std::uint64_t start = 0, entries = 0;
-};
-ZipDirectory read_zip_directory(FileStream& file, const std::string& name, const Tally& tally);
-/// Bytes that an open zip file takes for each entry.
-inline constexpr std::uint64_t zip_entry_cost = 192;
-
 // What is passed by reference outlives the reader. `name` is for messages.
-std::unique_ptr<ArchiveReader> open_zip(const FileStream& file, const ZipDirectory& directory, const std::string& name,
-                                        Tally& tally);
 /// Not compressed.
 std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const std::string& name, Tally& tally);
 std::unique_ptr<ArchiveReader> open_deb(ByteStream& stream, const std::string& name, Tally& tally);

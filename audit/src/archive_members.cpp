@@ -107,36 +107,6 @@ private:
     bool started_ = false;
 };
 
-class ZipReader : public LibarchiveReader {
-public:
-    ZipReader(std::unique_ptr<FileStream> file, const std::string& name, Tally& tally)
-        : LibarchiveReader(*file, name, tally), file_(std::move(file)) {
-        handle_.check(archive_read_support_format_zip_seekable(handle_.get()));
-        handle_.open(file_.get());
-    }
-
-private:
-    void examine(Member& member) override {
-        // "ZIP 2.0 (deflation)". The other methods let the file choose how much memory its decompressor takes.
-        const char* text = archive_format_name(handle_.get());
-        const std::string_view format = text == nullptr ? "" : text;
-        const std::size_t start = format.find('('), end = format.rfind(')');
-        if (start == format.npos || end == format.npos || !member.unreadable.empty()) return;
-        const std::string_view method = format.substr(start + 1, end - start - 1);
-        if (method != "uncompressed" && method != "deflation" && method != "bzip")
-            member.unreadable = "its compression, " + escape(method) + ", is not supported; use deflate";
-    }
-    void count(std::uint64_t bytes) override { tally_.count_unpacked(bytes); }
-
-    std::unique_ptr<FileStream> file_;
-};
-
-class NoMembers : public ArchiveReader {
-public:
-    bool next(Member&) override { return false; }
-    std::size_t read(std::span<std::uint8_t>) override { return 0; }
-};
-
 }  // namespace
 
 std::string member_name(std::string_view stored) {
@@ -147,13 +117,6 @@ std::string member_name(std::string_view stored) {
     std::string name(stored);
     std::replace(name.begin(), name.end(), '\\', '/');
     return name;
-}
-
-std::unique_ptr<ArchiveReader> open_zip(const FileStream& file, const ZipDirectory& directory, const std::string& name,
-                                        Tally& tally) {
-    // libarchive does not recognise an archive without entries, and loses the first one behind a script or program.
-    if (directory.entries == 0) return std::make_unique<NoMembers>();
-    return std::make_unique<ZipReader>(std::make_unique<FileStream>(file.from(directory.start)), name, tally);
 }
 
 std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const std::string& name, Tally& tally) {

@@ -23,6 +23,7 @@
 #include "inputs.hpp"
 #include "inputs_queue.hpp"
 #include "judge.hpp"
+#include "libraries_beside.hpp"
 #include "manifest_beside.hpp"
 
 namespace interlock {
@@ -207,12 +208,8 @@ private:
         context.module_path = std::move(candidate.module_path);
         context.disk_path = candidate.disk_path;
         context.manifest = std::move(candidate.manifest);
-        if (!candidate.disk_path.empty()) {
-            auto content = Content::of_disk_file(candidate.disk_path, options_.budget.binary_size);
-            if (!content)
-                return error(candidate.sequence, {candidate.path, content.error().code, content.error().message});
-            candidate.content = std::move(*content);
-        }
+        const FindLibrary find_library = libraries_of(candidate, context);
+        candidate.load(options_.budget.binary_size);
         const std::string beginning = candidate.content.head(head_size);
         const Head head(reinterpret_cast<const std::uint8_t*>(beginning.data()), beginning.size());
         if (!candidate.named && !candidate.in_wheel && !looks_like_binary(head)) {
@@ -227,7 +224,7 @@ private:
                 error(candidate.sequence,
                       {manifest_path(candidate.path).native(), manifest.error().code, manifest.error().message});
         }
-        auto binaries = judges_.judge(candidate.content.file(), candidate.content.size(), context);
+        auto binaries = judge_with_libraries(judges_, candidate.content, context, find_library);
         if (!binaries) {
             if (binaries.error().code == Errc::unsupported && !candidate.named)
                 return skip(candidate, binaries.error().message);
@@ -244,6 +241,34 @@ private:
         judged_.push_back({candidate.sequence, candidate.content.size(), candidate.package, std::move(*binaries)});
     }
 
+    /// Before the candidate is loaded, which forgets where it was.
+    FindLibrary libraries_of(const Candidate& candidate, const BinaryContext& context) {
+        if (!candidate.disk_path.empty())
+            return libraries_on_disk(candidate.disk_path, context.module_path, options_.budget.binary_size);
+        if (!candidate.packed) return [](const BinaryAudit&, const std::string&) { return std::nullopt; };
+        // Most modules need none: the index is made for the first that does.
+        return [this, packed = *candidate.packed, find = FindLibrary()](const BinaryAudit& binary,
+                                                                        const std::string& name) mutable {
+            if (!find) find = libraries_in_zip(index_of(packed), packed.member.name, options_.budget);
+            return find(binary, name);
+        };
+    }
+
+    /// Of the archive that was asked for last: modules of one come together. Null if it cannot be made, which is no
+    /// reason to know nothing of a module.
+    std::shared_ptr<const ZipIndex> index_of(const PackedMember& packed) {
+        const std::lock_guard lock(index_mutex_);
+        if (indexed_ != packed.archive) {
+            index_ = nullptr;
+            indexed_ = packed.archive;
+            try {
+                index_ = std::make_shared<const ZipIndex>(packed.archive, packed.path, options_.budget);
+            } catch (const Failure&) {
+            }
+        }
+        return index_;
+    }
+
     void skip(const Candidate& candidate, std::string_view why) {
         skipped(candidate.sequence, escape(candidate.path, 4096) + ": " + std::string(why));
     }
@@ -255,6 +280,9 @@ private:
     FirstMessages<InputError> errors_;
     FirstMessages<std::string> skipped_;
     std::set<std::uint64_t> discarded_;
+    std::mutex index_mutex_;
+    std::shared_ptr<const OpenedFile> indexed_;
+    std::shared_ptr<const ZipIndex> index_;
     std::mutex progress_mutex_;
     AuditProgress progress_;
     MemoryBudget memory_;
@@ -312,7 +340,7 @@ AuditReport audit(std::span<const std::string> inputs, const AuditOptions& given
     if (!options.search_path.empty() && delegates(report)) others = audit_search_path(options, report);
     resolve_delegations(report, others, options);
     summarize_packages(report);
-    find_all(report, options);
+    find_all(report, given);  // which has the interpreters that were asked for by name
     report.statistics.duration = std::chrono::steady_clock::now() - start;
     return report;
 }
@@ -334,7 +362,7 @@ Result<std::vector<BinaryAudit>> audit_image(std::span<const std::uint8_t> image
     try {
         const Content content = Content::of_bytes(image);
         Judge judge(options);
-        auto binaries = judge.judge(content.file(), content.size(), context);
+        auto binaries = judge.judge({content.file(), content.size(), context});
         if (!binaries) return binaries;
         AuditReport report;
         report.pythons = options.pythons;

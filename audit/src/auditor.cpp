@@ -11,15 +11,24 @@
 
 #include "inputs_content.hpp"
 #include "judge.hpp"
+#include "libraries_beside.hpp"
 #include "manifest_beside.hpp"
+#include "python_abi.hpp"
 
 namespace interlock {
 
 namespace {
 
+/// An interpreter that is given a file by its path does not ask for whom it is named: the layout says it then.
+std::string without_tag_for_gil(std::string file) {
+    const auditing::FileTag tag = auditing::read_file_tag(file);
+    if (tag.abi == AbiFlavour::gil) file.erase(file.rfind(tag.tag), tag.tag.size() + 1);
+    return file;
+}
+
 /// Where a file would lie in its package to be the module of that name: "a/b.so" for a.b; "a/__init__.so" for a.
 std::string path_in_package(const std::filesystem::path& path, std::string_view module) {
-    const std::string file = path.filename().string();
+    const std::string file = without_tag_for_gil(path.filename().string());
     if (module.empty()) return file;
     const std::string_view stem = std::string_view(file).substr(0, file.find('.'));
     std::string folders(module);
@@ -55,7 +64,8 @@ Result<std::vector<BinaryAudit>> Auditor::audit(const std::filesystem::path& pat
     context.disk_path = path;
     // What is wrong with a manifest is for an audit to say; an import goes by what is in the file.
     if (manifest) context.manifest = std::move(*manifest);
-    return impl_->judges->judge(content->file(), content->size(), std::move(context));
+    const FindLibrary find = libraries_on_disk(path, context.module_path, impl_->options.budget.binary_size);
+    return judge_with_libraries(*impl_->judges, *content, context, find);
 }
 
 void Auditor::after_fork_in_child() noexcept { impl_->judges->forget(); }

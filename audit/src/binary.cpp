@@ -15,6 +15,7 @@
 #include <interlock/marker.hpp>
 
 #include "init_run.hpp"
+#include "libraries_beside.hpp"
 #include "python_abi.hpp"
 #include "static_scan.hpp"
 #include "symbol_lists.hpp"
@@ -45,13 +46,17 @@ InitRunner& runner() {
 
 class ImageAudit {
 public:
-    ImageAudit(const Image& image, Bytes file, const BinaryContext& context, const AuditOptions& options)
+    ImageAudit(const Image& image, Bytes file, const BinaryContext& context, const AuditOptions& options,
+               std::span<const Library> libraries)
         : image_(image),
+          libraries_(libraries),
           file_(file),
           context_(context),
           options_(options),
           tag_(read_file_tag(context.module_path.empty() ? context.path : context.module_path)),
-          linked_(read_linked_abi(image)) {}
+          linked_(read_linked_abi(image)) {
+        if (tag_.other_python.empty()) tag_.other_python = linked_.other_python;
+    }
 
     BinaryAudit audit() {
         describe();
@@ -78,6 +83,10 @@ public:
         else
             no_module();
         for (const Export* entry : others) audit_other(*entry);
+        if (used_library_) {
+            list_missing_libraries();
+            say_what_is_missing();
+        }
         return std::move(binary_);
     }
 
@@ -90,6 +99,7 @@ private:
         binary_.build_id = image_.build_id;
         binary_.size = file_.size();
         for (const std::string_view library : image_.libraries) binary_.libraries.emplace_back(library);
+        binary_.library_folders.assign(image_.library_folders.begin(), image_.library_folders.end());
     }
 
     void list_symbols() {
@@ -188,19 +198,51 @@ private:
         binary_.modules.push_back(std::move(module));
     }
 
-    // A file that imports none of these can say nothing, whatever its function does.
+    // A file that imports none of these can say nothing, whatever its function does; nor can its libraries.
     bool can_be_marked(const Export& entry) const {
         if (entry.name.starts_with("PyModExport") || !imports(image_, "PyModule_Create2")) return true;
+        if (can_mark(image_)) return true;
+        return std::ranges::any_of(libraries_, [&](const Library& library) { return can_mark(library.image); });
+    }
+    bool can_mark(const Image& image) const {
         for (const char* name : {"PyModuleDef_Init", "PyModuleDef_Type", "PyModule_FromDefAndSpec2", set_gil})
-            if (imports(image_, name)) return true;
-        const bool looks_up =
-            imports(image_, "dlsym") || imports(image_, "dlvsym") || imports(image_, "GetProcAddress");
-        return looks_up && !std::ranges::search(file_, std::string_view(set_gil)).empty();
+            if (imports(image, name)) return true;
+        const bool looks_up = imports(image, "dlsym") || imports(image, "dlvsym") || imports(image, "GetProcAddress");
+        const auto has_name = [](const Segment& segment) {
+            return !std::ranges::search(segment.data, std::string_view(set_gil)).empty();
+        };
+        return looks_up && std::ranges::any_of(image.segments, has_name);
     }
 
-    Seen see(const Export& entry, const std::string& name) const {
+    // Of what the module is linked to, by way of the libraries that are there.
+    void list_missing_libraries() {
+        const auto add = [&](const Image& image) {
+            for (const std::string_view path : image.libraries) {
+                const std::string name(library_name(path));
+                const bool there = std::ranges::find(context_.libraries, name) != context_.libraries.end();
+                const bool known = std::ranges::find(binary_.missing_libraries, name) != binary_.missing_libraries.end();
+                if (!there && !known && !is_library_of_the_system(path)) binary_.missing_libraries.push_back(name);
+            }
+        };
+        add(image_);
+        for (const Library& library : libraries_) add(library.image);
+    }
+
+    void say_what_is_missing() {
+        if (binary_.missing_libraries.empty()) return;
+        std::string names = quoted(binary_.missing_libraries.front(), 200);
+        const std::size_t more = binary_.missing_libraries.size() - 1;
+        if (more > 0) names += fmt::format(" or one of {} others", more);
+        for (ModuleAudit& module : binary_.modules)
+            if (module.verdict == Verdict::undetermined)
+                module.reason += "; it uses " + names + ", which is not there or cannot be read";
+    }
+
+    Seen see(const Export& entry, const std::string& name) {
         Seen seen;
         seen.entry_point = std::string(entry.name);
+        seen.other_python = tag_.other_python;
+        if (!seen.other_python.empty()) return seen;
         if (!entry.forward.empty()) {
             seen.run.phase = Phase::foreign;
             seen.run.foreign = std::string(entry.forward.substr(0, entry.forward.find('.')));
@@ -209,44 +251,57 @@ private:
         if (!can_be_marked(entry)) {
             seen.run.phase = Phase::single;
             seen.run.not_needed = true;
-            if (has_own_libraries()) seen.run.assumed.insert("that no library of its own marks it");
+            list_missing_libraries();
+            if (!binary_.missing_libraries.empty()) seen.run.assumed.insert("that no library of its own marks it");
+            if (!abi_needs_no_proof()) seen.run.definition = definition_of(entry, name);
             return seen;
         }
         if (!context_.not_run_because.empty()) {
             seen.run.failure = context_.not_run_because;
             return seen;
         }
-        if (InitRunner::can_run(image_)) {
-            RunOptions run{.budget = options_.budget.instructions, .left = &left_, .details = options_.details};
-            const bool known = linked_.strong || tag_.abi != AbiFlavour::unknown;
-            run.free_threaded = likely_free_threaded();
-            if (const auto version = likely_version()) run.minor = version->minor;
-            seen.run = runner().run(image_, entry, run);
-            const bool wrong_layout = seen.run.definition && seen.run.definition->free_threaded != run.free_threaded;
-            if (!known && (!seen.run.failure.empty() || wrong_layout)) {
-                run.free_threaded = !run.free_threaded;
-                InitResult other = runner().run(image_, entry, run);
-                if (other.failure.empty() || wrong_layout) seen.run = std::move(other);
-            }
-            return seen;
-        }
-        look_at_data(seen, name);
+        if (InitRunner::can_run(image_))
+            seen.run = run(entry);
+        else
+            look_at_data(seen, name);
         return seen;
     }
 
-    // Libraries beside those of the system and the interpreter, which could be given the module.
-    bool has_own_libraries() const {
-        static constexpr std::string_view known[] = {
-            "libc.",  "libm.",     "libpthread.", "libdl.",    "librt.", "libstdc++.",  "libgcc_s.", "libutil.",
-            "ld-",    "libpython", "python",      "vcruntime", "msvcp",  "api-ms-win-", "ucrtbase",  "kernel32",
-            "user32", "advapi32",  "ws2_32",      "libSystem", "libc++", "libz.",       "libobjc",   "libgomp."};
-        return std::ranges::any_of(image_.libraries, [](std::string_view library) {
-            std::string name(library.substr(library.rfind('/') + 1));
-            if (library.ends_with(".dll") || library.ends_with(".DLL"))
-                std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-            if (library.find(".framework/") != std::string_view::npos) return false;
-            return std::ranges::none_of(known, [&](std::string_view start) { return name.starts_with(start); });
-        });
+    InitResult run(const Export& entry) {
+        RunOptions run{.budget = options_.budget.instructions,
+                       .left = &left_,
+                       .details = options_.details,
+                       .libraries = libraries_};
+        const bool known = linked_.strong || tag_.abi != AbiFlavour::unknown;
+        run.free_threaded = likely_free_threaded();
+        if (const auto version = likely_version()) run.minor = version->minor;
+        InitResult result = runner().run(image_, entry, run);
+        used_library_ = used_library_ || result.used_library;
+        const bool wrong_layout = result.definition && result.definition->free_threaded != run.free_threaded;
+        if (known || (result.failure.empty() && !wrong_layout)) return result;
+        run.free_threaded = !run.free_threaded;
+        InitResult other = runner().run(image_, entry, run);
+        return other.failure.empty() || wrong_layout ? other : result;
+    }
+
+    // What it is linked to cannot be otherwise; a name may be wrong, but one for interpreters with a GIL is what these
+    // alone look for.
+    bool abi_needs_no_proof() const {
+        return linked_.strong || tag_.abi == AbiFlavour::gil || tag_.abi == AbiFlavour::abi3;
+    }
+
+    // For which interpreters a file is, the layout of its definition says.
+    std::optional<Definition> definition_of(const Export& entry, const std::string& name) {
+        if (context_.not_run_because.empty() && InitRunner::can_run(image_)) {
+            InitResult seen = run(entry);
+            if (seen.definition) return std::move(seen.definition);
+        }
+        auto found = find_definitions(image_, name, likely_free_threaded());
+        const auto differs = [&](const ScannedDefinition& one) {
+            return one.definition.free_threaded != found.front().definition.free_threaded;
+        };
+        if (found.empty() || std::ranges::any_of(found, differs)) return std::nullopt;
+        return std::move(found.front().definition);
     }
 
     bool likely_free_threaded() const {
@@ -287,6 +342,7 @@ private:
     void learn_abi(const Seen& seen) {
         if (!tag_.tag.empty()) note_abi("its name says " + quoted(tag_.tag, 200), "the name of the file");
         for (const Evidence& evidence : linked_.evidence) binary_.abi_evidence.push_back(evidence);
+        if (!tag_.other_python.empty()) return;  // its ABI is none of CPython's
         std::optional<bool> free_threaded;
         if (seen.run.definition) {
             free_threaded = seen.run.definition->free_threaded;
@@ -365,7 +421,8 @@ private:
             module.verdict = Verdict::unmarked;
             module.reason = "it has no marker that this version knows";
         }
-        if (!context_.manifest.empty() && named == file.markers.end()) apply_manifest(module, file);
+        const bool marker_says_it = named != file.markers.end() && named->threading;
+        if (!context_.manifest.empty() && !marker_says_it) apply_manifest(module, file);
     }
 
     // It has no marker: what it is, its init function says.
@@ -380,6 +437,7 @@ private:
             seen = runner().run_legacy(image_, *entry,
                                        {.budget = options_.budget.instructions, .details = options_.details});
         module.calls = std::move(seen.calls);
+        module.calls_left_out = seen.calls_left_out;
         module.instructions = seen.instructions;
         module.assumed.assign(seen.assumed.begin(), seen.assumed.end());
         if (!module.assumed.empty()) module.confidence = Confidence::probable;
@@ -412,8 +470,9 @@ private:
         };
         if (has_errors(read.diagnostics)) return ignored(error_text(read.diagnostics));
         if (manifest.module != module.name) return ignored("it is for module " + quoted(manifest.module, 200));
-        const bool right = manifest.build_id ? *manifest.build_id == file.build_id
-                                             : manifest.sha256 && *manifest.sha256 == sha256_hex(file_);
+        // Each pin that is given must match, as for the loader; parse_manifest() sees to it that there is one.
+        const bool right = (!manifest.build_id || *manifest.build_id == file.build_id) &&
+                           (!manifest.sha256 || *manifest.sha256 == sha256_hex(file_));
         if (!right) {
             module.marker_kind = "manifest hash mismatch";
             return ignored("it is for another build of the file");
@@ -424,23 +483,52 @@ private:
     }
 
     const Image& image_;
+    std::span<const Library> libraries_;
     Bytes file_;
     const BinaryContext& context_;
     const AuditOptions& options_;
     FileTag tag_;
     LinkedAbi linked_;
-    mutable std::uint64_t left_ = budgets_of_a_file * options_.budget.instructions;
+    bool used_library_ = false;  ///< by an init function, and it is not there
+    std::uint64_t left_ = budgets_of_a_file * options_.budget.instructions;
     BinaryAudit binary_;
 };
 
 }  // namespace
 
-Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options) {
+namespace {
+
+// Of each library the slice for the same processor, with what the module and the libraries before it want of it.
+std::vector<Library> read_libraries(const Image& module, const BinaryContext& context, std::span<const Bytes> files) {
+    std::vector<Library> libraries;
+    Names wanted;
+    const auto want = [&](const Image& image) {
+        for (const Import& import : image.imports) wanted.insert(import.name);
+    };
+    want(module);
+    for (std::size_t i = 0; i < std::min(files.size(), context.libraries.size()); ++i) {
+        Result<std::vector<Image>> images = read_images(files[i], context.libraries[i], &wanted);
+        if (!images) continue;
+        for (Image& image : *images) {
+            if (image.architecture != module.architecture || image.format != module.format) continue;
+            want(image);
+            libraries.push_back({context.libraries[i], std::move(image)});
+            break;
+        }
+    }
+    return libraries;
+}
+
+}  // namespace
+
+Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options,
+                                              std::span<const Bytes> library_files) {
     Result<std::vector<Image>> images = read_images(file, context.path);
     if (!images) return std::move(images).error();
     std::vector<BinaryAudit> audits;
     for (const Image& image : *images) {
-        audits.push_back(ImageAudit(image, file, context, options).audit());
+        const std::vector<Library> libraries = read_libraries(image, context, library_files);
+        audits.push_back(ImageAudit(image, file, context, options, libraries).audit());
         audits.back().slice = images->size() > 1;
     }
     return audits;

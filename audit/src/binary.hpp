@@ -20,12 +20,15 @@ struct BinaryContext {
     std::filesystem::path disk_path;  ///< where it lies; empty for a member of an archive
     std::string manifest;     ///< text of the manifest beside it; empty if there is none
     std::string not_run_because{};  ///< why init functions must not be run: they ended a process before. Else empty
+    std::vector<std::string> libraries{};  ///< names, without folders, of the libraries that are given with it
 };
 
 /// Reads and judges all slices of one file: everything of BinaryAudit but `package`; `effects` are those of the
 /// binary alone, before delegations are resolved. Does not look at policies. Errors: malformed_file, unsupported.
+/// `libraries`: what is in those of `context`, in their order; one that cannot be read is as if it were not there.
 /// [any-thread]: each thread keeps emulators of its own.
-Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options);
+Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options,
+                                              std::span<const Bytes> libraries = {});
 
 /// For modules that are `delegated` to one that is in `report` or in `others`: takes over its verdict, with the way as
 /// evidence, and computes the effects anew. Circles and chains of any length are dealt with.

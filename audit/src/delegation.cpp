@@ -1,10 +1,9 @@
-// delegation.cpp: modules that are made by others take over what those say, and packages are as bad as their worst.
+// delegation.cpp: modules that are made by others take over what those say.
 //
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
 
 #include <fmt/format.h>
 #include <interlock/escape.hpp>
@@ -95,8 +94,11 @@ private:
             const bool same_machine =
                 to.binary->platform == from.binary->platform && to.binary->architecture == from.binary->architecture;
             const Answer* next = same_machine ? &ask(to, python, depth + 1) : nullptr;
-            if (next == nullptr || !is_loaded(next->effect)) {
-                if (unfit.empty())
+            const bool for_gil = next != nullptr && next->verdict == Verdict::not_applicable;
+            if (next == nullptr || for_gil || !is_loaded(next->effect)) {
+                if (unfit.empty() && for_gil && is_loaded(next->effect))
+                    unfit = fmt::format("; {} is for interpreters with a GIL", quoted(to.binary->path, 600));
+                else if (unfit.empty())
                     unfit = next == nullptr ? fmt::format("; {} is for {} {}", quoted(to.binary->path, 600),
                                                           escape(to.binary->platform), escape(to.binary->architecture))
                                             : fmt::format("; not {}, which {} {}", quoted(to.binary->path, 600),
@@ -121,10 +123,10 @@ private:
         if (contradicts != nullptr) {
             answer.end = nullptr;
             answer.effect = Effect::unknown;
-            answer.why = fmt::format("its module is made by {}, of which there are several that say different things: "
-                                     "{} and {}; audit them apart",
-                                     quoted(name, 200), quoted(target->binary->path, 600),
-                                     quoted(contradicts->binary->path, 600));
+            answer.why = fmt::format(
+                "its module is made by {}, of which there are several that say different things: "
+                "{} and {}; audit them apart",
+                quoted(name, 200), quoted(target->binary->path, 600), quoted(contradicts->binary->path, 600));
             return answer;
         }
         const Confidence confidence = answer.confidence;
@@ -183,52 +185,6 @@ void resolve_delegations(AuditReport& report, std::span<const BinaryAudit> other
         module->marker = from.end->marker;
         module->marker_kind = "delegated";
         module->reason = from.why;
-    }
-}
-
-void summarize_packages(AuditReport& report) {
-    const std::span<const PythonVersion> pythons =
-        report.pythons.empty() ? default_pythons() : std::span(report.pythons);
-    // From harmless to harmful.
-    const auto rank = [](Effect effect) {
-        switch (effect) {
-            case Effect::keeps_gil_off:
-                return 0;
-            case Effect::cannot_load:
-                return 1;
-            case Effect::unknown:
-                return 2;
-            case Effect::turns_gil_on:
-                return 3;
-            case Effect::crashes:
-                return 4;
-        }
-        return 2;
-    };
-    for (std::size_t index = 0; index < report.packages.size(); ++index) {
-        PackageAudit& package = report.packages[index];
-        package.worst = Verdict::not_a_module;
-        package.modules = {};
-        package.effects.clear();
-        std::map<PythonVersion, EffectOn> worst;
-        for (const BinaryAudit& binary : report.binaries) {
-            if (binary.package != index) continue;
-            for (const ModuleAudit& module : binary.modules) {
-                if (!module.primary) continue;  // an import of the file does not run it
-                ++package.modules[static_cast<std::size_t>(module.verdict)];
-                package.worst = std::max(package.worst, module.verdict);
-                for (const EffectOn& effect : module.effects) {
-                    EffectOn named = effect;
-                    named.why = module.name + ": " + effect.why;
-                    const auto [entry, fresh] = worst.try_emplace(effect.python, named);
-                    if (!fresh && rank(effect.effect) > rank(entry->second.effect)) entry->second = std::move(named);
-                }
-            }
-        }
-        const auto count = [&](Verdict verdict) { return package.modules[static_cast<std::size_t>(verdict)]; };
-        package.mixed = count(Verdict::free) > 0 && count(Verdict::unmarked) + count(Verdict::global_lock) > 0;
-        for (const PythonVersion python : pythons)
-            if (const auto entry = worst.find(python); entry != worst.end()) package.effects.push_back(entry->second);
     }
 }
 

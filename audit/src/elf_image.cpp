@@ -18,7 +18,8 @@ namespace interlock::auditing {
 namespace {
 
 // A RELR table can ask for 504 relocations with 8 bytes, so its size is no bound.
-constexpr std::uint64_t max_segments = 256, max_memory = 4ull << 30, max_fixups = 4'000'000;
+constexpr std::uint64_t max_segments = 256, max_memory = 4ull << 30, max_fixups = 4'000'000,
+                        max_folders = 64;
 constexpr std::uint32_t dt_relrsz = 35, dt_relr = 36;  // <elf.h> of older C libraries lacks them
 
 struct Table {
@@ -29,7 +30,7 @@ struct Dynamic {
     std::uint64_t symbols = 0, strings = 0, strings_size = 0, hash = 0, gnu_hash = 0;
     Table rela, rel, relr, plt;
     bool plt_is_rela = false;
-    std::vector<std::uint64_t> needed;
+    std::vector<std::uint64_t> needed, folders;
 };
 
 struct Symbol {
@@ -44,7 +45,8 @@ struct Symbol {
 
 class ElfReader {
 public:
-    ElfReader(Bytes file, const std::string& name) : view_(layout(ByteView(file, name))) {}
+    ElfReader(Bytes file, const std::string& name, const Names* also)
+        : view_(layout(ByteView(file, name))), also_(also) {}
 
     Image read() {
         read_header();
@@ -52,7 +54,7 @@ public:
         read_dynamic();
         read_libraries();
         read_symbols();
-        if (!image_.exports.empty()) {  // else it is no module, and nothing will be run
+        if (!image_.exports.empty() || also_ != nullptr) {  // else it is no module, and nothing will be run
             read_relocations();
             std::stable_sort(image_.fixups.begin(), image_.fixups.end(),
                              [](const Fixup& a, const Fixup& b) { return a.address < b.address; });
@@ -221,6 +223,10 @@ private:
                 case DT_NEEDED:
                     dyn_.needed.push_back(value);
                     break;
+                case DT_RPATH:
+                case DT_RUNPATH:
+                    dyn_.folders.push_back(value);
+                    break;
                 case DT_SYMTAB:
                     dyn_.symbols = value;
                     break;
@@ -289,6 +295,13 @@ private:
         if (!view_.contains(strings_offset_, dyn_.strings_size))
             view_.malformed(strings_offset_, "the string table is not within the file");
         for (const std::uint64_t name : dyn_.needed) image_.libraries.push_back(string_at(name));
+        for (const std::uint64_t folders : dyn_.folders)
+            for (std::string_view rest = string_at(folders); !rest.empty();) {
+                const std::size_t colon = std::min(rest.find(':'), rest.size());
+                if (colon > 0 && image_.library_folders.size() < max_folders)
+                    image_.library_folders.push_back(rest.substr(0, colon));
+                rest.remove_prefix(std::min(colon + 1, rest.size()));
+            }
     }
 
     unsigned symbol_size() const { return view_.wide() ? 24 : 16; }
@@ -353,12 +366,18 @@ private:
                 import_of(i, symbol);
             } else if (symbol.binding() != STB_LOCAL) {
                 const std::string_view name = string_at(symbol.name);
-                if (is_entry_point(name)) image_.exports.push_back({name, symbol.value, {}});
+                if (is_entry_point(name) || is_asked_for(symbol, name))
+                    image_.exports.push_back({name, symbol.value, {}});
             }
         }
         std::ranges::sort(image_.exports, {}, &Export::name);
         const auto repeated = std::ranges::unique(image_.exports, {}, &Export::name);
         image_.exports.erase(repeated.begin(), repeated.end());
+    }
+
+    bool is_asked_for(const Symbol& symbol, std::string_view name) const {
+        const bool plain = symbol.type() != STT_TLS && symbol.type() != STT_GNU_IFUNC;
+        return plain && also_ != nullptr && also_->contains(name);
     }
 
     // What the program and its libraries define comes before what the module defines itself. It matters for the
@@ -508,13 +527,14 @@ private:
     Dynamic dyn_;
     std::uint64_t strings_offset_ = 0, symbols_offset_ = 0, relro_size_ = 0;
     std::vector<std::uint32_t> import_of_symbol_;
+    const Names* also_;
 };
 
 }  // namespace
 
-Result<Image> read_elf(Bytes file, const std::string& name) {
+Result<Image> read_elf(Bytes file, const std::string& name, const Names* also) {
     try {
-        return ElfReader(file, name).read();
+        return ElfReader(file, name, also).read();
     } catch (const Failure& failure) {
         return failure.error();
     }

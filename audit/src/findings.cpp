@@ -122,9 +122,9 @@ Finding& FindingCollector::add_for_file(RuleId id, const BinaryAudit& binary, co
     return finding;
 }
 
-Finding& FindingCollector::add(RuleId id, const PackageAudit& package, std::string message) {
+Finding& FindingCollector::add(RuleId id, const PackageAudit& package, std::string message, std::string_view about) {
     const std::string name = is_distribution(package) ? normalized_name(package.name) : std::string();
-    return push(id, package.path, std::move(message), fingerprint({rule(id).id, name, "", ""}));
+    return push(id, package.path, std::move(message), fingerprint({rule(id).id, name, "", about}));
 }
 
 Finding& FindingCollector::add(RuleId id, std::string path, std::string_view identity, std::string message) {
@@ -173,9 +173,12 @@ void find_in_packages(const AuditReport& report, FindingCollector& findings) {
 void find_all(AuditReport& report, const AuditOptions& options) {
     report.findings.clear();
     FindingCollector findings(report);
-    find_in_modules(report, findings);
-    find_in_tags(report, findings);
+    const StrayFiles strays = find_stray_files(report);
+    find_in_modules(report, strays, findings);
+    find_in_tags(report, strays, findings);
+    find_in_wheels(report, strays, findings);
     find_in_packages(report, findings);
+    find_what_loads_nowhere(report, findings, options);
     apply_policy(report, findings, options);
     std::sort(report.findings.begin(), report.findings.end(), [](const Finding& a, const Finding& b) {
         return std::tie(a.path, a.module, a.rule->id, a.architecture, a.fingerprint, a.message) <

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,8 @@ public:
     Finding& add(RuleId rule, const BinaryAudit& binary, const ModuleAudit& module, std::string message);
     /// About all slices of a file together, of which `binary` is one.
     Finding& add_for_file(RuleId rule, const BinaryAudit& binary, const ModuleAudit& module, std::string message);
-    Finding& add(RuleId rule, const PackageAudit& package, std::string message);
+    /// `about` tells apart what one rule finds in one package, and stays the same in a later build.
+    Finding& add(RuleId rule, const PackageAudit& package, std::string message, std::string_view about = {});
     /// About anything else; `identity` is what stays the same in a later build.
     Finding& add(RuleId rule, std::string path, std::string_view identity, std::string message);
 
@@ -46,11 +48,18 @@ std::string named(const BinaryAudit& binary, const ModuleAudit& module);
 /// The module whose import the file answers, or null for a library that is no module.
 const ModuleAudit* primary_module(const BinaryAudit& binary) noexcept;
 
-// The rules about modules (their marker, and what they use), about tags, packages and slices, and those of the policy,
-// which also accepts findings.
-void find_in_modules(const AuditReport& report, FindingCollector& findings);
-void find_in_tags(const AuditReport& report, FindingCollector& findings);
+/// Files in a wheel that are for others than those who get it, and do no harm: by their names nobody else looks for
+/// them, and their modules have other files, which fit.
+using StrayFiles = std::set<const BinaryAudit*>;
+StrayFiles find_stray_files(const AuditReport& report);
+
+// The rules about modules (their marker, and what they use), about tags, wheels, packages and slices, about what was
+// asked for, and those of the policy, which also accepts findings.
+void find_in_modules(const AuditReport& report, const StrayFiles& strays, FindingCollector& findings);
+void find_in_tags(const AuditReport& report, const StrayFiles& strays, FindingCollector& findings);
+void find_in_wheels(const AuditReport& report, const StrayFiles& strays, FindingCollector& findings);
 void find_in_packages(const AuditReport& report, FindingCollector& findings);
+void find_what_loads_nowhere(const AuditReport& report, FindingCollector& findings, const AuditOptions& options);
 void apply_policy(AuditReport& report, FindingCollector& findings, const AuditOptions& options);
 
 }  // namespace interlock::auditing

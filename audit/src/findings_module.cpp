@@ -59,7 +59,8 @@ bool matters(const ModuleAudit& module) noexcept {
            has_effect(module, Effect::keeps_gil_off) || has_effect(module, Effect::unknown);
 }
 
-std::string consequence(const BinaryAudit& binary, const ModuleAudit& module) {
+std::string consequence(const BinaryAudit& binary, const ModuleAudit& module, bool stray) {
+    if (stray) return "no interpreter that gets the wheel looks for the file";
     if (!module.primary) return "an import of this file does not run " + escape(module.entry_point, 200);
     if (binary.abi == AbiFlavour::interlock) return "an import makes the runtime fall back to locked mode";
     if (!matters(module)) return "none of the interpreters that were asked for loads it";
@@ -74,7 +75,7 @@ std::string why_with(const ModuleAudit& module, Effect effect) {
     return found == module.effects.end() || found->why.empty() ? std::string() : ": " + found->why;
 }
 
-std::string message_for(RuleId id, const BinaryAudit& binary, const ModuleAudit& module) {
+std::string message_for(RuleId id, const BinaryAudit& binary, const ModuleAudit& module, bool stray) {
     const std::string name = named(binary, module);
     const std::string unknown_in = pythons_with(module, Effect::unknown);
     std::string because = why_with(module, Effect::unknown);
@@ -83,15 +84,15 @@ std::string message_for(RuleId id, const BinaryAudit& binary, const ModuleAudit&
         case RuleId::unmarked:
             return module.verdict == Verdict::free
                        ? fmt::format("{} is not marked free for all interpreters; {}{}", name,
-                                     consequence(binary, module), why_with(module, Effect::turns_gil_on))
-                       : fmt::format("{} carries no marker; {}", name, consequence(binary, module));
+                                     consequence(binary, module, stray), why_with(module, Effect::turns_gil_on))
+                       : fmt::format("{} carries no marker; {}", name, consequence(binary, module, stray));
         case RuleId::gil_used:
             return fmt::format("{} says that it uses {}; {}", name,
                                binary.abi == AbiFlavour::interlock ? "the global lock" : "the GIL",
-                               consequence(binary, module));
+                               consequence(binary, module, stray));
         case RuleId::marker_too_late:
             return fmt::format("{} declares itself safe in its exec function, after the decision; {}", name,
-                               consequence(binary, module));
+                               consequence(binary, module, stray));
         case RuleId::marker_twice:
             return fmt::format("{} has two Py_mod_gil slots; an import fails with a SystemError", name);
         case RuleId::marker_value:
@@ -149,19 +150,21 @@ std::string fix_for(RuleId id, const ModuleAudit& module) {
     }
 }
 
-void find_about_marker(const BinaryAudit& binary, const ModuleAudit& module, FindingCollector& findings) {
+void find_about_marker(const BinaryAudit& binary, const ModuleAudit& module, bool stray, FindingCollector& findings) {
     const auto add = [&](RuleId id) {
-        Finding& finding = findings.add(id, binary, module, message_for(id, binary, module));
+        Finding& finding = findings.add(id, binary, module, message_for(id, binary, module, stray));
         finding.fix = fix_for(id, module);
         // An import of the file does not run this init function, or there is none.
-        if (!module.primary || (id != RuleId::marker_twice && !matters(module))) finding.level = Level::note;
+        if (!module.primary || stray || (id != RuleId::marker_twice && !matters(module))) finding.level = Level::note;
     };
     const auto id = rule_about_marker(module);
     if (id) add(*id);
     // What is known of one interpreter must not hide what is not known of another.
     const bool says_so = id == RuleId::undetermined || id == RuleId::delegation_target_missing ||
                          id == RuleId::marker_twice || id == RuleId::marker_value;
-    if (has_effect(module, Effect::unknown) && !says_so)
+    // Of a file that is for interpreters with a GIL IL019 says it.
+    const bool for_gil = binary.abi == AbiFlavour::gil || binary.abi == AbiFlavour::abi3;
+    if (has_effect(module, Effect::unknown) && !says_so && !for_gil)
         add(module.delegated_to.empty() ? RuleId::undetermined : RuleId::delegation_target_missing);
     if (module.marker_kind == "manifest hash mismatch") {
         Finding& finding =
@@ -207,9 +210,10 @@ std::vector<std::string> stateful_here(const BinaryAudit& binary) {
 
 }  // namespace
 
-void find_in_modules(const AuditReport& report, FindingCollector& findings) {
+void find_in_modules(const AuditReport& report, const StrayFiles& strays, FindingCollector& findings) {
     for (const BinaryAudit& binary : report.binaries) {
-        for (const ModuleAudit& module : binary.modules) find_about_marker(binary, module, findings);
+        const bool stray = strays.contains(&binary);
+        for (const ModuleAudit& module : binary.modules) find_about_marker(binary, module, stray, findings);
         // These are about the file: they are said once.
         const ModuleAudit* module = primary_module(binary);
         if (module == nullptr || module->verdict != Verdict::free) continue;

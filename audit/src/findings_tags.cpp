@@ -12,165 +12,12 @@
 #include <interlock/escape.hpp>
 
 #include "findings.hpp"
-#include "python_abi.hpp"
+#include "verdict.hpp"
+#include "wheel_tags.hpp"
 
 namespace interlock::auditing {
 
 namespace {
-
-/// What a tag promises of the ABI.
-struct AbiTag {
-    AbiFlavour flavour = AbiFlavour::unknown;
-    std::optional<PythonVersion> version;  // of cp314 and cp314t
-    std::string text;
-};
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-    std::vector<std::string_view> parts;
-    for (std::size_t begin = 0; begin <= text.size();) {
-        const std::size_t end = std::min(text.find(separator, begin), text.size());
-        parts.push_back(text.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return parts;
-}
-
-std::optional<unsigned> number(std::string_view digits) noexcept {
-    if (digits.empty() || digits.size() > 3) return std::nullopt;
-    unsigned value = 0;
-    for (const char c : digits) {
-        if (c < '0' || c > '9') return std::nullopt;
-        value = value * 10 + static_cast<unsigned>(c - '0');
-    }
-    return value;
-}
-
-/// "314", "314t", "314td" behind "cp" or "cpython-". Nothing for what is no tag of CPython 3.
-std::optional<AbiTag> version_tag(std::string_view digits, std::string_view whole) {
-    AbiTag tag;
-    tag.text = whole;
-    if (digits.ends_with('d')) digits.remove_suffix(1);
-    tag.flavour = digits.ends_with('t') ? AbiFlavour::free_threaded : AbiFlavour::gil;
-    if (digits.ends_with('t')) digits.remove_suffix(1);
-    while (digits.ends_with('m') || digits.ends_with('u')) digits.remove_suffix(1);  // up to 3.7
-    if (!digits.starts_with('3')) return std::nullopt;
-    const auto minor = number(digits.substr(1));
-    if (!minor) return std::nullopt;
-    tag.version = PythonVersion{3, *minor};
-    return tag;
-}
-
-std::optional<AbiTag> abi_tag(std::string_view text) {
-    if (text == "abi3") return AbiTag{AbiFlavour::abi3, std::nullopt, std::string(text)};
-    if (text == "abi3t") return AbiTag{AbiFlavour::abi3t, std::nullopt, std::string(text)};
-    if (text.starts_with("cp")) return version_tag(text.substr(2), text);
-    return std::nullopt;
-}
-
-/// What the name of a file promises; nothing for a bare suffix and for other implementations of Python.
-std::optional<AbiTag> abi_of(const FileTag& file) {
-    if (file.abi == AbiFlavour::unknown) return std::nullopt;
-    return AbiTag{file.abi, file.version, file.tag};
-}
-
-bool fits(const BinaryAudit& binary, const AbiTag& tag) noexcept {
-    const bool version_fits = !binary.abi_version || !tag.version || *binary.abi_version == *tag.version;
-    switch (tag.flavour) {
-        case AbiFlavour::free_threaded:
-            return (binary.abi == AbiFlavour::free_threaded && version_fits) || binary.abi == AbiFlavour::abi3t;
-        case AbiFlavour::gil:
-            return (binary.abi == AbiFlavour::gil && version_fits) || binary.abi == AbiFlavour::abi3 ||
-                   binary.abi == AbiFlavour::abi3t;
-        case AbiFlavour::abi3:
-            // One that is for a GIL and shows no version may well keep to the stable ABI.
-            return binary.abi == AbiFlavour::abi3 || binary.abi == AbiFlavour::abi3t ||
-                   (binary.abi == AbiFlavour::gil && !binary.abi_version);
-        case AbiFlavour::abi3t:
-            return binary.abi == AbiFlavour::abi3t;
-        case AbiFlavour::unknown:
-        case AbiFlavour::interlock:
-            break;
-    }
-    return true;
-}
-
-bool is_free_threaded(const AbiTag& tag) noexcept {
-    return tag.flavour == AbiFlavour::free_threaded || tag.flavour == AbiFlavour::abi3t;
-}
-
-enum class CLibrary : std::uint8_t { unknown, glibc, musl };
-
-/// By what it is linked against; a module that needs none of its functions does not say.
-CLibrary c_library(const BinaryAudit& binary) noexcept {
-    for (const std::string_view library : binary.libraries) {
-        if (library == "libc.so.6" || library.starts_with("ld-linux")) return CLibrary::glibc;
-        if (library.starts_with("libc.musl-") || library.starts_with("ld-musl-")) return CLibrary::musl;
-    }
-    return CLibrary::unknown;
-}
-
-std::string machine_of(const BinaryAudit& binary) {
-    const CLibrary library = c_library(binary);
-    return fmt::format("{} on {}{}", escape(binary.platform, 40), escape(binary.architecture, 40),
-                       library == CLibrary::glibc  ? " with glibc"
-                       : library == CLibrary::musl ? " with musl"
-                                                   : "");
-}
-
-/// Whether a platform tag allows such a binary; true for tags that are not known here.
-bool platform_fits(std::string_view tag, const BinaryAudit& binary) noexcept {
-    struct Machine {
-        std::string_view suffix, architecture;
-    };
-    const std::string_view arch = binary.architecture;
-    if (tag == "any") return false;
-    if (tag == "win32") return binary.platform == "windows" && arch == "i386";
-    if (tag == "win_amd64") return binary.platform == "windows" && arch == "x86_64";
-    if (tag == "win_arm64") return binary.platform == "windows" && arch == "aarch64";
-    if (tag.starts_with("macosx_")) {
-        if (binary.platform != "macos") return false;
-        if (tag.ends_with("_universal2")) return arch == "x86_64" || arch == "aarch64";
-        if (tag.ends_with("_x86_64")) return arch == "x86_64";
-        if (tag.ends_with("_arm64")) return arch == "aarch64";
-        return true;
-    }
-    if (tag.starts_with("manylinux") || tag.starts_with("musllinux_") || tag.starts_with("linux_")) {
-        if (binary.platform != "linux") return false;
-        const CLibrary library = c_library(binary);
-        if (tag.starts_with("manylinux") && library == CLibrary::musl) return false;
-        if (tag.starts_with("musllinux_") && library == CLibrary::glibc) return false;
-        constexpr Machine machines[] = {{"_x86_64", "x86_64"},   {"_i686", "i386"},
-                                        {"_aarch64", "aarch64"}, {"_armv7l", "arm"},
-                                        {"_armv6l", "arm"},      {"_ppc64le", "ppc64le"},
-                                        {"_ppc64", "ppc64"},     {"_s390x", "s390x"},
-                                        {"_riscv64", "riscv64"}, {"_loongarch64", "loongarch64"}};
-        for (const Machine& machine : machines) {
-            if (tag.ends_with(machine.suffix)) return arch == machine.architecture;
-        }
-    }
-    return true;
-}
-
-struct WheelTags {
-    std::vector<AbiTag> abis;
-    std::vector<std::string> platforms;
-    bool any_abi = false;  ///< "none": installers give it to every interpreter
-};
-
-/// Of "cp315-abi3.abi3t-manylinux_2_17_x86_64": sets of tags may be written in one.
-WheelTags read_tags(const PackageAudit& package) {
-    WheelTags tags;
-    for (const std::string& text : package.wheel_tags) {
-        const auto parts = split(text, '-');
-        if (parts.size() != 3) continue;
-        for (const std::string_view part : split(parts[1], '.')) {
-            tags.any_abi = tags.any_abi || part == "none";
-            if (auto tag = abi_tag(part)) tags.abis.push_back(std::move(*tag));
-        }
-        for (const std::string_view part : split(parts[2], '.')) tags.platforms.emplace_back(part);
-    }
-    return tags;
-}
 
 std::string describe(const BinaryAudit& binary) {
     const std::string version =
@@ -209,15 +56,11 @@ std::string listed(const std::vector<std::string>& tags) {
 using Slices = std::map<std::string_view, std::vector<const BinaryAudit*>>;
 
 /// A file for several machines fits when one of its slices does.
-bool any_slice_fits(const BinaryAudit& binary, const Slices& slices, const std::vector<std::string>& platforms) {
-    if (platforms.empty()) return true;
-    const auto fits_one = [&](const BinaryAudit* slice) {
-        return std::any_of(platforms.begin(), platforms.end(),
-                           [&](const std::string& tag) { return platform_fits(tag, *slice); });
-    };
+bool any_slice_fits(const BinaryAudit& binary, const Slices& slices, const WheelTags& wheel) {
     const auto found = slices.find(binary.path);
-    if (found == slices.end()) return fits_one(&binary);
-    return std::any_of(found->second.begin(), found->second.end(), fits_one);
+    if (found == slices.end()) return wheel.fit_machine(binary);
+    return std::any_of(found->second.begin(), found->second.end(),
+                       [&](const BinaryAudit* slice) { return wheel.fit_machine(*slice); });
 }
 
 std::string_view file_name(std::string_view path) noexcept { return path.substr(path.find_last_of("/!") + 1); }
@@ -243,31 +86,47 @@ std::optional<Place> place_of(const std::string& path) {
         std::string_view digits = folders[i].substr(8);
         const bool free_threaded = digits.ends_with('t');
         if (free_threaded) digits.remove_suffix(1);
-        if (const auto minor = number(digits)) place = Place{{3, *minor}, free_threaded};
+        if (const auto minor = small_number(digits)) place = Place{{3, *minor}, free_threaded};
     }
     return place;
 }
 
-/// What an interpreter finds, loads and crashes with: an error where one does, a warning where it may be.
-void find_crash(const BinaryAudit& binary, const ModuleAudit& module, const WheelTags& wheel,
+/// What a file for a GIL does to those that take it: "it crashes 3.13t, its import fails in 3.15t". Empty if none takes
+/// it.
+std::string harm_of(const BinaryAudit& binary, const ModuleAudit& module, const FileTag& name) {
+    ModuleAudit found;
+    for (const EffectOn& on : module.effects)
+        if (finds_file_for_gil(binary, name, on.python)) found.effects.push_back(on);
+    std::vector<std::string> harms;
+    for (const auto& [effect, text] :
+         {std::pair(Effect::crashes, "it crashes "), std::pair(Effect::cannot_load, "its import fails in "),
+          std::pair(Effect::unknown, "its objects have another layout in ")})
+        if (const std::string pythons = pythons_with(found, effect); !pythons.empty()) harms.push_back(text + pythons);
+    return fmt::format("{}", fmt::join(harms, ", "));
+}
+
+/// What an interpreter finds and loads, and crashes or fails with: an error where one does, a warning where it may be.
+void find_crash(const BinaryAudit& binary, const ModuleAudit& module, const FileTag& name, const WheelTags& wheel,
                 FindingCollector& findings) {
-    const std::string crashes = pythons_with(module, Effect::crashes);
-    if (crashes.empty()) return;
+    const std::string harm = harm_of(binary, module, name);
+    if (harm.empty()) return;
     std::string where;
     Level level = Level::error;
     if (!wheel.platforms.empty()) {
         // The installer of a free-threaded interpreter takes no other wheel with such a file.
         if (!wheel.any_abi) return;
-        where = fmt::format("; the wheel's tag lets every interpreter have it, and it crashes {}", crashes);
+        where = fmt::format("; the wheel's tag lets every interpreter have it, and {}", harm);
     } else if (const auto place = place_of(binary.path)) {
-        const bool judged =
-            place->free_threaded && std::any_of(module.effects.begin(), module.effects.end(), [&](const EffectOn& on) {
-                return on.python == place->python && on.effect == Effect::crashes;
-            });
-        if (!judged) return;
-        where = fmt::format("; it lies where {} finds it, loads it and crashes", place->python.text());
+        const auto here = std::find_if(module.effects.begin(), module.effects.end(),
+                                       [&](const EffectOn& on) { return on.python == place->python; });
+        if (!place->free_threaded || here == module.effects.end() || !finds_file_for_gil(binary, name, here->python))
+            return;
+        where = fmt::format("; it lies where {} finds it, loads it and {}", here->python.text(),
+                            here->effect == Effect::crashes       ? "crashes"
+                            : here->effect == Effect::cannot_load ? "fails to import it"
+                                                                  : "has objects of another layout");
     } else {
-        where = fmt::format("; it crashes {} where it is found", crashes);
+        where = fmt::format("; where it is found {}", harm);
         level = Level::warning;
     }
     Finding& finding =
@@ -289,18 +148,16 @@ void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& sl
     }
     if (file && is_free_threaded(*file)) free_threaded.push_back(*file);
     if (binary.abi == AbiFlavour::abi3 && !free_threaded.empty()) {
-        const std::string crashes = pythons_with(*module, Effect::crashes);
+        const std::string harm = harm_of(binary, *module, name);
         Finding& finding = findings.add(
             RuleId::abi3_in_free_threaded_tag, binary, *module,
             fmt::format("the file of {} is for {}, but is offered to free-threaded interpreters (tag {}){}",
                         named(binary, *module), describe(binary), names(free_threaded),
-                        crashes.empty() ? "" : "; " + crashes + " load it and crash"));
+                        harm.empty() ? "" : "; " + harm));
         finding.fix = "build it for the free-threaded version, or for abi3t from 3.15 on";
     } else if (binary.abi != AbiFlavour::unknown) {
         if (file && !fits(binary, *file)) wrong.push_back(fmt::format("the file name says {}", escape(file->text, 40)));
-        const bool fits_wheel = wheel.abis.empty() || std::any_of(wheel.abis.begin(), wheel.abis.end(),
-                                                                  [&](const AbiTag& tag) { return fits(binary, tag); });
-        if (!fits_wheel) wrong.push_back(fmt::format("the wheel's tag says {}", names(wheel.abis)));
+        if (!wheel.fit_abi(binary)) wrong.push_back(fmt::format("the wheel's tag says {}", names(wheel.abis)));
     }
     std::vector<std::string> messages;
     if (!wrong.empty())
@@ -308,15 +165,17 @@ void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& sl
     wrong.clear();
     if (is_named_for_another_machine(name, binary))
         wrong.push_back(fmt::format("the file name says {}", escape(name.tag.empty() ? ".pyd" : name.tag, 60)));
-    if (!any_slice_fits(binary, slices, wheel.platforms)) {
+    // What a wheel for all machines has for one of them is said of the wheel.
+    if (!wheel.any_platform && !any_slice_fits(binary, slices, wheel)) {
         std::vector<std::string> platforms;
         for (const std::string& tag : wheel.platforms) platforms.push_back(escape(tag, 60));
         wrong.push_back(fmt::format("the wheel's platform tag is {}", fmt::join(platforms, ", ")));
     }
     if (!wrong.empty())
-        messages.push_back(fmt::format("{}, but the binary is for {}", fmt::join(wrong, " and "), machine_of(binary)));
+        messages.push_back(
+            fmt::format("{}, but the binary is for {}", fmt::join(wrong, " and "), machine_of(binary).text()));
     if (messages.empty()) {
-        if (free_threaded.empty()) find_crash(binary, *module, wheel, findings);
+        if (free_threaded.empty()) find_crash(binary, *module, name, wheel, findings);
         return;
     }
     Finding& finding =
@@ -328,7 +187,7 @@ void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& sl
 
 }  // namespace
 
-void find_in_tags(const AuditReport& report, FindingCollector& findings) {
+void find_in_tags(const AuditReport& report, const StrayFiles& strays, FindingCollector& findings) {
     Slices slices;
     for (const BinaryAudit& binary : report.binaries) {
         if (binary.slice) slices[binary.path].push_back(&binary);
@@ -344,8 +203,10 @@ void find_in_tags(const AuditReport& report, FindingCollector& findings) {
         finding.level = Level::warning;
         finding.fix = "rename it with `wheel tags`, which changes both";
     }
-    for (const BinaryAudit& binary : report.binaries)
+    for (const BinaryAudit& binary : report.binaries) {
+        if (strays.contains(&binary)) continue;  // which are said of the wheel
         compare(binary, binary.package < tags.size() ? tags[binary.package] : WheelTags{}, slices, findings);
+    }
 }
 
 }  // namespace interlock::auditing

@@ -40,15 +40,10 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
     impl.resumptions.clear();
     pending_result_.reset();
     impl.thrown = nullptr;
+    impl.block = function;
     impl.stop = Stop::fault;
     fault_.clear();
-    uc_hook instructions = 0;
-    if (exact_)
-        Impl::check(uc_hook_add(impl.uc, &instructions, UC_HOOK_CODE, reinterpret_cast<void*>(&Impl::on_instruction),
-                                &impl, 1, 0),
-                    "add a hook");
     const uc_err error = uc_emu_start(impl.uc, function, 0xffff'ffff'ffff'fff0, 0, 0);
-    if (exact_) uc_hook_del(impl.uc, instructions);
     if (impl.thrown) std::rethrow_exception(impl.thrown);
     if (error != UC_ERR_OK && impl.stop != Stop::memory) {
         impl.stop = Stop::fault;
@@ -56,6 +51,7 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
             fault_ = error == UC_ERR_FETCH_PROT ? "runs data" : impl.what_it_ran(error == UC_ERR_INSN_INVALID);
         if (fault_.empty()) fault_ = std::string("stops: ") + uc_strerror(error);
     }
+    impl.at = Impl::is_about_memory(error) ? impl.block : impl.get(cpu_.pc);
     impl.broken = impl.stop != Stop::returned && impl.stop != Stop::asked;
     return impl.stop;
 }
@@ -113,7 +109,7 @@ void Guest::out_of_memory() {
     if (impl_->uc != nullptr) uc_emu_stop(impl_->uc);
 }
 
-std::uint64_t Guest::at() { return impl_->get(cpu_.pc); }
+std::uint64_t Guest::at() const noexcept { return impl_->at; }
 
 }  // namespace interlock::auditing
 

@@ -63,15 +63,24 @@ public:
 
     const Cpu& cpu() const noexcept { return cpu_; }
 
-    /// Takes the image in, without copying all of it: what is touched is copied and relocated. `image` outlives its
-    /// use. False if its thread-local block is too large. `address_of_import` says where an import is to point.
-    bool load(const Image& image, const std::function<std::uint64_t(std::uint32_t import)>& address_of_import);
-    /// Guest address of a file address, and back (nullopt for what is not in the image).
-    std::uint64_t to_guest(std::uint64_t file_address) const noexcept { return file_address + slide_; }
-    std::optional<std::uint64_t> to_file(std::uint64_t address) const noexcept;
+    /// Takes images in, without copying all of them: what is touched is copied and relocated. The first is the
+    /// module's, the others are libraries that it is linked to; all outlive their use. False if they do not fit, or
+    /// their thread-local blocks are too large. `address_of_import` says where an import of an image is to point; by
+    /// then all have their addresses.
+    bool load(std::span<const Image* const> images,
+              const std::function<std::uint64_t(std::size_t image, std::uint32_t import)>& address_of_import);
+    /// Guest address of a file address, and back (nullopt for what is not in that image).
+    std::uint64_t to_guest(std::uint64_t file_address, std::size_t image = 0) const noexcept;
+    std::optional<std::uint64_t> to_file(std::uint64_t address, std::size_t image = 0) const noexcept;
+    /// In which image an address is.
+    std::optional<std::size_t> image_at(std::uint64_t address) const noexcept;
 
     /// Makes a new stand-in; its number is 0 for the first after load().
     std::uint64_t new_stand_in();
+    /// One for what may be a function or a variable; the number of the first is first_unknown. What is in it as a
+    /// variable is made up. These lie apart: where nothing was called, each access is noticed.
+    std::uint64_t new_unknown();
+    static constexpr std::uint32_t first_unknown = 1u << 17;
     /// Memory of GuestMap::table_size bytes that can be called like a stand-in, and written like any other. 0 when
     /// there is no more.
     std::uint64_t new_table();
@@ -96,8 +105,8 @@ public:
     /// Makes what lies there in such memory zeros again.
     void clear_mapping(std::uint64_t address, std::uint64_t size);
 
-    /// Where the image's thread-local block begins, seen from the thread pointer.
-    std::uint64_t tls_block() const noexcept;
+    /// Where an image's thread-local block begins, seen from the thread pointer.
+    std::uint64_t tls_block(std::size_t image = 0) const noexcept;
     /// Where a thread-local variable lies that another library defines.
     static std::uint64_t tls_of_import(std::uint32_t import) noexcept;
 
@@ -152,34 +161,37 @@ public:
     /// What cpuid answers: x86-64-v2, or the least that there is. And whether it was asked.
     void pretend_old_processor(bool old) { old_processor_ = old; }
     bool asked_processor() const noexcept { return asked_processor_; }
+    /// What is in such variables: a pointer to an empty text, or zeros.
+    void foreign_variables_are_zero(bool zero) { zero_variables_ = zero; }
     /// Whether a variable was used that another library defines, and nothing is known of.
     bool used_foreign_variable() const noexcept { return used_foreign_variable_; }
 
-    /// Counted while running: bytes of code in basic blocks, or instructions after count_instructions(true).
+    /// Counted while running, by the bytes of code in basic blocks: about as many instructions.
     std::uint64_t executed() const noexcept { return executed_; }
     /// The same, with what was charged.
     std::uint64_t spent() const noexcept { return executed_ + charged_; }
-    void count_instructions(bool exactly) { exact_ = exactly; }
     /// What went wrong at Stop::fault, as text: "reads 0x10, which is not mapped".
     const std::string& fault() const noexcept { return fault_; }
-    /// Program counter at the end of run().
-    std::uint64_t at();
+    /// Where run() ended. Of an access to memory that is not there it is the basic block.
+    std::uint64_t at() const noexcept;
 
 private:
     struct Impl;
+    struct Placed;
     bool access(std::uint64_t address, void* data, std::uint64_t size, bool store);
-    void apply(const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes);
-    std::uint64_t value_of(const Fixup& fixup) const;
-    std::uint64_t offset_in_block(const Fixup& fixup) const;
+    bool place(std::span<const Image* const> images);
+    bool fill_thread_area();
+    void apply(const Placed& placed, const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes);
+    std::uint64_t value_of(const Placed& placed, const Fixup& fixup) const;
+    std::uint64_t offset_in_block(const Placed& placed, const Fixup& fixup) const;
     void store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t address, std::uint64_t value,
                unsigned size) const;
 
     const Cpu& cpu_;
     std::unique_ptr<Impl> impl_;
-    std::uint64_t slide_ = 0;
-    std::uint32_t stand_in_count_ = 0, table_count_ = 0;
+    std::uint32_t stand_in_count_ = 0, unknown_count_ = 0, table_count_ = 0;
     std::uint64_t executed_ = 0, charged_ = 0;
-    bool exact_ = false, old_processor_ = false, asked_processor_ = false, used_foreign_variable_ = false;
+    bool old_processor_ = false, asked_processor_ = false, used_foreign_variable_ = false, zero_variables_ = false;
     std::optional<std::uint64_t> pending_result_, pending_high_;
     std::uint16_t takes_ = 0;
     bool object_in_register_ = false;

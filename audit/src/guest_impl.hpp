@@ -1,6 +1,6 @@
 // guest_impl.hpp: the emulator behind a Guest: Unicorn, its memory, and the hooks through which it calls us.
 //
-// The image is taken in by chunks: the first access to a chunk copies and relocates it. An init function touches a few
+// Images are taken in by chunks: the first access to a chunk copies and relocates it. An init function touches a few
 // of them, of libraries that may have hundreds of megabytes. Each load opens a new emulator: that takes a third of a
 // millisecond, and there is no other way to be sure that no register and no translated code of an earlier image is met.
 //
@@ -33,8 +33,12 @@ constexpr std::uint64_t base_32 = 0x0100'0000, limit_32 = GuestMap::stand_ins;
 constexpr std::uint64_t base_64 = 0x7f10'0000'0000, limit_64 = 0x7fff'0000'0000;
 constexpr std::uint64_t end_of_run = GuestMap::stand_ins + GuestMap::stand_ins_size - GuestMap::stand_in_size;
 constexpr std::uint64_t resume = end_of_run - GuestMap::stand_in_size;
-constexpr std::uint64_t table_call = resume - GuestMap::stand_in_size;  // calls of tables go on here
-constexpr std::uint32_t max_stand_ins = GuestMap::stand_ins_size / GuestMap::stand_in_size - 3;
+constexpr std::uint64_t data_call = resume - GuestMap::stand_in_size;  // calls of what may be written go on here
+constexpr std::uint64_t empty_text = data_call - GuestMap::stand_in_size;
+constexpr std::uint64_t unknown_stand_ins =
+    GuestMap::stand_ins + std::uint64_t{Guest::first_unknown} * GuestMap::stand_in_size;
+constexpr std::uint32_t max_unknown = (empty_text - unknown_stand_ins) / GuestMap::stand_in_size;
+static_assert(unknown_stand_ins % 4096 == 0);
 constexpr std::uint64_t per_call = 16;                   // instructions that a call of a stand-in counts for
 constexpr std::uint64_t bytes_like_an_instruction = 16;  // of what is copied for the guest
 constexpr std::uint64_t thread_area = GuestMap::tls + GuestMap::tls_size / 2;
@@ -75,6 +79,18 @@ struct Resumption {
     std::uint64_t return_address, value;
     std::uint64_t sp;  ///< at the stand-in, where that is where the return address lies
     std::uint16_t takes;
+};
+
+/// An image at its place.
+struct Guest::Placed {
+    const Image* image = nullptr;
+    std::size_t number = 0;  ///< 0 is the module
+    std::uint64_t base = 0, span = 0;
+    std::uint64_t slide = 0;                  ///< guest address minus file address
+    std::uint64_t tls_block = 0;              ///< where its thread-local block begins, seen from the thread pointer
+    std::vector<std::uint64_t> imports = {};  ///< guest addresses
+
+    bool contains(std::uint64_t address) const noexcept { return address >= base && address - base < span; }
 };
 
 struct Guest::Impl {
@@ -125,7 +141,7 @@ struct Guest::Impl {
             add(reinterpret_cast<void*>(&on_system_call), UC_X86_INS_SYSENTER);
         }
         prepare_processor();
-        if (image != nullptr) set_thread_pointer();
+        if (!images.empty()) set_thread_pointer();
         if (cpu.architecture == Architecture::s390x) prepare_s390x();
         broken = false;
     }
@@ -162,10 +178,12 @@ struct Guest::Impl {
     static int on_cpuid(uc_engine*, void* self);
     std::string what_it_ran(bool invalid);
 
-    // ---- the image's memory ----
+    // ---- the images' memory ----
 
-    bool in_image(std::uint64_t address) const noexcept {
-        return image != nullptr && address >= base && address - base < span;
+    const Placed* placed_at(std::uint64_t address) const noexcept {
+        for (const Placed& placed : images)
+            if (placed.contains(address)) return &placed;
+        return nullptr;
     }
 
     // How many bytes there are from `address` on, of what was mapped at once.
@@ -179,7 +197,8 @@ struct Guest::Impl {
     std::uint8_t* chunk_at(std::uint64_t address) {
         const std::uint64_t begin = address & ~(chunk_size - 1);
         if (const auto known = chunks.find(begin); known != chunks.end()) return known->second.get();
-        if (!in_image(address) && mapping_of(address) == 0) return nullptr;
+        const Placed* placed = placed_at(address);
+        if (placed == nullptr && mapping_of(address) == 0) return nullptr;
         if (chunks.size() >= max_chunks) {
             stop = Stop::memory;
             return nullptr;
@@ -187,7 +206,10 @@ struct Guest::Impl {
         Chunk chunk = std::move(spare);
         if (!chunk) chunk.reset(static_cast<std::uint8_t*>(std::aligned_alloc(4096, chunk_size)));
         if (!chunk) throw std::bad_alloc();
-        fill(begin, chunk.get());
+        if (placed != nullptr)
+            fill(*placed, begin, chunk.get());
+        else
+            std::memset(chunk.get(), 0, chunk_size);
         if (!map_chunk(begin, chunk.get())) return nullptr;
         shorten_blocks(begin, chunk.get());
         return chunks.emplace(begin, std::move(chunk)).first->second.get();
@@ -209,8 +231,10 @@ struct Guest::Impl {
     }
 
     std::uint32_t protection(std::uint64_t page) const {
-        const std::uint64_t first = page - guest.slide_, last = first + page_size;  // file addresses
-        const bool code = std::ranges::any_of(image->segments, [&](const Segment& segment) {
+        const Placed* placed = placed_at(page);
+        if (placed == nullptr) return mapping_of(page) != 0 ? UC_PROT_READ | UC_PROT_WRITE : UC_PROT_NONE;
+        const std::uint64_t first = page - placed->slide, last = first + page_size;  // file addresses
+        const bool code = std::ranges::any_of(placed->image->segments, [&](const Segment& segment) {
             return segment.executable && segment.address < last && segment.address + segment.size > first;
         });
         return code || guest.cpu_.architecture == Architecture::s390x ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE;
@@ -228,28 +252,29 @@ struct Guest::Impl {
     }
     static void on_nothing(uc_engine*, std::uint64_t, std::uint32_t, void*) {}
 
-    void fill(std::uint64_t begin, std::uint8_t* bytes) const {
+    void fill(const Placed& placed, std::uint64_t begin, std::uint8_t* bytes) const {
         std::memset(bytes, 0, chunk_size);
-        const std::uint64_t first = begin - guest.slide_, last = first + chunk_size;  // file addresses
-        for (const Segment& segment : image->segments) {
+        const std::uint64_t first = begin - placed.slide, last = first + chunk_size;  // file addresses
+        for (const Segment& segment : placed.image->segments) {
             const std::uint64_t from = std::max(first, segment.address);
             const std::uint64_t to = std::min(last, segment.address + segment.data.size());
             if (from < to)
                 std::memcpy(bytes + (from - first), segment.data.data() + (from - segment.address), to - from);
         }
         constexpr std::uint64_t widest = 16;
-        auto fixup = std::ranges::lower_bound(image->fixups, first > widest ? first - widest : 0, {}, &Fixup::address);
-        for (; fixup != image->fixups.end() && fixup->address < last; ++fixup) guest.apply(*fixup, begin, bytes);
+        const auto& fixups = placed.image->fixups;
+        auto fixup = std::ranges::lower_bound(fixups, first > widest ? first - widest : 0, {}, &Fixup::address);
+        for (; fixup != fixups.end() && fixup->address < last; ++fixup) guest.apply(placed, *fixup, begin, bytes);
     }
 
-    void forget_image() {
+    void forget_images() {
         if (uc != nullptr) uc_close(uc);  // before the memory that it uses
         uc = nullptr;
         if (!chunks.empty()) spare = std::move(chunks.begin()->second);
         chunks.clear();
         mappings.clear();
         space_used = 0;
-        image = nullptr;
+        images.clear();
     }
 
     // ---- hooks ----
@@ -258,7 +283,7 @@ struct Guest::Impl {
         auto& impl = *static_cast<Impl*>(self);
         const std::uint64_t last = address + (size > 0 ? static_cast<std::uint64_t>(size) - 1 : 0);
         try {
-            const bool more = impl.in_image(last) || impl.mapping_of(last) != 0;
+            const bool more = impl.placed_at(last) != nullptr || impl.mapping_of(last) != 0;
             if (impl.chunk_at(address) != nullptr && (!more || impl.chunk_at(last) != nullptr)) return true;
         } catch (...) {
             impl.stop = Stop::memory;
@@ -274,7 +299,7 @@ struct Guest::Impl {
     // Other processors report it as an exception, which is the end as well.
     static void on_system_call(uc_engine* uc, void* self) {
         auto& impl = *static_cast<Impl*>(self);
-        if (impl.guest.cpu_.architecture == Architecture::x86_64 && impl.image->format == Format::elf)
+        if (impl.guest.cpu_.architecture == Architecture::x86_64 && impl.images.front().image->format == Format::elf)
             return impl.pass_system_call_on();
         impl.guest.fault_ = "calls the system by itself";
         impl.stop = Stop::fault;
@@ -282,21 +307,35 @@ struct Guest::Impl {
     }
 
     static bool on_variable(uc_engine* uc, uc_mem_type, std::uint64_t, int, std::int64_t, void* self) {
-        static_cast<Impl*>(self)->guest.used_foreign_variable_ = true;
+        auto& impl = *static_cast<Impl*>(self);
+        impl.guest.used_foreign_variable_ = true;
         return uc_mem_protect(uc, GuestMap::stand_ins, GuestMap::stand_ins_size, UC_PROT_ALL) == UC_ERR_OK;
     }
 
-    static void on_block(uc_engine* uc, std::uint64_t, std::uint32_t size, void* self) {
+    // The program counter is only up to date at the end of a block, and while each instruction has a hook. Such hooks
+    // would make other blocks, and one run would not be like the other: so faults have the address of their block.
+    static bool is_about_memory(uc_err error) noexcept {
+        switch (error) {
+            case UC_ERR_READ_UNMAPPED:
+            case UC_ERR_WRITE_UNMAPPED:
+            case UC_ERR_FETCH_UNMAPPED:
+            case UC_ERR_READ_PROT:
+            case UC_ERR_WRITE_PROT:
+            case UC_ERR_FETCH_PROT:
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    static void on_block(uc_engine* uc, std::uint64_t address, std::uint32_t size, void* self) {
         auto& impl = *static_cast<Impl*>(self);
-        if (!impl.guest.exact_) impl.guest.executed_ += size / 4 + 1;
+        impl.block = address;
+        impl.guest.executed_ += size / 4 + 1;
         if (impl.guest.spent() > impl.budget) {
             impl.stop = Stop::instructions;
             uc_emu_stop(uc);
         }
-    }
-
-    static void on_instruction(uc_engine*, std::uint64_t, std::uint32_t, void* self) {
-        ++static_cast<Impl*>(self)->guest.executed_;
     }
 
     static void on_stand_in(uc_engine* uc, std::uint64_t address, std::uint32_t, void* self) {
@@ -304,11 +343,17 @@ struct Guest::Impl {
         if (address >= GuestMap::tables) {
             // What lies there is data. The call goes on where there is code that returns.
             if (address % GuestMap::table_size != 0) return;
-            impl.called_table = static_cast<std::uint32_t>((address - GuestMap::tables) / GuestMap::table_size);
-            impl.set(impl.guest.cpu_.pc, table_call);
+            impl.called = first_table + static_cast<std::uint32_t>((address - GuestMap::tables) / GuestMap::table_size);
+            impl.set(impl.guest.cpu_.pc, data_call);
             return;
         }
         if (address % GuestMap::stand_in_size != 0) return;
+        const auto own_number = static_cast<std::uint32_t>((address - GuestMap::stand_ins) / GuestMap::stand_in_size);
+        if (own_number >= first_unknown && address < empty_text) {
+            impl.called = own_number;
+            impl.set(impl.guest.cpu_.pc, data_call);
+            return;
+        }
         if (address == end_of_run) {
             impl.stop = Stop::returned;
             uc_emu_stop(uc);
@@ -321,14 +366,11 @@ struct Guest::Impl {
             impl.leave_resumption();
         } else {
             try {
-                const std::uint64_t number = address == table_call
-                                                 ? first_table + impl.called_table
-                                                 : (address - GuestMap::stand_ins) / GuestMap::stand_in_size;
                 const std::size_t before = impl.resumptions.size();
                 guest.use_stack(0, false);
                 guest.pending_result_.reset();
                 guest.pending_high_.reset();
-                (*impl.handler)(static_cast<std::uint32_t>(number));
+                (*impl.handler)(address == data_call ? impl.called : own_number);
                 guest.charge(per_call);
                 impl.put_result();
                 if (impl.resumptions.size() == before) impl.take_arguments_off();
@@ -350,9 +392,7 @@ struct Guest::Impl {
     Region stack{GuestMap::stack, GuestMap::stack_size};
     Region tls{GuestMap::tls, GuestMap::tls_size};
 
-    const Image* image = nullptr;
-    std::vector<std::uint64_t> imports;  ///< guest addresses
-    std::uint64_t base = 0, span = 0;
+    std::vector<Placed> images;
     std::map<std::uint64_t, Chunk> chunks;
     Chunk spare;
     std::uint64_t objects_used = 0, heap_used = 0;
@@ -365,7 +405,8 @@ struct Guest::Impl {
     std::vector<Resumption> resumptions;
     std::uint64_t target = 0;  ///< where a stand-in goes, on processors with a link register
     std::uint64_t budget = 0;
-    std::uint32_t called_table = 0;
+    std::uint32_t called = 0;         ///< what data_call stands for
+    std::uint64_t block = 0, at = 0;  // where the block that runs begins; where the last run ended
     Stop stop = Stop::returned;
     bool broken = false;  ///< after a fault the emulator is not to be trusted
 };

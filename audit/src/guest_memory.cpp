@@ -9,88 +9,139 @@
 
 namespace interlock::auditing {
 
-bool Guest::load(const Image& image, const std::function<std::uint64_t(std::uint32_t)>& address_of_import) {
+namespace {
+
+constexpr std::uint64_t windows_table = thread_area + 0x1000;  // of the blocks, by their numbers
+constexpr std::uint64_t windows_blocks = thread_area + 0x4000;
+// What is beyond, on either side, has other uses: variables of other libraries, and what threads keep for themselves.
+constexpr std::uint64_t tls_limit = GuestMap::tls_size / 4 - 0x10000;
+constexpr std::size_t max_windows_blocks = 256;
+
+std::uint64_t round_up(std::uint64_t size, std::uint64_t to) { return (size + to - 1) & ~(to - 1); }
+
+}  // namespace
+
+bool Guest::load(std::span<const Image* const> images,
+                 const std::function<std::uint64_t(std::size_t, std::uint32_t)>& address_of_import) {
     Impl& impl = *impl_;
-    impl.forget_image();
+    impl.forget_images();
     for (Region* region : impl.regions()) region->clear();  // all of it: the guest may write anywhere
     impl.allocations.clear();
     impl.resumptions.clear();
     impl.objects_used = impl.heap_used = 0;
-    stand_in_count_ = table_count_ = 0;
+    stand_in_count_ = unknown_count_ = table_count_ = 0;
     executed_ = charged_ = 0;
     asked_processor_ = used_foreign_variable_ = false;
     fault_.clear();
-    for (const std::uint64_t place : {end_of_run, resume, table_call})
-        std::memcpy(impl.stand_ins.at(place), cpu_.leave.data(), cpu_.leave_size);
+    for (const std::uint64_t address : {end_of_run, resume, data_call})
+        std::memcpy(impl.stand_ins.at(address), cpu_.leave.data(), cpu_.leave_size);
 
-    const std::uint64_t first = image.segments.front().address & ~(chunk_size - 1);
-    const std::uint64_t end = image.segments.back().address + image.segments.back().size;
-    const std::uint64_t span = (end - first + chunk_size - 1) & ~(chunk_size - 1);
-    impl.base = cpu_.wide ? base_64 : base_32;
-    if (span > (cpu_.wide ? limit_64 : limit_32) - impl.base) return false;
-    impl.span = span;
-    slide_ = impl.base - first;
-
-    if (image.tls_size > GuestMap::tls_size / 4) return false;
-
-    impl.imports.clear();
-    for (std::uint32_t i = 0; i < image.imports.size(); ++i) impl.imports.push_back(address_of_import(i));
-    impl.image = &image;
-    // Variables lie below the thread pointer (x86, s390x) or above it (the others).
-    if (!image.tls_data.empty())
-        std::memcpy(impl.tls.at(thread_area + tls_block()), image.tls_data.data(), image.tls_data.size());
+    if (!place(images)) return false;
+    for (Placed& placed : impl.images)
+        for (std::uint32_t i = 0; i < placed.image->imports.size(); ++i)
+            placed.imports.push_back(address_of_import(placed.number, i));
     impl.open();
     // The emulated S/390 reports an access to memory that is not there to its own program, and not to this one.
     if (cpu_.architecture == Architecture::s390x)
-        for (std::uint64_t address = impl.base; address < impl.base + span; address += chunk_size)
-            if (impl.chunk_at(address) == nullptr) return false;
-    if (image.format == Format::pe || cpu_.emulator_arch == UC_ARCH_X86) {
-        // x86: the first word of the thread area is its own address; Windows: TEB with the table of blocks.
-        if (image.format == Format::pe) {
-            const std::uint64_t table = thread_area + 0x1000;
-            set_word(thread_area + (cpu_.wide ? 0x58 : 0x2c), table);
-            set_word(thread_area + (cpu_.wide ? 0x30 : 0x18), thread_area);
-            set_word(table, thread_area + 0x2000);
-            if (!image.tls_data.empty())
-                std::memcpy(impl.tls.at(thread_area + 0x2000), image.tls_data.data(), image.tls_data.size());
+        for (const Placed& placed : impl.images)
+            for (std::uint64_t address = placed.base; address < placed.base + placed.span; address += chunk_size)
+                if (impl.chunk_at(address) == nullptr) return false;
+    return fill_thread_area();
+}
+
+// One behind the other, with a gap, so that running out of one does not lead into the next. Thread-local blocks lie below
+// the thread pointer, one below the other (x86, s390x), or above it (the others).
+bool Guest::place(std::span<const Image* const> images) {
+    Impl& impl = *impl_;
+    const std::uint64_t limit = cpu_.wide ? limit_64 : limit_32;
+    std::uint64_t next = cpu_.wide ? base_64 : base_32;
+    const bool below = cpu_.architecture != Architecture::aarch64 && cpu_.architecture != Architecture::arm &&
+                       cpu_.architecture != Architecture::riscv64;
+    std::uint64_t tls_used = cpu_.architecture == Architecture::aarch64 ? 16
+                             : cpu_.architecture == Architecture::arm   ? 8
+                                                                        : 0;
+    for (const Image* image : images) {
+        Placed placed{.image = image, .number = impl.images.size(), .base = next};
+        const std::uint64_t first = image->segments.front().address & ~(chunk_size - 1);
+        const std::uint64_t end = image->segments.back().address + image->segments.back().size;
+        placed.span = round_up(end - first, chunk_size);
+        if (next > limit || placed.span > limit - next) return false;
+        placed.slide = placed.base - first;
+        next += placed.span + chunk_size;
+        if (image->tls_size > tls_limit) return false;
+        if (below) {
+            tls_used = round_up(tls_used + image->tls_size, image->tls_alignment);
+            placed.tls_block = 0 - tls_used;
         } else {
-            set_word(thread_area, thread_area);
+            // The first block begins at a fixed offset, whatever its alignment.
+            if (placed.number > 0) tls_used = round_up(tls_used, image->tls_alignment);
+            placed.tls_block = tls_used;
+            tls_used += image->tls_size;
         }
+        if (tls_used > tls_limit) return false;
+        impl.images.push_back(std::move(placed));
     }
     return true;
 }
 
-std::optional<std::uint64_t> Guest::to_file(std::uint64_t address) const noexcept {
-    return impl_->in_image(address) ? std::optional(address - slide_) : std::nullopt;
-}
-
-std::uint64_t Guest::tls_block() const noexcept {
-    const Image& image = *impl_->image;
-    switch (cpu_.architecture) {
-        case Architecture::aarch64:
-            return 16;
-        case Architecture::arm:
-            return 8;
-        case Architecture::riscv64:
-            return 0;
-        default:
-            return 0 - ((image.tls_size + image.tls_alignment - 1) & ~(image.tls_alignment - 1));
+// The initial values of thread-local variables. x86: the first word of the thread area is its own address. Windows: the
+// TEB, with the table of blocks.
+bool Guest::fill_thread_area() {
+    Impl& impl = *impl_;
+    const bool windows = impl.images.front().image->format == Format::pe;
+    if (windows) {
+        set_word(thread_area + (cpu_.wide ? 0x58 : 0x2c), windows_table);
+        set_word(thread_area + (cpu_.wide ? 0x30 : 0x18), thread_area);
+    } else if (cpu_.emulator_arch == UC_ARCH_X86) {
+        set_word(thread_area, thread_area);
     }
+    std::uint64_t next_block = windows_blocks;
+    for (const Placed& placed : impl.images) {
+        const Image& image = *placed.image;
+        std::uint64_t block = thread_area + placed.tls_block;
+        if (windows) {
+            if (placed.number >= max_windows_blocks) return false;
+            block = next_block;
+            next_block += round_up(image.tls_size, 16);
+            if (next_block > thread_area + tls_limit) return false;
+            set_word(windows_table + placed.number * cpu_.word(), block);
+            if (placed.number > 0 && image.tls_index_address != 0)  // the module's is 0, as the file has it
+                set_number(to_guest(image.tls_index_address, placed.number), placed.number, 4);
+        }
+        if (!image.tls_data.empty()) std::memcpy(impl.tls.at(block), image.tls_data.data(), image.tls_data.size());
+    }
+    return true;
 }
 
-std::uint64_t Guest::value_of(const Fixup& fixup) const {
-    const Impl& impl = *impl_;
+std::uint64_t Guest::to_guest(std::uint64_t file_address, std::size_t image) const noexcept {
+    return file_address + impl_->images[image].slide;
+}
+
+std::optional<std::uint64_t> Guest::to_file(std::uint64_t address, std::size_t image) const noexcept {
+    if (image >= impl_->images.size()) return std::nullopt;
+    const Placed& placed = impl_->images[image];
+    return placed.contains(address) ? std::optional(address - placed.slide) : std::nullopt;
+}
+
+std::optional<std::size_t> Guest::image_at(std::uint64_t address) const noexcept {
+    const Placed* placed = impl_->placed_at(address);
+    return placed == nullptr ? std::nullopt : std::optional(placed->number);
+}
+
+std::uint64_t Guest::tls_block(std::size_t image) const noexcept { return impl_->images[image].tls_block; }
+
+std::uint64_t Guest::value_of(const Placed& placed, const Fixup& fixup) const {
     switch (fixup.kind) {
         case Fixup::Kind::rebase:
-            return fixup.value + slide_;
+            return fixup.value + placed.slide;
         case Fixup::Kind::import:
-            return fixup.import < impl.imports.size() ? impl.imports[fixup.import] + fixup.value : 0;
+            return fixup.import < placed.imports.size() ? placed.imports[fixup.import] + fixup.value : 0;
         case Fixup::Kind::tls_module:
-            return 1;
+            return placed.number + 1;
         case Fixup::Kind::tls_offset:
-            return offset_in_block(fixup);
+            return offset_in_block(placed, fixup);
         case Fixup::Kind::tls_from_base:
-            return offset_in_block(fixup) + tls_block();
+            return offset_in_block(placed, fixup) + placed.tls_block;
         case Fixup::Kind::tls_descriptor:
         case Fixup::Kind::indirect:
             return fixup.value;
@@ -104,9 +155,9 @@ std::uint64_t Guest::tls_of_import(std::uint32_t import) noexcept {
 }
 
 // From the beginning of the image's block, also for what lies in another library's.
-std::uint64_t Guest::offset_in_block(const Fixup& fixup) const {
-    if (fixup.import == Fixup::no_import || fixup.import >= impl_->imports.size()) return fixup.value;
-    return tls_of_import(fixup.import) - thread_area - tls_block() + fixup.value;
+std::uint64_t Guest::offset_in_block(const Placed& placed, const Fixup& fixup) const {
+    if (fixup.import == Fixup::no_import || fixup.import >= placed.imports.size()) return fixup.value;
+    return tls_of_import(fixup.import) - thread_area - placed.tls_block + fixup.value;
 }
 
 void Guest::store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t address, std::uint64_t value,
@@ -118,19 +169,28 @@ void Guest::store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t addres
     }
 }
 
-void Guest::apply(const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes) {
-    const std::uint64_t place = to_guest(fixup.address);
+void Guest::apply(const Placed& placed, const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes) {
+    const std::uint64_t place = fixup.address + placed.slide;
     if (fixup.kind == Fixup::Kind::tls_descriptor) {
-        // The function of a descriptor is a stand-in, the first that load() makes; its argument is the offset.
+        // The function of a descriptor is a stand-in, the first that load() makes; its argument is the offset from the
+        // module's block.
         store(chunk, bytes, place, GuestMap::stand_ins, fixup.width);
-        store(chunk, bytes, place + fixup.width, offset_in_block(fixup), fixup.width);
+        store(chunk, bytes, place + fixup.width, offset_in_block(placed, fixup) + placed.tls_block - tls_block(),
+              fixup.width);
         return;
     }
-    store(chunk, bytes, place, value_of(fixup), fixup.width);
+    store(chunk, bytes, place, value_of(placed, fixup), fixup.width);
+}
+
+std::uint64_t Guest::new_unknown() {
+    if (unknown_count_ >= max_unknown) return 0;
+    const std::uint64_t address = unknown_stand_ins + std::uint64_t{unknown_count_++} * GuestMap::stand_in_size;
+    if (!zero_variables_) set_word(address, empty_text);
+    return address;
 }
 
 std::uint64_t Guest::new_stand_in() {
-    if (stand_in_count_ >= max_stand_ins) return 0;
+    if (stand_in_count_ >= first_unknown) return 0;
     const std::uint64_t address = GuestMap::stand_ins + std::uint64_t{stand_in_count_++} * GuestMap::stand_in_size;
     std::memcpy(impl_->stand_ins.at(address), cpu_.leave.data(), cpu_.leave_size);
     return address;

@@ -56,18 +56,19 @@ void Guest::Impl::set_thread_pointer() const {
         set(UC_S390X_REG_PSWM, 3ull << 31);  // addresses of 64 bits; the rest in prepare_s390x()
     } else if (cpu.architecture == Architecture::i386) {
         set_segments();
-    } else if (cpu.architecture == Architecture::aarch64 && image->format == Format::pe) {
+    } else if (cpu.architecture == Architecture::aarch64 && images.front().image->format == Format::pe) {
         set(UC_ARM64_REG_X18, thread_area);  // the TEB
     } else {
         set(cpu.thread, thread_area);
     }
-    if (image->format == Format::macho) {
+    const Format format = images.front().image->format;
+    if (format == Format::macho) {
         // Words of the thread, of which the first is the thread itself.
         const bool arm = cpu.architecture == Architecture::aarch64;
         set(arm ? int{UC_ARM64_REG_TPIDRRO_EL0} : int{UC_X86_REG_GS_BASE}, macos_thread);
         guest.set_word(macos_thread, macos_thread);
     }
-    if (image->format == Format::pe) set_windows_thread();
+    if (format == Format::pe) set_windows_thread();
 }
 
 // TEB and PEB, as far as they are documented and code reads them by itself. See Guest::load() for the rest.
@@ -218,9 +219,9 @@ void Guest::Impl::leave_resumption() {
 // For people: what stands at the program counter, where the emulator could not go on. Empty if that says nothing.
 std::string Guest::Impl::what_it_ran(bool invalid) {
     std::array<std::uint8_t, 16> code{};
-    const std::uint64_t at = get(guest.cpu_.pc);
+    const std::uint64_t counter = get(guest.cpu_.pc);
     std::size_t size = 0;
-    while (size < code.size() && guest.read(at + size, &code[size], 1)) ++size;
+    while (size < code.size() && guest.read(counter + size, &code[size], 1)) ++size;
     const auto word = static_cast<std::uint32_t>(code[0] | code[1] << 8 | code[2] << 16 | code[3] << 24);
     switch (guest.cpu_.architecture) {
         case Architecture::x86_64:
@@ -236,7 +237,7 @@ std::string Guest::Impl::what_it_ran(bool invalid) {
             if (code[0] == 0x0f && code[1] == 0x0b) return "runs into a trap (ud2)";
             if (code[0] == 0xcd && code[1] == 0x29) return "runs into a trap (fastfail)";
             // The program counter is behind it then.
-            if (std::uint8_t before = 0; code[0] == 0xcc || (guest.read(at - 1, &before, 1) && before == 0xcc))
+            if (std::uint8_t before = 0; code[0] == 0xcc || (guest.read(counter - 1, &before, 1) && before == 0xcc))
                 if (!invalid) return "runs into a trap (int3)";
             break;
         }

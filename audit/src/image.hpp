@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include <interlock/result.hpp>
@@ -78,13 +79,15 @@ struct Image {
     std::vector<Fixup> fixups;  ///< sorted by address
     std::uint64_t unknown_fixups = 0;  ///< relocations of a kind that this version does not know; left out
     std::vector<Import> imports;
-    /// Of entry points of modules (PyInit*, PyModExport*, il_module_*) and of what the image imports from itself; not
-    /// everything that is exported. Sorted by name.
+    /// Of entry points of modules (PyInit*, PyModExport*, il_module_*), of what the image imports from itself, and of
+    /// what the reader was asked for; not everything that is exported. Sorted by name.
     std::vector<Export> exports;
     // Functions that run when the image is loaded, in this order; not read from PE, where the C library runs them.
     std::vector<std::uint64_t> constructors;  ///< file addresses
     std::uint64_t constructor_table = 0, constructor_table_size = 0;  ///< words, relocated; bytes
     std::vector<std::string_view> libraries;  ///< that it is linked against, in order
+    /// Where these are looked for: DT_RPATH and DT_RUNPATH, split at colons; LC_RPATH. "$ORIGIN/../x.libs".
+    std::vector<std::string_view> library_folders;
     std::string build_id;                     ///< hex, or empty
 
     // The template of the thread-local block.
@@ -126,15 +129,19 @@ bool is_init_of_another(std::string_view name) noexcept;
 /// Whether names of entry points begin like this.
 bool may_become_entry_point(std::string_view start) noexcept;
 
+/// Names of exports, without the underscore of Mach-O.
+using Names = std::unordered_set<std::string_view>;
+
 /// The slices of a file: one, except for fat Mach-O files. Views into `file`, which has to outlive them. Everything
 /// is checked; sizes of tables are bounded by the size of the file. Errors: malformed_file ("not a shared library:
 /// ...", with offset and reason), unsupported (a format that is recognised and not read: wasm, an object file, an
-/// archive). `name` is for messages.
-Result<std::vector<Image>> read_images(Bytes file, const std::string& name);
+/// archive). `name` is for messages. `also`: exports of these names are kept as well, which a module wants from a
+/// library that it is linked to; functions and variables, not what is thread-local or chosen by a resolver (IFUNC).
+Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const Names* also = nullptr);
 
 // One for each format; read_images() chooses.
-Result<Image> read_elf(Bytes file, const std::string& name);
-Result<Image> read_pe(Bytes file, const std::string& name);
-Result<std::vector<Image>> read_macho(Bytes file, const std::string& name);
+Result<Image> read_elf(Bytes file, const std::string& name, const Names* also);
+Result<Image> read_pe(Bytes file, const std::string& name, const Names* also);
+Result<std::vector<Image>> read_macho(Bytes file, const std::string& name, const Names* also);
 
 }  // namespace interlock::auditing

@@ -16,8 +16,6 @@ namespace {
 /// Of places to relocate and of imports: 200 MB of memory. The largest wheels have two million.
 constexpr std::uint64_t max_entries = 8u << 20;
 
-std::tuple<std::uint64_t, bool> order(const Fixup& fixup) { return {fixup.address, fixup.kind == Fixup::Kind::import}; }
-
 }  // namespace
 
 std::string hex(std::uint64_t number) {
@@ -122,36 +120,49 @@ std::string_view ImageBuilder::keep(std::string text) {
     return *image.texts.back();
 }
 
-void ImageBuilder::refuse_overlaps(const std::vector<Fixup>& sorted) const {
-    for (std::size_t i = 1; i < sorted.size(); ++i)
-        if (sorted[i].address - sorted[i - 1].address < sorted[i - 1].width)
-            view_.malformed(file_offset(sorted[i].address), "two fixups overlap at address " + hex(sorted[i].address));
+// Of the fixups for one place the last one counts, as dynamic linkers apply them one after the other: some linkers bind
+// a place twice, and what is bound late (PE delay imports, Mach-O lazy pointers) holds the address of a helper until
+// then.
+void ImageBuilder::keep_last_of_each_place(std::vector<Fixup>& fixups) const {
+    const auto by_address = [](const Fixup& a, const Fixup& b) { return a.address < b.address; };
+    std::stable_sort(fixups.begin(), fixups.end(), by_address);
+    std::size_t kept = 0;
+    for (const Fixup& fixup : fixups) {
+        if (kept != 0 && is_replaced(fixups[kept - 1], fixup)) --kept;
+        fixups[kept++] = fixup;
+    }
+    fixups.resize(kept);
+}
+
+bool ImageBuilder::is_replaced(const Fixup& before, const Fixup& after) const {
+    if (after.address - before.address >= before.width) return false;
+    const auto refuse = [&](const char* what) {
+        view_.malformed(file_offset(after.address), what + (" at address " + hex(after.address)));
+    };
+    // Of one of them half would be left: no linker writes that.
+    if (after.address != before.address || after.width != before.width) refuse("two fixups overlap");
+    // The distance by which the image was moved is added, and does not replace.
+    if (after.kind == Fixup::Kind::rebase) refuse("two fixups relocate the same word,");
+    return true;
 }
 
 Image ImageBuilder::finish() {
     auto& fixups = image.fixups;
-    const auto by_address = [](const Fixup& a, const Fixup& b) { return order(a) < order(b); };
-    std::sort(fixups.begin(), fixups.end(), by_address);
-    // What is bound late (PE delay imports, Mach-O lazy pointers) holds the address of a helper until then: it is
-    // relocated as well. Only the import counts.
-    const auto bound_later = [](const Fixup& first, const Fixup& second) {
-        return first.address == second.address && first.width == second.width && first.kind == Fixup::Kind::rebase &&
-               second.kind == Fixup::Kind::import;
-    };
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < fixups.size(); ++i)
-        if (i + 1 == fixups.size() || !bound_later(fixups[i], fixups[i + 1])) fixups[kept++] = fixups[i];
-    fixups.resize(kept);
-
+    // Rebases come before all binds, whatever the order of their tables.
+    std::stable_partition(fixups.begin(), fixups.end(),
+                          [](const Fixup& fixup) { return fixup.kind == Fixup::Kind::rebase; });
+    keep_last_of_each_place(fixups);
+    keep_last_of_each_place(fallbacks_);
     std::vector<Fixup> added;
     for (const Fixup& fixup : fallbacks_) {
         const auto found = std::lower_bound(fixups.begin(), fixups.end(), fixup.address,
                                             [](const Fixup& a, std::uint64_t key) { return a.address < key; });
         if (found == fixups.end() || found->address != fixup.address) added.push_back(fixup);
     }
-    fixups.insert(fixups.end(), added.begin(), added.end());
-    if (!added.empty()) std::sort(fixups.begin(), fixups.end(), by_address);
-    refuse_overlaps(fixups);
+    if (!added.empty()) {
+        fixups.insert(fixups.end(), added.begin(), added.end());
+        keep_last_of_each_place(fixups);
+    }
 
     auto& exports = image.exports;
     const auto by_name = [](const Export& a, const Export& b) {

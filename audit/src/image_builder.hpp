@@ -52,7 +52,8 @@ public:
 
 private:
     void check(const Fixup& fixup, std::uint64_t offset) const;
-    void refuse_overlaps(const std::vector<Fixup>& sorted) const;
+    void keep_last_of_each_place(std::vector<Fixup>& fixups) const;
+    bool is_replaced(const Fixup& before, const Fixup& after) const;
 
     ByteView view_;
     std::vector<std::uint64_t> described_at_;  // of the segments

@@ -9,6 +9,7 @@
 #include <array>
 #include <map>
 #include <span>
+#include <utility>
 
 #include <fmt/format.h>
 #include <interlock/module.h>
@@ -49,7 +50,7 @@ constexpr std::array<unsigned, 3> versions = {14, 13, 15};
 constexpr std::array<unsigned, 6> gil_versions = {14, 13, 15, 12, 11, 10};
 // Constructors, and functions that a slot points to.
 constexpr std::uint64_t side_budget = 400'000, constructors_budget = 2'000'000;
-constexpr std::uint64_t max_constructors = 512, max_failures = 4;
+constexpr std::uint64_t max_constructors = 512, max_failures = 4;  // of each image
 
 // What a verdict is made of.
 std::string decisive(const InitResult& result) {
@@ -72,9 +73,33 @@ std::string after_what(const InitRecord& record) {
            ", of which the size of the arguments is not known";
 }
 
-std::string where_it_is(Guest& guest) {
-    const auto at = guest.to_file(guest.at());
-    return at ? " at " + hex_text(*at) : std::string();
+bool got_to_its_end(const InitResult& result) { return result.failure.empty() && result.cut_short.empty(); }
+
+// Whether the module has no marker as far as this run goes.
+bool says_nothing(const InitResult& result) {
+    const Slots* slots = result.slots ? &*result.slots : result.definition ? &result.definition->slots : nullptr;
+    if (result.phase == Phase::single) return result.set_gil.empty();
+    return slots == nullptr || slots->gil.empty();
+}
+
+void depends_on_assumptions(InitResult& result) {
+    result.phase = Phase::unknown;
+    result.cut_short.clear();
+    result.failure = "what it says depends on " + escape(*result.assumed.begin(), 200) +
+                     (result.assumed.size() > 1 ? " and others, of which" : ", of which") + " nothing is known";
+}
+
+// For people: an address in the file, or in a library that came with it.
+std::string place_of(const Guest& guest, std::uint64_t address, std::span<const Library> libraries) {
+    const auto image = guest.image_at(address);
+    if (!image) return "";
+    const std::string place = hex_text(guest.to_file(address, *image).value_or(0));
+    return *image == 0 ? place : place + " of " + quoted(libraries[*image - 1].name, 200);
+}
+
+std::string where_it_is(const Guest& guest, std::span<const Library> libraries) {
+    const std::string place = place_of(guest, guest.at(), libraries);
+    return place.empty() ? "" : ", in the code at " + place;
 }
 
 }  // namespace
@@ -96,42 +121,49 @@ struct InitRunner::Impl {
             return result;
         }
         Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
-        guest.count_instructions(options.details);
         guest.pretend_old_processor(answers != Answers::likely);
-        Interpreter interpreter(guest, image, {options.free_threaded, minor, answers}, options.details);
+        guest.foreign_variables_are_zero(answers != Answers::likely);
+        std::vector<const Image*> images = {&image};
+        for (const Library& library : options.libraries) images.push_back(&library.image);
+        Interpreter interpreter(guest, images, {options.free_threaded, minor, answers}, options.details);
         if (!interpreter.load()) {
             result.failure = "the image does not fit into the emulator";
             return result;
         }
         const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
-        result.complete = begin(guest, interpreter, image, handler);
+        result.complete = begin(guest, interpreter, images, handler);
         const std::uint64_t budget = options.left != nullptr ? std::min(options.budget, *options.left) : options.budget;
         const Stop stop = guest.run(guest.to_guest(entry.address), {}, budget, handler);
         InitRecord& record = interpreter.record();
         asked_version = asked_version || record.asked_version;
-        const std::string ended_early = why_it_ended(stop, guest, record, budget);
+        const std::string ended_early = why_it_ended(stop, guest, record, budget, options.libraries);
         if (ended_early.empty())
             read_what_was_handed_over(result, guest.result(), guest, interpreter, options,
                                       entry.name.starts_with("PyModExport"));
         else
             result.failure = ended_early;
+        if (!result.failure.empty()) keep_what_was_said(result, guest, record, options);
+        result.used_library = record.called_library || guest.used_foreign_variable();
         if (guest.used_foreign_variable()) interpreter.assume("a variable of another library");
         if (guest.asked_processor()) interpreter.assume("which features the processor has");
         result.assumed.insert(record.assumed.begin(), record.assumed.end());
         if (result.phase == Phase::multi && result.failure.empty()) look_at_slots(result, guest, interpreter, options);
         if (options.details) show_file_addresses(result, guest);
         result.calls = std::move(record.calls);
+        result.calls_left_out = record.calls_left_out;
         result.instructions = guest.executed();
         if (options.left != nullptr) *options.left -= std::min(*options.left, guest.spent());
         return result;
     }
 
     // What the dynamic linker runs before anybody can call the init function. False when some of it could not be run.
-    static bool begin(Guest& guest, Interpreter& interpreter, const Image& image, const Guest::Handler& handler) {
-        std::uint64_t left = constructors_budget;
+    static bool begin(Guest& guest, Interpreter& interpreter, std::span<const Image* const> images,
+                      const Guest::Handler& handler) {
+        std::uint64_t left = constructors_budget * images.size();
         std::uint64_t done = 0, failed = 0;
         const auto run_one = [&](std::uint64_t function, std::uint64_t& answer) {
-            if (++done > max_constructors || failed >= max_failures || left == 0) return false;
+            if (++done > max_constructors * images.size() || failed >= max_failures * images.size() || left == 0)
+                return false;
             const std::uint64_t before = guest.spent();
             const Stop stop = guest.run(function, {}, std::min(side_budget, left), handler);
             left -= std::min(left, guest.spent() - before);
@@ -143,20 +175,25 @@ struct InitRunner::Impl {
         };
         bool all = true;
         std::uint64_t answer = 0;
-        for (const Fixup& fixup : image.fixups) {
-            if (fixup.kind != Fixup::Kind::indirect) continue;
-            if (run_one(guest.to_guest(fixup.value), answer))
-                guest.set_number(guest.to_guest(fixup.address), answer, fixup.width);
-            else
-                all = false;
-        }
-        for (const std::uint64_t function : image.constructors)
-            if (!run_one(guest.to_guest(function), answer)) all = false;
-        const std::uint64_t count = image.constructor_table_size / guest.cpu().word();
-        for (std::uint64_t i = 0; i < count; ++i) {
-            const auto function = guest.word(guest.to_guest(image.constructor_table) + i * guest.cpu().word());
-            if (!function || *function == 0 || *function == 1 || *function + 1 == 0) continue;  // 1, -1: fillers
-            if (!run_one(*function, answer)) all = false;
+        // Libraries first, each before those that are linked to it.
+        for (std::size_t number = images.size(); number-- > 0;) {
+            const Image& image = *images[number];
+            for (const Fixup& fixup : image.fixups) {
+                if (fixup.kind != Fixup::Kind::indirect) continue;
+                if (run_one(guest.to_guest(fixup.value, number), answer))
+                    guest.set_number(guest.to_guest(fixup.address, number), answer, fixup.width);
+                else
+                    all = false;
+            }
+            for (const std::uint64_t function : image.constructors)
+                if (!run_one(guest.to_guest(function, number), answer)) all = false;
+            const std::uint64_t count = image.constructor_table_size / guest.cpu().word();
+            for (std::uint64_t i = 0; i < count; ++i) {
+                const auto function =
+                    guest.word(guest.to_guest(image.constructor_table, number) + i * guest.cpu().word());
+                if (!function || *function == 0 || *function == 1 || *function + 1 == 0) continue;  // 1, -1: fillers
+                if (!run_one(*function, answer)) all = false;
+            }
         }
         if (!all) interpreter.assume("a constructor of the file that could not be run");
         return all;
@@ -165,19 +202,19 @@ struct InitRunner::Impl {
     LegacyResult run_legacy(const Image& image, const Export& entry, const RunOptions& options, Answers answers) {
         LegacyResult result;
         Guest& guest = guest_for(*cpu_for(image.architecture, image.format));
-        guest.count_instructions(options.details);
-        Interpreter interpreter(guest, image, {.answers = answers}, options.details);
+        const std::array images = {&image};
+        Interpreter interpreter(guest, images, {.answers = answers}, options.details);
         if (!interpreter.load()) {
             result.failure = "the image does not fit into the emulator";
             return result;
         }
         const std::uint64_t host = interpreter.new_interlock_host();
         const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
-        begin(guest, interpreter, image, handler);
+        begin(guest, interpreter, images, handler);
         const Stop stop = guest.run(guest.to_guest(entry.address), std::array{host}, options.budget, handler);
         InitRecord& record = interpreter.record();
         const std::uint64_t module = stop == Stop::returned ? guest.result() : 0;
-        result.failure = why_it_ended(stop, guest, record, options.budget);
+        result.failure = why_it_ended(stop, guest, record, options.budget, {});
         if (result.failure.empty() && !interpreter.is_module(module))
             result.failure = record.raised.empty() ? "it returns no module" : "it raises " + escape(record.raised, 300);
         for (const InitRecord::SetGil& call : record.set_gil) {
@@ -188,19 +225,21 @@ struct InitRunner::Impl {
         }
         result.assumed = record.assumed;
         result.calls = std::move(record.calls);
+        result.calls_left_out = record.calls_left_out;
         result.instructions = guest.executed();
         return result;
     }
 
     // Why the function did not return; empty if it did.
-    static std::string why_it_ended(Stop stop, Guest& guest, const InitRecord& record, std::uint64_t budget) {
+    static std::string why_it_ended(Stop stop, Guest& guest, const InitRecord& record, std::uint64_t budget,
+                                    std::span<const Library> libraries) {
         switch (stop) {
             case Stop::returned:
                 return {};
             case Stop::asked:
                 return "it ends in " + record.aborted_in;
             case Stop::fault:
-                return "it " + guest.fault() + where_it_is(guest) + after_what(record);
+                return "it " + guest.fault() + where_it_is(guest, libraries) + after_what(record);
             case Stop::instructions:
                 return fmt::format("it runs longer than {} instructions", budget);
             case Stop::memory:
@@ -244,11 +283,35 @@ struct InitRunner::Impl {
         }
     }
 
+    // A run that did not get to its end has said something all the same when it had marked its module. Which module
+    // that is, and what it would have been marked with later, is not known: so there must be one answer for all, and
+    // the verdict is a weak one. A definition that was handed over before is none: the import looks at what is
+    // returned.
+    static void keep_what_was_said(InitResult& result, Guest& guest, const InitRecord& record,
+                                   const RunOptions& options) {
+        if (record.set_gil.empty() || !record.definitions.empty()) return;
+        const std::uint64_t value = record.set_gil.back().value;
+        for (const auto& [module, made] : record.modules) {
+            const auto last = std::find_if(record.set_gil.rbegin(), record.set_gil.rend(),
+                                           [&](const InitRecord::SetGil& call) { return call.module == module; });
+            if (last == record.set_gil.rend() || last->value != value) return;
+        }
+        const auto made = record.modules.find(record.set_gil.back().module);
+        if (made == record.modules.end() || made->second.definition == 0) return;
+        GuestMemory memory(guest);
+        result.definition = read_definition(memory, made->second.definition, options.free_threaded, true);
+        result.phase = Phase::single;
+        result.set_gil.clear();
+        for (const InitRecord::SetGil& call : record.set_gil)
+            result.set_gil.push_back({call.value, place_of(guest, call.called_from, options.libraries)});
+        result.cut_short = std::exchange(result.failure, {});
+    }
+
     static void read_module(InitResult& result, std::uint64_t module, const MadeModule& made, Guest& guest,
                             Interpreter& interpreter, const RunOptions& options) {
         for (const InitRecord::SetGil& call : interpreter.record().set_gil)
             if (call.module == module)
-                result.set_gil.push_back({call.value, guest.to_file(call.called_from).value_or(0)});
+                result.set_gil.push_back({call.value, place_of(guest, call.called_from, options.libraries)});
         if (made.from_spec && result.set_gil.empty()) {
             result.failure = "it makes its module by PyModule_FromDefAndSpec, whose slots are not followed";
             return;
@@ -278,7 +341,8 @@ struct InitRunner::Impl {
         }
         if (slots.create != 0 && slots.gil.size() == 1 && slots.gil.front().value != 0)
             run_create(result, guest, interpreter);
-        if (interpreter.can_set_gil() && slots.gil.empty() && slots.exec != 0) run_exec(result, guest, interpreter);
+        if (interpreter.can_set_gil() && slots.gil.empty() && slots.exec != 0)
+            run_exec(result, guest, interpreter, options);
     }
 
     // What is no module is not looked at for a marker. If it cannot be run in the model, it is taken to do what it is
@@ -304,7 +368,7 @@ struct InitRunner::Impl {
     }
 
     // Only to be able to say that a marker is set where it has no effect.
-    static void run_exec(InitResult& result, Guest& guest, Interpreter& interpreter) {
+    static void run_exec(InitResult& result, Guest& guest, Interpreter& interpreter, const RunOptions& options) {
         interpreter.record().set_gil.clear();
         const std::uint64_t module = interpreter.new_module();
         const auto handler = [&](std::uint32_t number) {
@@ -313,7 +377,7 @@ struct InitRunner::Impl {
         };
         guest.run(result.definition->slots.exec, std::array{module}, side_budget, handler);
         for (const InitRecord::SetGil& call : interpreter.record().set_gil)
-            result.set_gil_late.push_back({call.value, guest.to_file(call.called_from).value_or(0)});
+            result.set_gil_late.push_back({call.value, place_of(guest, call.called_from, options.libraries)});
     }
 };
 
@@ -324,16 +388,26 @@ bool InitRunner::can_run(const Image& image) noexcept { return cpu_for(image.arc
 
 InitResult InitRunner::run(const Image& image, const Export& entry, const RunOptions& options) {
     bool asked = false;
-    unsigned minor = options.minor.value_or(versions[0]);
+    // A version that lacks a function cannot load the file.
+    const Needs needs = c_api_needs(image);
+    if (options.minor && *options.minor < needs.minor) {
+        InitResult result;
+        result.failure = fmt::format("it imports {}, which Python 3.{} does not have: the import fails",
+                                     escape(needs.function, 200), *options.minor);
+        return result;
+    }
+    unsigned minor = options.minor.value_or(std::max(versions[0], needs.minor));
     InitResult result = impl_->run(image, entry, options, minor, Answers::likely, asked);
     if (!options.minor && asked) {
         const std::span<const unsigned> others =
             options.free_threaded ? std::span<const unsigned>(versions) : std::span<const unsigned>(gil_versions);
-        for (const unsigned other_minor : others.subspan(1)) {
-            if (!options.free_threaded && result.failure.empty()) break;  // no marker counts there
+        for (const unsigned other_minor : others) {
+            if (other_minor == minor) continue;
+            if (!options.free_threaded && got_to_its_end(result)) break;  // no marker counts there
+            if (other_minor < needs.minor) continue;
             InitResult other = impl_->run(image, entry, options, other_minor, Answers::likely, asked);
-            if (!other.failure.empty()) continue;  // it is not for that version
-            if (!result.failure.empty()) {
+            if (!got_to_its_end(other)) continue;  // it is not for that version
+            if (!got_to_its_end(result)) {
                 minor = other_minor;
                 result = std::move(other);
             } else if (decisive(other) != decisive(result)) {
@@ -344,15 +418,36 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
             }
         }
     }
-    if (result.assumed.empty() || !result.failure.empty()) return result;
+    if (result.assumed.empty()) return result;
     // Once more, with other answers of what is not known: the verdict must not depend on them. Where the function
     // itself fails for want of an import, or of a call, it says nothing; then these succeed, and the rest is different.
-    InitResult other = impl_->run(image, entry, options, minor, Answers::other, asked);
-    if (!other.failure.empty()) other = impl_->run(image, entry, options, minor, Answers::other_values, asked);
-    if (other.failure.empty() && decisive(other) != decisive(result)) {
-        result.phase = Phase::unknown;
-        result.failure = "what it says depends on " + escape(*result.assumed.begin(), 200) +
-                         (result.assumed.size() > 1 ? " and others, of which" : ", of which") + " nothing is known";
+    const bool likely_ended = got_to_its_end(result);
+    InitResult other =
+        impl_->run(image, entry, options, minor, likely_ended ? Answers::other : Answers::other_values, asked);
+    if (!got_to_its_end(other))
+        other = impl_->run(image, entry, options, minor, likely_ended ? Answers::other_values : Answers::other, asked);
+    if (likely_ended) {
+        if (got_to_its_end(other) && decisive(other) != decisive(result)) depends_on_assumptions(result);
+        return result;
+    }
+    // The likeliest answers made the function give up, as a library that says "not supported" does. An import that
+    // succeeds had others.
+    if (!got_to_its_end(other)) {
+        if (result.failure.empty() && other.failure.empty() && decisive(other) != decisive(result))
+            depends_on_assumptions(result);
+        return result;
+    }
+    if (result.failure.empty() && decisive(other) != decisive(result)) {
+        depends_on_assumptions(result);
+        return result;
+    }
+    // Without a marker it may as well be the way around what failed.
+    if (result.failure.empty() || !says_nothing(other)) {
+        other.assumed.insert(result.assumed.begin(), result.assumed.end());
+        other.assumed.insert("that it succeeds where the likeliest answers end: " +
+                             (result.failure.empty() ? result.cut_short : result.failure));
+        other.used_library = other.used_library || result.used_library;
+        return other;
     }
     return result;
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,12 +18,19 @@
 
 namespace interlock::auditing {
 
+/// A library that a module is linked to, directly or by way of another one.
+struct Library {
+    std::string name;  ///< as it is asked for, without folders
+    Image image;
+};
+
 struct RunOptions {
     bool free_threaded = true;        ///< of the interpreter that is modelled
     std::optional<unsigned> minor{};  ///< of its version; nullopt: tries several, when the module asks
     std::uint64_t budget = 0;         ///< instructions of a run
     std::uint64_t* left = nullptr;    ///< and of all runs for the file; each takes its share
     bool details = false;
+    std::span<const Library> libraries{};  ///< that come with the module, for the same processor; not owned
 };
 
 /// How the module is made.
@@ -34,17 +42,20 @@ struct InitResult {
     std::optional<Slots> slots;            ///< of a slot table (PyModExport)
     struct SetGil {
         std::uint64_t value = 0;
-        std::uint64_t called_from = 0;  ///< file address
+        std::string called_from;  ///< address in the file, or in a library: "0x1f0 of libx.so"
     };
     std::vector<SetGil> set_gil;       ///< for the module that is returned, in the order of the calls
     std::vector<SetGil> set_gil_late;  ///< by the exec slot, where it has no effect
     std::string foreign;               ///< whose function makes the module
     std::optional<bool> argument;      ///< Boost.Python's mod_gil_not_used
     std::string failure;               ///< why nothing is known; empty if something is
+    std::string cut_short;             ///< why the run did not get to its end; what is known was said before
     bool complete = true;              ///< false: a constructor of the file was stepped over
+    bool used_library = false;  ///< something of a library that was not there: neither Python's nor the C library's
     bool not_needed = false;  ///< was not run: the file imports nothing with which it could set a marker
     std::set<std::string> assumed{};
     std::vector<CallSeen> calls{};
+    std::uint64_t calls_left_out = 0;
     std::uint64_t instructions = 0;
 };
 
@@ -56,6 +67,7 @@ struct LegacyResult {
     std::string failure;            ///< why nothing is known; empty if something is
     std::set<std::string> assumed{};
     std::vector<CallSeen> calls{};
+    std::uint64_t calls_left_out = 0;
     std::uint64_t instructions = 0;
 };
 

@@ -17,6 +17,17 @@ namespace interlock::auditing {
 
 namespace fs = std::filesystem;
 
+void Candidate::load(std::uint64_t size_limit) {
+    if (packed) {
+        content = unpack(*packed);
+        // A large one is in a temporary file by now, and a small one without what it was packed in.
+        memory.keep(content.size());
+        packed.reset();
+    } else if (!disk_path.empty()) {
+        content = Content::of_disk_file(disk_path, size_limit).value();
+    }
+}
+
 void Inputs::walk(const std::string& input) {
     try {
         struct stat status{};

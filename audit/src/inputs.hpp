@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include <interlock/audit.hpp>
 
 #include "archive_names.hpp"
+#include "archive_zip.hpp"
 #include "inputs_content.hpp"
 
 namespace interlock::auditing {
@@ -30,8 +32,14 @@ struct Candidate {
     std::size_t package = 0;          ///< index into Inputs::packages()
     bool named = false;               ///< by the user: to be a binary is not up to it
     bool in_wheel = false;
-    Content content;              ///< of a member; a file on disk is opened when it is judged
-    MemoryBudget::Ticket memory;  ///< of such a file: millions of them shall not wait at once
+    /// Of a member of a tar file. A file on disk is opened, and a member of a zip file unpacked, by load().
+    Content content;
+    std::optional<PackedMember> packed;
+    MemoryBudget::Ticket memory;  ///< for what load() takes; also of files: millions of them shall not wait at once
+
+    /// Fills `content`, on the thread that needs it. Throws Failure: not_found, unreadable, malformed_file, io_error;
+    /// unsupported, also for a file on disk of more than `size_limit` bytes.
+    void load(std::uint64_t size_limit);
 };
 
 /// Takes what the walk finds. Called by the thread that walks.

@@ -1,5 +1,6 @@
-// inputs_archive.cpp: archives, and archives in archives. Each is read once from front to back, and a member is handed
-// over as soon as it has been read. Only when the manifest of a member comes behind it, that one is read once more.
+// inputs_archive.cpp: archives, and archives in archives. Of a zip file a member is handed over as the place where it
+// lies, metadata and manifests first. A tar file is read once from front to back, and a member is handed over as soon
+// as it has been read; only when the manifest of a member comes behind it, that one is read once more.
 //
 // SPDX-License-Identifier: MIT
 #include <map>
@@ -35,6 +36,13 @@ struct Scope {
     std::string package_path;  ///< of the archive that is the package
 };
 
+/// A member, and how to get at it.
+struct Entry {
+    const Member& member;
+    ByteStream& stream;
+    const ZipArchive* zip = nullptr;  ///< of which it is then a ZipMember
+};
+
 std::string below(const std::string& outer, const std::string& name) {
     return outer.empty() ? name : outer + '!' + name;
 }
@@ -42,7 +50,10 @@ std::string below(const std::string& outer, const std::string& name) {
 class ArchiveWalk {
 public:
     ArchiveWalk(Inputs& inputs, std::string path, OpenedFile file)
-        : inputs_(inputs), path_(std::move(path)), file_(std::move(file)), tally_(inputs.budget(), path_, file_.size) {}
+        : inputs_(inputs),
+          path_(std::move(path)),
+          file_(std::make_shared<const OpenedFile>(std::move(file))),
+          tally_(inputs.budget(), path_, file_->size) {}
     ~ArchiveWalk() { inputs_.memory().set_fixed(0); }
     ArchiveWalk(const ArchiveWalk&) = delete;
     ArchiveWalk& operator=(const ArchiveWalk&) = delete;
@@ -57,13 +68,13 @@ public:
         for (const std::string& name : late_)
             for (const std::uint64_t sequence : handed_over_[name]) inputs_.discard(sequence);
         second_ = true;
-        tally_ = Tally(inputs_.budget(), path_, file_.size);
+        tally_ = Tally(inputs_.budget(), path_, file_->size);
         pass(wanted);
     }
 
 private:
     void pass(std::string_view wanted) {
-        FileStream stream(file_.descriptor.get(), 0, file_.size, path_);
+        FileStream stream(file_->descriptor.get(), 0, file_->size, path_);
         Scope scope;
         scope.path = path_;
         scope.wanted = wanted;
@@ -73,7 +84,7 @@ private:
             PeekedStream peeked(stream);
             const auto kind = kind_of(peeked.head(), path_);
             if (kind == ArchiveKind::zip)
-                walk_zip(stream, scope);
+                walk_zip(file_, scope);
             else
                 walk_stream(peeked, kind, scope);
         } catch (const Failure& failure) {
@@ -97,12 +108,23 @@ private:
         if (!second_) inputs_.report(path, std::move(error));
     }
 
-    void walk_zip(FileStream& file, Scope& scope) {
-        const ZipDirectory directory = read_zip_directory(file, scope.path, tally_);
+    void read_about(const ZipArchive& archive, const ZipMember& member, Scope& scope) {
+        if (!member.regular || member.nameless || !is_about_others(member, scope)) return;
+        ZipMemberStream stream(*archive.file(), member, scope.path + '!' + member.name, &tally_);
+        guarded(member, scope, [&] { read_about_others({member, stream, &archive}, scope); });
+    }
+
+    void walk_zip(const std::shared_ptr<const OpenedFile>& file, Scope& scope) {
+        const ZipArchive archive(file, scope.path, tally_);
         const std::uint64_t before = directories_;
-        inputs_.memory().set_fixed(directories_ += directory.entries * zip_entry_cost);
+        inputs_.memory().set_fixed(directories_ += archive.entries() * zip_entry_cost);
         try {
-            walk_members(*open_zip(file, directory, scope.path, tally_), scope);
+            if (!second_) archive.each([&](const ZipMember& member) { read_about(archive, member, scope); });
+            archive.each([&](const ZipMember& member) {
+                ZipMemberStream stream(*archive.file(), member, scope.path + '!' + member.name, &tally_);
+                walk_entry({member, stream, &archive}, scope);
+            });
+            if (archive.damage()) throw Failure(*archive.damage());
         } catch (...) {
             inputs_.memory().set_fixed(directories_ = before);
             throw;
@@ -124,24 +146,38 @@ private:
     void walk_members(ArchiveReader& reader, Scope& scope) {
         Member member;
         while (reader.next(member)) {
-            if (!member.regular) {
-                if (!scope.wanted.empty() && member.name == scope.wanted)
-                    report_no_file(scope.path + '!' + member.name);
-                continue;
-            }
-            inputs_.count_file();
-            if (member.nameless) {
-                report(scope.path, {Errc::malformed_file, "cannot read a member of " + quoted(scope.path, 4096) +
-                                                              ": its name is not the UTF-8 that it claims to be"});
-                continue;
-            }
-            try {
-                walk_member(reader, member, scope);
-            } catch (const LimitReached&) {
-                throw;
-            } catch (const Failure& failure) {
-                report(scope.path + '!' + member.name, failure.error());
-            }
+            MemberStream stream(reader);
+            walk_entry({member, stream}, scope);
+        }
+    }
+
+    void walk_entry(const Entry& entry, Scope& scope) {
+        const Member& member = entry.member;
+        if (!member.regular) {
+            if (!scope.wanted.empty() && member.name == scope.wanted) report_no_file(scope.path + '!' + member.name);
+            return;
+        }
+        inputs_.count_file();
+        if (member.nameless)
+            return report(scope.path, {Errc::malformed_file, "cannot read a member of " + quoted(scope.path, 4096) +
+                                                                 ": its name is not the UTF-8 that it claims to be"});
+        if (is_about_others(member, scope)) {
+            // Of a zip file it has been read.
+            if (entry.zip == nullptr && !second_) guarded(member, scope, [&] { read_about_others(entry, scope); });
+            return;
+        }
+        guarded(member, scope, [&] { walk_member(entry, scope); });
+    }
+
+    /// What is wrong with one member concerns no other.
+    template <typename Function>
+    void guarded(const Member& member, const Scope& scope, const Function& function) {
+        try {
+            function();
+        } catch (const LimitReached&) {
+            throw;
+        } catch (const Failure& failure) {
+            report(scope.path + '!' + member.name, failure.error());
         }
     }
 
@@ -152,14 +188,22 @@ private:
                       "cannot read " + quoted(path, 4096) + ": it is a link or device; name the file it stands for"});
     }
 
-    void walk_member(ArchiveReader& reader, const Member& member, Scope& scope) {
+    /// Metadata of the package, and manifests.
+    static bool is_about_others(const Member& member, const Scope& scope) {
+        return metadata_kind(member.name, scope.package->audit, scope.deb_control) != MetadataKind::none ||
+               is_manifest_name(member.name);
+    }
+
+    void read_about_others(const Entry& entry, Scope& scope) {
+        const std::string& name = entry.member.name;
+        const MetadataKind metadata = metadata_kind(name, scope.package->audit, scope.deb_control);
+        if (metadata != MetadataKind::none) return read_metadata(entry.stream, metadata, *scope.package);
+        read_manifest(entry.stream, below(scope.inner, name), scope.path + '!' + name);
+    }
+
+    void walk_member(const Entry& entry, Scope& scope) {
+        const Member& member = entry.member;
         const std::string inner = below(scope.inner, member.name);
-        MemberStream stream(reader);
-        if (!second_) {
-            const MetadataKind metadata = metadata_kind(member.name, scope.package->audit, scope.deb_control);
-            if (metadata != MetadataKind::none) return read_metadata(stream, metadata, *scope.package);
-            if (is_manifest_name(member.name)) return read_manifest(stream, inner, scope.path + '!' + member.name);
-        }
         bool named = false;
         std::string_view deeper;
         if (!scope.wanted.empty()) {
@@ -180,11 +224,11 @@ private:
         const std::string path = scope.path + '!' + member.name;
         if (!member.unreadable.empty())
             return report(path, {Errc::unsupported, "cannot read " + quoted(path, 4096) + ": " + member.unreadable});
-        if (library && deeper.empty() && !named) return hand_over(stream, member, scope, inner, path, false);
-        PeekedStream peeked(stream);
+        if (library && deeper.empty() && !named) return hand_over(entry, scope, inner, path, false);
+        PeekedStream peeked(entry.stream);
         const bool nested =
             archive || !deeper.empty() || (!looks_like_binary(peeked.head()) && archive_by_content(peeked.head()));
-        if (!nested) return hand_over(peeked, member, scope, inner, path, true);
+        if (!nested) return hand_over({member, peeked, entry.zip}, scope, inner, path, true);
         if (second_ && !leads_to_late(inner)) return;
         walk_nested(peeked, member, scope, inner, path, deeper);
     }
@@ -217,19 +261,21 @@ private:
         const auto kind = kind_of(stream.head(), member.name);
         if (kind != ArchiveKind::zip) return walk_stream(stream, kind, scope);
         // It has to be read from its end, so it has to be somewhere as a whole.
-        const Descriptor file = open_temporary();
-        const std::uint64_t size = spill(stream, file.get(), 0, inputs_.budget().archive_size, path);
-        FileStream whole(file.get(), 0, size, path);
-        walk_zip(whole, scope);
+        OpenedFile file{open_temporary(), 0};
+        file.size = spill(stream, file.descriptor.get(), 0, inputs_.budget().archive_size, path);
+        walk_zip(std::make_shared<const OpenedFile>(std::move(file)), scope);
     }
 
-    void hand_over(ByteStream& stream, const Member& member, Scope& scope, const std::string& inner,
-                   const std::string& path, bool named) {
+    void hand_over(const Entry& entry, Scope& scope, const std::string& inner, const std::string& path, bool named) {
         if (second_ && !late_.contains(inner)) return;
         spoke_ = true;
+        const Member& member = entry.member;
         Candidate candidate;
-        candidate.content =
-            Content::of_stream(stream, member.size, inputs_.budget().binary_size, path, inputs_.memory());
+        if (entry.zip != nullptr)
+            hand_over_packed(candidate, static_cast<const ZipMember&>(member), *entry.zip, path);
+        else
+            candidate.content =
+                Content::of_stream(entry.stream, member.size, inputs_.budget().binary_size, path, inputs_.memory());
         candidate.path = path;
         candidate.module_path = below_import_root(member.name);
         candidate.named = named;
@@ -251,6 +297,16 @@ private:
             inputs_.package(*package.index)
                 .notes.push_back("the member " + quoted(member.name) +
                                  " occurs more than once: an installation keeps the last one, all are audited");
+    }
+
+    /// What it unpacks to is counted as the directory has it: more is not unpacked, whoever does it.
+    void hand_over_packed(Candidate& candidate, const ZipMember& member, const ZipArchive& zip,
+                          const std::string& path) {
+        if (member.unpacked > inputs_.budget().binary_size)
+            throw Failure(too_large(path, inputs_.budget().binary_size));
+        tally_.count_unpacked(member.unpacked);
+        candidate.memory = inputs_.memory().reserve(memory_to_unpack(member));
+        candidate.packed = PackedMember{zip.file(), member, path};
     }
 
     static std::optional<std::string> read_small(ByteStream& stream, std::uint64_t limit) {
@@ -292,7 +348,7 @@ private:
 
     Inputs& inputs_;
     std::string path_;
-    OpenedFile file_;
+    std::shared_ptr<const OpenedFile> file_;
     Tally tally_;
     std::uint64_t directories_ = 0, manifest_bytes_ = 0;
     std::map<std::string, std::size_t> packages_;                    ///< index, by path

@@ -26,11 +26,6 @@ constexpr std::uint64_t least_share = 64 * 1024;
 
 std::string reason(int number) { return std::generic_category().message(number); }
 
-Error too_large(const std::string& name, std::uint64_t limit) {
-    return {Errc::unsupported, quoted(name, 4096) + " is not read: it is larger than " + std::to_string(limit) +
-                                   " bytes, the limit binary_size; raise it if you trust the file"};
-}
-
 Failure temporary_failed(const std::string& what, int number) {
     return Failure({Errc::io_error, "cannot " + what + " a temporary file for a member of an archive: " +
                                         reason(number) + "; TMPDIR chooses another folder"});
@@ -52,6 +47,11 @@ private:
 };
 
 }  // namespace
+
+Error too_large(const std::string& name, std::uint64_t limit) {
+    return {Errc::unsupported, quoted(name, 4096) + " is not read: it is larger than " + std::to_string(limit) +
+                                   " bytes, the limit binary_size; raise it if you trust the file"};
+}
 
 bool MemoryBudget::fits(std::uint64_t bytes) const noexcept {
     const std::uint64_t limit = limit_ - std::min(limit_, fixed_);
@@ -219,6 +219,19 @@ Content Content::of_stream(ByteStream& stream, std::optional<std::uint64_t> size
     }
     content.size_ = spill(stream, large.get(), written, size_limit, name);
     content.file_ = std::move(large);
+    return content;
+}
+
+Content Content::of_stream(ByteStream& stream, std::uint64_t size, const std::string& name) {
+    Descriptor file = size < in_memory_limit ? open_memory() : open_temporary();
+    const std::uint64_t written = spill(stream, file.get(), 0, size, name);
+    return of_descriptor(std::move(file), written);
+}
+
+Content Content::of_descriptor(Descriptor file, std::uint64_t size) {
+    Content content;
+    content.file_ = std::move(file);
+    content.size_ = size;
     return content;
 }
 

@@ -45,6 +45,12 @@ public:
             if (budget_ != nullptr) budget_->release(bytes_);
         }
         std::uint64_t bytes() const noexcept { return bytes_; }
+        /// Gives back what is more than that.
+        void keep(std::uint64_t bytes) noexcept {
+            if (budget_ == nullptr || bytes >= bytes_) return;
+            budget_->release(bytes_ - bytes);
+            bytes_ = bytes;
+        }
 
     private:
         friend MemoryBudget;
@@ -108,6 +114,9 @@ Descriptor open_temporary();
 std::uint64_t spill(ByteStream& stream, int descriptor, std::uint64_t written, std::uint64_t limit,
                     const std::string& name);
 
+/// What is said of a binary that has more bytes than the limit.
+Error too_large(const std::string& name, std::uint64_t limit);
+
 /// A file in memory.
 class Mapping {
 public:
@@ -138,6 +147,10 @@ public:
     /// content. Throws.
     static Content of_stream(ByteStream& stream, std::optional<std::uint64_t> size, std::uint64_t size_limit,
                              const std::string& name, MemoryBudget& memory);
+    /// A stream that has `size` bytes, of which somebody else keeps account. Throws.
+    static Content of_stream(ByteStream& stream, std::uint64_t size, const std::string& name);
+    /// What can be read through a descriptor.
+    static Content of_descriptor(Descriptor file, std::uint64_t size);
     /// Bytes in memory. Throws Failure with io_error.
     static Content of_bytes(std::span<const std::uint8_t> bytes);
 

@@ -18,19 +18,19 @@ bool is_data_of_system(std::string_view name) noexcept {
 
 // On all but 32-bit Windows the stack is left to the caller.
 std::optional<StackUse> Interpreter::stack_use(const Import& import) const {
-    const bool decided = image_.format == Format::pe && image_.architecture == Architecture::i386;
+    const bool decided = image().format == Format::pe && image().architecture == Architecture::i386;
     return decided ? windows_call(import) : StackUse{};
 }
 
 std::uint64_t Interpreter::find_system_symbol(const std::string& name) {
     if (const std::uint64_t known = known_import(name)) return known;
     const ModelFunction handler = c_library_function(name);
-    const bool windows = image_.format == Format::pe;
+    const bool windows = image().format == Format::pe;
     const std::optional<StackUse> stack = windows ? windows_call_by_name(name) : StackUse{};
     // Of Windows' functions all are known by name, so that one can be there of which the model knows nothing else.
     if (handler == nullptr && !(windows && stack && !name.starts_with('?'))) return 0;
     const std::string& kept = *found_symbols_.insert(name).first;
-    const std::optional<StackUse> used = image_.architecture == Architecture::i386 && windows ? stack : StackUse{};
+    const std::optional<StackUse> used = image().architecture == Architecture::i386 && windows ? stack : StackUse{};
     const std::uint64_t address = add_stand_in({.name = kept, .handler = handler, .stack = used});
     known_imports_.emplace(kept, address);
     return address;

@@ -1,5 +1,5 @@
-// judge.cpp: see judge.hpp. A question is its length, the size of the file, and a BinaryContext (wire.hpp); with it
-// goes the descriptor of the file. An answer is its length and the result.
+// judge.cpp: see judge.hpp. A question is a head for the file and one for each library, and a BinaryContext (wire.hpp);
+// with each head goes a descriptor. An answer is its length and the result.
 //
 // SPDX-License-Identifier: MIT
 #include "judge.hpp"
@@ -39,9 +39,10 @@ constexpr bool sanitized = true;
 constexpr bool sanitized = false;
 #endif
 
-struct Question {
-    std::uint64_t length = 0;  ///< of the BinaryContext behind it
-    std::uint64_t size = 0;    ///< of the file
+struct FileHead {
+    std::uint64_t size = 0;       ///< of the file
+    std::uint64_t length = 0;     ///< of the BinaryContext behind all heads; in the first
+    std::uint64_t libraries = 0;  ///< how many heads follow; in the first
 };
 
 bool send_all(int socket, const void* data, std::size_t size) {
@@ -74,8 +75,8 @@ union Control {
     char space[CMSG_SPACE(sizeof(int))];
 };
 
-bool send_question(int socket, const Question& question, int file) {
-    Question copy = question;
+bool send_head(int socket, const FileHead& head, int file) {
+    FileHead copy = head;
     iovec part{&copy, sizeof copy};
     Control control{};
     msghdr message{};
@@ -97,8 +98,8 @@ bool send_question(int socket, const Question& question, int file) {
     return send_all(socket, reinterpret_cast<const char*>(&copy) + done, sizeof copy - done);
 }
 
-bool receive_question(int socket, Question& question, Descriptor& file) {
-    iovec part{&question, sizeof question};
+bool receive_head(int socket, FileHead& head, Descriptor& file) {
+    iovec part{&head, sizeof head};
     Control control{};
     msghdr message{};
     message.msg_iov = &part;
@@ -116,17 +117,38 @@ bool receive_question(int socket, Question& question, Descriptor& file) {
     std::memcpy(&number, CMSG_DATA(header), sizeof number);
     file = Descriptor(number);
     const auto done = static_cast<std::size_t>(got);
-    return receive_all(socket, reinterpret_cast<char*>(&question) + done, sizeof question - done);
+    return receive_all(socket, reinterpret_cast<char*>(&head) + done, sizeof head - done);
 }
 
 // ---- in the process ----
 
-Result<std::vector<BinaryAudit>> judged(const Descriptor& file, std::uint64_t size, const BinaryContext& context,
-                                        const AuditOptions& options) {
+struct Received {
+    Descriptor file;
+    std::uint64_t size = 0;
+};
+
+// A library that cannot be mapped is as if it were empty: one that is no library.
+std::vector<Mapping> map_libraries(const std::vector<Received>& libraries) {
+    std::vector<Mapping> mapped;
+    for (const Received& library : libraries) {
+        try {
+            mapped.push_back(Mapping::of_file(library.file.get(), library.size));
+        } catch (const std::bad_alloc&) {
+            mapped.emplace_back();
+        }
+    }
+    return mapped;
+}
+
+Result<std::vector<BinaryAudit>> judged(const Received& file, const std::vector<Received>& libraries,
+                                        const BinaryContext& context, const AuditOptions& options) {
     const std::string what = "cannot audit " + quoted(context.path, 4096) + ": ";
     try {
-        const Mapping mapping = Mapping::of_file(file.get(), size);
-        return audit_binary(mapping.bytes(), context, options);
+        const Mapping mapping = Mapping::of_file(file.file.get(), file.size);
+        const std::vector<Mapping> mapped = map_libraries(libraries);
+        std::vector<Bytes> bytes;
+        for (const Mapping& library : mapped) bytes.push_back(library.bytes());
+        return audit_binary(mapping.bytes(), context, options, bytes);
     } catch (const Failure& failure) {
         return failure.error();
     } catch (const std::bad_alloc&) {
@@ -174,14 +196,22 @@ void leave_everything(int socket) {
     leave_everything(socket);
     constexpr int own = own_socket;
     for (;;) {
-        Question question;
-        Descriptor file;
-        if (!receive_question(own, question, file) || question.length > longest_question) ::_exit(0);
-        std::string wire(question.length, '\0');
+        FileHead head;
+        Received file;
+        if (!receive_head(own, head, file.file)) ::_exit(0);
+        if (head.length > longest_question || head.libraries > most_libraries) ::_exit(0);
+        file.size = head.size;
+        std::vector<Received> libraries(head.libraries);
+        for (Received& library : libraries) {
+            FileHead next;
+            if (!receive_head(own, next, library.file)) ::_exit(0);
+            library.size = next.size;
+        }
+        std::string wire(head.length, '\0');
         if (!receive_all(own, wire.data(), wire.size())) ::_exit(0);
         limit_time(options.budget.processor_time);
         const Result<BinaryContext> context = context_from_wire(wire);
-        const std::string answer = to_wire(context ? judged(file, question.size, *context, options)
+        const std::string answer = to_wire(context ? judged(file, libraries, *context, options)
                                                    : Result<std::vector<BinaryAudit>>(context.error()));
         const std::uint64_t length = answer.size();
         if (!send_all(own, &length, sizeof length) || !send_all(own, answer.data(), answer.size())) ::_exit(0);
@@ -243,10 +273,12 @@ std::string Judge::end() {
     return fmt::format("ended with status {}", WEXITSTATUS(status));
 }
 
-Judge::Answer Judge::ask(const Descriptor& file, std::uint64_t size, const BinaryContext& context,
-                         std::string& answer) {
-    const std::string wire = to_wire(context);
-    if (!send_question(socket_.get(), {wire.size(), size}, file.get())) return Answer::not_asked;
+Judge::Answer Judge::ask(const Question& question, std::string& answer) {
+    const std::string wire = to_wire(question.context);
+    const FileHead head{question.size, wire.size(), question.libraries.size()};
+    if (!send_head(socket_.get(), head, question.file.get())) return Answer::not_asked;
+    for (const Question::Library& library : question.libraries)
+        if (!send_head(socket_.get(), {.size = library.size}, library.file->get())) return Answer::none;
     if (!send_all(socket_.get(), wire.data(), wire.size())) return Answer::none;
     // Its own limit ends it long before, unless something keeps it from running at all.
     const auto patience = 20 * std::chrono::milliseconds(options_->budget.processor_time);
@@ -265,22 +297,22 @@ Judge::Answer Judge::ask(const Descriptor& file, std::uint64_t size, const Binar
     return receive_all(socket_.get(), answer.data(), answer.size()) ? Answer::whole : Answer::none;
 }
 
-Result<std::vector<BinaryAudit>> Judge::judge(const Descriptor& file, std::uint64_t size, BinaryContext context) {
+Result<std::vector<BinaryAudit>> Judge::judge(Question question) {
     for (bool again = false;; again = true) {
         if (process_ < 0) start();
         std::string answer;
-        Answer got = ask(file, size, context, answer);
+        Answer got = ask(question, answer);
         if (got == Answer::not_asked) {  // something else ended it since the last file
             end();
             start();
-            got = ask(file, size, context, answer);
+            got = ask(question, answer);
         }
         if (got == Answer::whole) return audits_from_wire(answer);
         const std::string how = end();
         if (again)
-            return {Errc::unreadable, "cannot audit " + quoted(context.path, 4096) + ": the process that read it " +
+            return {Errc::unreadable, "cannot audit " + quoted(question.context.path, 4096) + ": the process that read it " +
                                           how + "; was the file changed meanwhile?"};
-        context.not_run_because = "the process in which it was run " + how;
+        question.context.not_run_because = "the process in which it was run " + how;
     }
 }
 
@@ -307,9 +339,9 @@ void Judges::forget() noexcept {
     idle_.clear();
 }
 
-Result<std::vector<BinaryAudit>> Judges::judge(const Descriptor& file, std::uint64_t size, BinaryContext context) {
+Result<std::vector<BinaryAudit>> Judges::judge(Question question) {
     Judge judge = take();
-    auto result = judge.judge(file, size, std::move(context));
+    auto result = judge.judge(std::move(question));
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(judge));
     return result;

@@ -17,6 +17,20 @@
 
 namespace interlock::auditing {
 
+/// What goes to the process that judges: a file, and the libraries that come with it.
+struct Question {
+    const Descriptor& file;
+    std::uint64_t size = 0;
+    BinaryContext context;  ///< with the names of the libraries
+    struct Library {
+        const Descriptor* file;
+        std::uint64_t size;
+    };
+    std::vector<Library> libraries{};  ///< in the order of the names
+};
+/// More are not sent along.
+inline constexpr std::size_t most_libraries = 64;
+
 /// One process. Not for several threads at once. Forks, when it is made and after each death of the process.
 class Judge {
 public:
@@ -29,17 +43,17 @@ public:
     /// Leaves the process to somebody else: the parent, in the child of a fork().
     void forget() noexcept;
 
-    /// As audit_binary(), of the first `size` bytes of `file`, which is mapped by the process. An init function that
+    /// As audit_binary(), of the first bytes of the files, which are mapped by the process. An init function that
     /// kills it is not run a second time, and its module is undetermined. Errors: also unreadable, when the process
     /// dies all the same; unreadable and internal for exceptions of audit_binary(). Throws as the constructor.
-    Result<std::vector<BinaryAudit>> judge(const Descriptor& file, std::uint64_t size, BinaryContext context);
+    Result<std::vector<BinaryAudit>> judge(Question question);
 
 private:
     void start();
     /// How the process ended, as the end of a sentence: "was killed by signal 11 (Segmentation fault)".
     std::string end();
     enum class Answer : std::uint8_t { whole, none, not_asked };
-    Answer ask(const Descriptor& file, std::uint64_t size, const BinaryContext& context, std::string& answer);
+    Answer ask(const Question& question, std::string& answer);
 
     const AuditOptions* options_;
     Descriptor socket_;
@@ -53,7 +67,7 @@ public:
     explicit Judges(const AuditOptions& options) : options_(options) {}
     /// Makes one beforehand: forking is safest while no other thread runs.
     void prepare();
-    Result<std::vector<BinaryAudit>> judge(const Descriptor& file, std::uint64_t size, BinaryContext context);
+    Result<std::vector<BinaryAudit>> judge(Question question);
     /// In the child of a fork(), where all processes are the parent's, and no other thread is.
     void forget() noexcept;
 

@@ -13,10 +13,11 @@ namespace interlock::auditing {
 
 namespace {
 
-/// Imports that dyld may bind to the image itself.
-std::unordered_set<std::string_view> own_imports(const Image& image) {
-    std::unordered_set<std::string_view> names;
-    for (const Import& import : image.imports)
+/// Imports that dyld may bind to the image itself, and what others want of it.
+Names other_names(const MachFile& file) {
+    Names names;
+    if (file.also != nullptr) names = *file.also;
+    for (const Import& import : file.builder.image.imports)
         if (import.library.empty()) names.insert(import.name);
     return names;
 }
@@ -187,8 +188,8 @@ void read_mach_exports(MachFile& file) {
         add_symbols(file, *file.symbols, is_entry_point);
 }
 
-void add_own_imports(MachFile& file) {
-    const auto names = own_imports(file.builder.image);
+void add_other_exports(MachFile& file) {
+    const Names names = other_names(file);
     if (file.exports_trie) {
         ExportTrie trie(file, *file.exports_trie);
         for (const auto name : names) trie.add_if_exported(name);

@@ -60,6 +60,7 @@ struct MachFile {
     std::optional<MachDyldInfo> dyld_info;
     std::optional<MachPart> exports_trie, chained_fixups;
     bool has_classic_relocations = false;
+    const Names* also = nullptr;  ///< of exports that are wanted beside entry points
 
     /// Checks that the part lies in the file.
     MachPart part(std::uint64_t offset, std::uint64_t size, const char* what) const {
@@ -125,7 +126,7 @@ void read_chained_fixups(MachFile& file, const MachPart& part);
 void read_dyld_info(MachFile& file, const MachDyldInfo& info);
 /// The entry points.
 void read_mach_exports(MachFile& file);
-/// What the image exports and may import from itself. After the fixups.
-void add_own_imports(MachFile& file);
+/// What the image exports and may import from itself, and what else is wanted. After the fixups.
+void add_other_exports(MachFile& file);
 
 }  // namespace interlock::auditing

@@ -16,6 +16,7 @@ namespace interlock::auditing {
 namespace {
 
 constexpr std::uint32_t magic_32 = 0xfeedface, magic_64 = 0xfeedfacf, fat_magic = 0xcafebabe, fat_magic_64 = 0xcafebabf;
+constexpr std::size_t max_folders = 64;
 
 Architecture architecture_of(std::uint32_t cpu) {
     switch (cpu) {
@@ -52,6 +53,7 @@ enum Command : std::uint32_t {
     load_weak_dylib = 0x18,
     segment_64 = 0x19,
     uuid = 0x1b,
+    run_path = 0x1c,
     reexport_dylib = 0x1f,
     lazy_load_dylib = 0x20,
     dyld_info = 0x22,
@@ -83,14 +85,15 @@ enum SectionType : std::uint32_t {
 
 class MachReader {
 public:
-    explicit MachReader(const ByteView& view) : file_(view), view_(file_.view) {}
+    MachReader(const ByteView& view, const Names* also) : file_(view), view_(file_.view) { file_.also = also; }
 
     Image read() {
         read_header();
         read_commands();
         add_segments();
         read_mach_exports(file_);
-        if (image().exports.empty()) return file_.builder.finish();  // no module: nothing will be run
+        if (image().exports.empty() && file_.also == nullptr)
+            return file_.builder.finish();  // no module: nothing will be run
         read_thread_local_block();
         read_constructors();
         if (file_.chained_fixups) read_chained_fixups(file_, *file_.chained_fixups);
@@ -98,7 +101,7 @@ public:
         if (!file_.chained_fixups && !file_.dyld_info && file_.has_classic_relocations)
             view_.unsupported("its relocations are of the kind that linkers wrote before 2009");
         mark_functions();
-        add_own_imports(file_);
+        add_other_exports(file_);
         return file_.builder.finish();
     }
 
@@ -161,6 +164,12 @@ private:
                 if (field(8) >= length) view_.malformed(at + 8, "the name of a library is not within its load command");
                 file_.libraries.push_back(file_.builder.name(at + field(8), "the name of a library", at + length));
                 file_.builder.add_library(file_.libraries.back());
+                return;
+            case run_path:
+                need(12);
+                if (field(8) >= length) view_.malformed(at + 8, "a run path is not within its load command");
+                if (image().library_folders.size() < max_folders)
+                    image().library_folders.push_back(file_.builder.name(at + field(8), "a run path", at + length));
                 return;
             case symbol_table: {
                 need(24);
@@ -404,19 +413,19 @@ private:
     const ByteView& view_;
 };
 
-Image read_thin(Bytes file, const std::string& name) {
+Image read_thin(Bytes file, const std::string& name, const Names* also) {
     const ByteView big(file, name, false, false), little(file, name, false, true);
     for (const ByteView& view : {big, little}) {
         const auto magic = view.u32(0, "the magic number");
         if (magic == magic_32 || magic == magic_64)
-            return MachReader(view.with_layout(magic == magic_64, view.little())).read();
+            return MachReader(view.with_layout(magic == magic_64, view.little()), also).read();
     }
     if (file.size() >= 8 && std::equal(file.begin(), file.begin() + 8, "!<arch>\n"))
         big.unsupported("it is a static library, and no module");
     big.malformed(0, "it does not start with the magic number of a Mach-O file");
 }
 
-std::vector<Image> read_fat(const ByteView& view, const std::string& name) {
+std::vector<Image> read_fat(const ByteView& view, const std::string& name, const Names* also) {
     const bool wide = view.u32(0, "the magic number") == fat_magic_64;
     const auto count = view.u32(4, "the number of slices");
     // Java classes have the same magic number; then their version follows, and that is 45 or more.
@@ -444,7 +453,8 @@ std::vector<Image> read_fat(const ByteView& view, const std::string& name) {
     std::vector<Image> images;
     for (const Slice& slice : slices) {
         const std::string architecture(architecture_name(architecture_of(slice.cpu)));
-        images.push_back(read_thin(view.part(slice.offset, slice.size, "a slice"), name + " (" + architecture + ")"));
+        images.push_back(
+            read_thin(view.part(slice.offset, slice.size, "a slice"), name + " (" + architecture + ")", also));
         if (images.back().architecture != architecture_of(slice.cpu))
             view.malformed(slice.entry, "the slice for " + architecture + " is one for " +
                                             std::string(architecture_name(images.back().architecture)));
@@ -454,13 +464,13 @@ std::vector<Image> read_fat(const ByteView& view, const std::string& name) {
 
 }  // namespace
 
-Result<std::vector<Image>> read_macho(Bytes file, const std::string& name) {
+Result<std::vector<Image>> read_macho(Bytes file, const std::string& name, const Names* also) {
     try {
         const ByteView view(file, name, false, false);
         const auto magic = view.u32(0, "the magic number");
-        if (magic == fat_magic || magic == fat_magic_64) return read_fat(view, name);
+        if (magic == fat_magic || magic == fat_magic_64) return read_fat(view, name, also);
         std::vector<Image> images;
-        images.push_back(read_thin(file, name));
+        images.push_back(read_thin(file, name, also));
         return images;
     } catch (const Failure& failure) {
         return failure.error();

@@ -2,12 +2,14 @@
 // is known.
 //
 // SPDX-License-Identifier: MIT
-#include "interpreter.hpp"
+#include "model_containers.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -17,12 +19,20 @@ namespace {
 
 using I = Interpreter;
 
+constexpr std::size_t most_pairs = 65536;
+
 // ---- dictionaries: what was stored is found again ----
 
+// Keys are the same if they are the same object, or texts or numbers of the same value. No text begins with \1.
 std::string key_of(I& in, std::uint64_t object) {
-    const auto text = in.texts().find(object);
-    return text != in.texts().end() ? text->second : fmt::format("\1{:#x}", object);  // no text begins like that
+    if (const auto text = in.texts().find(object); text != in.texts().end() && !in.is_type(object)) return text->second;
+    if (const auto number = in.numbers().find(object); number != in.numbers().end())
+        return fmt::format("\1number {}", number->second);
+    return fmt::format("\1{:#x}", object);
 }
+// Other keys may be equal to one that is not the same object.
+bool is_plain(const std::string& key) { return !key.starts_with("\1") || key.starts_with("\1number"); }
+
 void dict_set(I& in) {
     in.set_attribute(in.argument(0), key_of(in, in.argument(1)), in.argument(2));
     in.result(0);
@@ -31,38 +41,111 @@ void dict_set_text(I& in) {
     in.set_attribute(in.argument(0), in.guest().text(in.argument(1)).value_or(""), in.argument(2));
     in.result(0);
 }
+void dict_delete(I& in) {
+    in.set_attribute(in.argument(0), key_of(in, in.argument(1)), 0);
+    in.result(0);
+}
+void dict_delete_text(I& in) {
+    in.set_attribute(in.argument(0), in.guest().text(in.argument(1)).value_or(""), 0);
+    in.result(0);
+}
+
+std::optional<bool> look_up(I& in, std::uint64_t dict, const std::string& key, std::uint64_t& value) {
+    value = in.find_attribute(dict, key, false).value;
+    if (value != 0) return true;
+    if (is_plain(key) && in.is_closed(dict)) return false;
+    return std::nullopt;
+}
 void dict_get(I& in, const std::string& key) {
-    if (const std::uint64_t stored = in.attribute(in.argument(0), key)) return in.result(stored);
+    std::uint64_t value = 0;
+    if (look_up(in, in.argument(0), key, value)) return in.result(value);
     in.unknown_number(0, in.likely() ? 0 : in.new_object());
 }
 void dict_get_object(I& in) { dict_get(in, key_of(in, in.argument(1))); }
 void dict_get_text(I& in) { dict_get(in, in.guest().text(in.argument(1)).value_or("")); }
 void dict_get_ref(I& in, const std::string& key) {
-    std::uint64_t found = in.attribute(in.argument(0), key);
-    const bool stored = found != 0;
-    if (!stored && !in.likely()) found = in.new_object();
-    if (const std::uint64_t place = in.argument(2)) in.guest().set_word(place, found);
-    stored ? in.result(1) : in.unknown_number(0, 1);
+    std::uint64_t value = 0;
+    const std::optional<bool> known = look_up(in, in.argument(0), key, value);
+    if (!known && !in.likely()) value = in.new_object();
+    if (const std::uint64_t place = in.argument(2)) in.guest().set_word(place, value);
+    if (known) return in.result(*known ? 1 : 0);
+    in.unknown_number(0, 1);
 }
 void dict_get_ref_object(I& in) { dict_get_ref(in, key_of(in, in.argument(1))); }
 void dict_get_ref_text(I& in) { dict_get_ref(in, in.guest().text(in.argument(1)).value_or("")); }
-void dict_contains(I& in) {
-    if (in.attribute(in.argument(0), key_of(in, in.argument(1))) != 0) return in.result(1);
+void dict_contains_key(I& in, const std::string& key) {
+    std::uint64_t value = 0;
+    if (const auto known = look_up(in, in.argument(0), key, value)) return in.result(*known ? 1 : 0);
     in.unknown_number(0, 1);
 }
-void module_dict(I& in) {
-    const std::string where = "\1dict";
-    std::uint64_t dict = in.attribute(in.argument(0), where);
-    if (dict == 0) {
-        dict = in.new_object();
-        in.give_type(dict, "PyDict_Type");
-        in.set_attribute(in.argument(0), where, dict);
-    }
-    in.result(dict);
+void dict_contains(I& in) { dict_contains_key(in, key_of(in, in.argument(1))); }
+void dict_contains_text(I& in) { dict_contains_key(in, in.guest().text(in.argument(1)).value_or("")); }
+// PyDict_SetDefault(dict, key, value): what is there already, or the value.
+std::uint64_t set_default(I& in, bool& there) {
+    const std::string key = key_of(in, in.argument(1));
+    std::uint64_t value = 0;
+    const std::optional<bool> known = look_up(in, in.argument(0), key, value);
+    if (!known) in.assume("what a dictionary holds");
+    if (!known && !in.likely()) value = in.new_object();
+    there = value != 0;
+    if (!there) in.set_attribute(in.argument(0), key, value = in.argument(2));
+    return value;
+}
+void dict_set_default(I& in) {
+    bool there = false;
+    in.result(set_default(in, there));
+}
+void dict_set_default_ref(I& in) {
+    bool there = false;
+    const std::uint64_t value = set_default(in, there);
+    if (const std::uint64_t place = in.argument(3)) in.guest().set_word(place, value);
+    in.result(there ? 1 : 0);
+}
+// PyObject_GetItem(): of a dictionary of the module's own; of other objects nothing is known.
+void get_item(I& in) {
+    std::uint64_t value = 0;
+    const std::string key = key_of(in, in.argument(1));
+    const std::optional<bool> known = look_up(in, in.argument(0), key, value);
+    if (known == false) in.raise("KeyError: " + key);
+    if (known) return in.result(value);
+    const std::string* origin = in.origin(in.argument(0));
+    in.unknown_object(origin == nullptr ? std::string() : *origin);
+}
+void new_dict(I& in) { in.result(in.new_dict()); }
+void dict_size(I& in) {
+    const std::uint64_t count = in.stored_in(in.argument(0)).size();
+    if (in.is_closed(in.argument(0))) return in.result(count);
+    in.unknown_number(count, count + 1);
+}
+// The other way round than key_of(); a text of the module may look like any of them.
+std::uint64_t key_object(I& in, const std::string& key) {
+    const bool number = key.starts_with("\1number "), address = key.starts_with(
+                                                          "\1"
+                                                          "0x");
+    std::uint64_t value = 0;
+    const char* const end = key.data() + key.size();
+    if (number && std::from_chars(key.data() + 8, end, value).ptr == end) return in.new_number(value);
+    if (address && std::from_chars(key.data() + 3, end, value, 16).ptr == end) return value;
+    return in.new_text_object(key);
+}
+// PyDict_Next(dict, &position, &key, &value): what was stored, in the order of the keys.
+void dict_next(I& in) {
+    Guest& guest = in.guest();
+    const std::uint64_t position = guest.word(in.argument(1)).value_or(0);
+    if (position == 0 && !in.is_closed(in.argument(0))) in.unknown_number(0, 0);
+    const auto all = in.stored_in(in.argument(0));
+    if (position >= all.size() || all.size() > most_pairs) return in.result(0);
+    guest.charge(all.size());
+    const auto& [key, value] = all[position];
+    const std::uint64_t object = key_object(in, key);
+    guest.set_word(in.argument(1), position + 1);
+    if (const std::uint64_t place = in.argument(2)) guest.set_word(place, object);
+    if (const std::uint64_t place = in.argument(3)) guest.set_word(place, value);
+    in.result(1);
 }
 
 // Macros write the items of lists and tuples: ob_size, then a pointer to the items, or the items themselves.
-constexpr std::uint64_t most_items = 4096;
+constexpr std::uint64_t most_items = I::most_items;
 void list_new(I& in) {
     const std::uint64_t count = std::min(in.argument(0), most_items), list = in.new_object();
     in.give_type(list, "PyList_Type");
@@ -72,20 +155,11 @@ void list_new(I& in) {
     in.guest().set_word(list + in.head_size() + in.word(), in.guest().allocate(count * in.word()));
     in.result(list);
 }
-/// A tuple with no items yet; 0 without memory, where the run ends.
-std::uint64_t make_tuple(I& in, std::uint64_t count) {
-    const std::uint64_t tuple = in.guest().new_object(in.head_size() + 2 * in.word() + count * in.word());
-    if (tuple == 0) return 0;
-    in.give_type(tuple, "PyTuple_Type");
-    in.sized().insert(tuple);
-    in.guest().set_word(tuple + in.head_size(), count);
-    return tuple;
-}
-void tuple_new(I& in) { in.result(make_tuple(in, std::min(in.argument(0), most_items))); }
+void tuple_new(I& in) { in.result(in.new_tuple(in.argument(0))); }
 
 void tuple_pack(I& in) {
     const std::uint64_t count = std::min<std::uint64_t>(in.argument(0), 64);
-    const std::uint64_t items = in.head_size() + in.word(), tuple = make_tuple(in, count);
+    const std::uint64_t items = in.head_size() + in.word(), tuple = in.new_tuple(count);
     if (tuple != 0) {
         // Apple's convention for arm64 passes such arguments elsewhere than the others.
         const bool elsewhere = in.image().format == Format::macho && in.image().architecture == Architecture::aarch64;
@@ -111,10 +185,10 @@ std::uint64_t item_place(I& in, bool list) {
 void item(I& in, bool list) {
     const std::uint64_t place = item_place(in, list);
     const std::uint64_t object = place == 0 ? 0 : in.guest().word(place).value_or(0);
-    if (object != 0)
-        in.result(object);
-    else
-        in.result_object();
+    if (object != 0) return in.result(object);
+    if (!in.sized().contains(in.argument(0))) return in.unknown_object({});
+    if (place == 0) in.raise("IndexError: index out of range");
+    in.result(0);
 }
 void set_item(I& in, bool list) {
     if (const std::uint64_t place = item_place(in, list)) in.guest().set_word(place, in.argument(2));
@@ -145,11 +219,19 @@ void tuple_of(I& in) {
     const std::uint64_t from = in.argument(0), word = in.word();
     const std::uint64_t count = guest.word(from + in.head_size()).value_or(0);
     if (!in.sized().contains(from) || count > most_items) return in.unknown_object({});
-    const std::uint64_t tuple = make_tuple(in, count);
+    const std::uint64_t tuple = in.new_tuple(count);
     const bool list = in.lists().contains(from);
     const std::uint64_t first = from + in.head_size() + word, items = list ? guest.word(first).value_or(0) : first;
     for (std::uint64_t i = 0; tuple != 0 && i < count; ++i)
         guest.set_word(tuple + in.head_size() + word + i * word, guest.word(items + i * word).value_or(0));
+    in.result(tuple);
+}
+// PyTuple_FromArray(items, count)
+void tuple_from_array(I& in) {
+    const std::uint64_t count = std::min(in.argument(1), most_items), tuple = in.new_tuple(count);
+    for (std::uint64_t i = 0; tuple != 0 && i < count; ++i)
+        in.guest().set_word(tuple + in.head_size() + (i + 1) * in.word(),
+                            in.guest().word(in.argument(0) + i * in.word()).value_or(0));
     in.result(tuple);
 }
 void tuple_item(I& in) { item(in, false); }
@@ -160,13 +242,21 @@ void list_set_item(I& in) { set_item(in, true); }
 // Sorted by name.
 constexpr std::array table = {
     ModelEntry{"PyDict_Contains", dict_contains},
+    ModelEntry{"PyDict_ContainsString", dict_contains_text},
+    ModelEntry{"PyDict_DelItem", dict_delete},
+    ModelEntry{"PyDict_DelItemString", dict_delete_text},
     ModelEntry{"PyDict_GetItem", dict_get_object},
     ModelEntry{"PyDict_GetItemRef", dict_get_ref_object},
     ModelEntry{"PyDict_GetItemString", dict_get_text},
     ModelEntry{"PyDict_GetItemStringRef", dict_get_ref_text},
     ModelEntry{"PyDict_GetItemWithError", dict_get_object},
+    ModelEntry{"PyDict_New", new_dict},
+    ModelEntry{"PyDict_Next", dict_next},
+    ModelEntry{"PyDict_SetDefault", dict_set_default},
+    ModelEntry{"PyDict_SetDefaultRef", dict_set_default_ref},
     ModelEntry{"PyDict_SetItem", dict_set},
     ModelEntry{"PyDict_SetItemString", dict_set_text},
+    ModelEntry{"PyDict_Size", dict_size},
     ModelEntry{"PyList_Append", list_append},
     ModelEntry{"PyList_AsTuple", tuple_of},
     ModelEntry{"PyList_GetItem", list_item},
@@ -174,8 +264,13 @@ constexpr std::array table = {
     ModelEntry{"PyList_New", list_new},
     ModelEntry{"PyList_SetItem", list_set_item},
     ModelEntry{"PyList_Size", size_of},
-    ModelEntry{"PyModule_GetDict", module_dict},
+    ModelEntry{"PyMapping_GetOptionalItem", dict_get_ref_object},
+    ModelEntry{"PyMapping_GetOptionalItemString", dict_get_ref_text},
+    ModelEntry{"PyObject_DelItem", dict_delete},
+    ModelEntry{"PyObject_GetItem", get_item},
+    ModelEntry{"PyObject_SetItem", dict_set},
     ModelEntry{"PySequence_Tuple", tuple_of},
+    ModelEntry{"PyTuple_FromArray", tuple_from_array},
     ModelEntry{"PyTuple_GetItem", tuple_item},
     ModelEntry{"PyTuple_New", tuple_new},
     ModelEntry{"PyTuple_Pack", tuple_pack},
@@ -188,6 +283,14 @@ static_assert(std::ranges::is_sorted(table, {}, &ModelEntry::name));
 }  // namespace
 
 std::span<const ModelEntry> model_containers() noexcept { return table; }
+
+std::optional<bool> dict_look_up(Interpreter& in, std::uint64_t dict, std::uint64_t key, std::uint64_t& value) {
+    return look_up(in, dict, key_of(in, key), value);
+}
+
+void dict_store(Interpreter& in, std::uint64_t dict, std::uint64_t key, std::uint64_t value) {
+    in.set_attribute(dict, key_of(in, key), value);
+}
 
 }  // namespace interlock::auditing
 

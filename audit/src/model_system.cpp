@@ -40,7 +40,8 @@ void open_library(I& in) {
 // names nothing is known.
 void find_symbol(I& in) {
     const std::string name = in.argument(1) < 0x10000 ? std::string() : text_of(in, in.argument(1));
-    if (const std::uint64_t found = in.find_symbol(name)) return in.result(found);
+    const std::uint64_t found = name.empty() ? 0 : in.find_symbol(name);
+    if (found != 0 || !in.has_function(name)) return in.result(found);
     in.assume("whether the system has " + name.substr(0, 64));
     in.result(in.likely() ? in.find_system_symbol(name) : 0);
 }
@@ -255,21 +256,24 @@ void random_entropy(I& in) {
     in.result(0);
 }
 
-void tls_address(I& in) {
-    // Its argument points to the pair of block and offset.
-    const std::uint64_t offset = in.guest().word(in.argument(0) + in.word()).value_or(0);
-    in.result(in.tls_address(offset));
-}
-// S/390: its argument is where that pair lies in the table of addresses; the result is counted from the thread pointer.
-void tls_offset(I& in) {
-    const std::uint64_t pair = in.guest().table_of_addresses() + in.argument(0);
+// `pair`: of block, of which the first is number 1, and offset.
+void tls_address_of(I& in, std::uint64_t pair) {
+    const std::uint64_t block = in.guest().word(pair).value_or(0);
     const std::uint64_t offset = in.guest().word(pair + in.word()).value_or(0);
-    in.result(in.tls_address(offset) - GuestMap::tls - GuestMap::tls_size / 2);
+    in.result(in.tls_address(offset, block > 0 && block <= in.image_count() ? block - 1 : 0));
 }
+void tls_address(I& in) { tls_address_of(in, in.argument(0)); }
+// i386 hands it over in the register for results.
+void tls_address_in_register(I& in) { tls_address_of(in, in.guest().result()); }
 // macOS: the descriptor of a variable has the offset in its third word.
 void tlv_address(I& in) {
     const std::uint64_t offset = in.guest().word(in.argument(0) + 2 * in.word()).value_or(0);
-    in.result(in.tls_address(offset));
+    in.result(in.tls_address(offset, in.guest().image_at(in.argument(0)).value_or(0)));
+}
+// S/390: its argument is where that pair lies in the table of addresses; the result is counted from the thread pointer.
+void tls_offset(I& in) {
+    tls_address_of(in, in.guest().table_of_addresses() + in.argument(0));
+    in.result(in.guest().result() - GuestMap::tls - GuestMap::tls_size / 2);
 }
 void thread_pointer(I& in) { in.result(GuestMap::tls + GuestMap::tls_size / 2); }
 void error_number(I& in) { in.result(model_slot(ModelSlot::error_number)); }
@@ -305,7 +309,7 @@ constexpr ModelEntry table[] = {
     {"__errno", error_number},
     {"__error", error_number},
     {"__tls_get_addr", tls_address},
-    {"___tls_get_addr", tls_address},
+    {"___tls_get_addr", tls_address_in_register},
     {"__tls_get_offset", tls_offset},
     {"_tlv_bootstrap", tlv_address},
     {"getenv", no_text},

@@ -1,4 +1,4 @@
-// model_values.cpp: texts, numbers, truth, errors and types, and what the interpreter says of itself.
+// model_values.cpp: numbers, truth and comparisons, and what the interpreter says of itself.
 //
 // SPDX-License-Identifier: MIT
 #include "interpreter.hpp"
@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,59 +18,152 @@ namespace {
 
 using I = Interpreter;
 
-// ---- text ----
-
-void unicode_from_text(I& in) { in.result(in.new_text_object(in.guest().text(in.argument(0)).value_or(""))); }
-
-void unicode_from_text_and_size(I& in) {
-    std::string text(std::min<std::uint64_t>(in.argument(1), 4096), '\0');
-    if (!in.guest().read(in.argument(0), text.data(), text.size())) text.clear();
-    in.result(in.new_text_object(text));
-}
-
-void unicode_as_text(I& in) {
-    const auto known = in.texts().find(in.argument(0));
-    if (known != in.texts().end()) return in.result(in.guest().new_text(known->second));
-    in.unknown_number(in.guest().new_text("text"), in.guest().new_text("other text"));
-}
-void unicode_as_text_and_size(I& in) {
-    unicode_as_text(in);
-    const auto text = in.guest().text(in.guest().result(), 1u << 16);
-    if (const std::uint64_t place = in.argument(1); place != 0 && text) in.guest().set_word(place, text->size());
-}
-
 // ---- numbers and truth ----
 
-void bool_from_number(I& in) {
-    const bool yes = in.argument(0) != 0;
-    const std::uint64_t known = in.known_import(yes ? "_Py_TrueStruct" : "_Py_FalseStruct");
-    if (known != 0) return in.result(known);
-    in.result_object();
-    in.numbers()[in.guest().result()] = yes ? 1 : 0;
+void bool_from_number(I& in) { in.result(in.variable(in.argument(0) != 0 ? "_Py_TrueStruct" : "_Py_FalseStruct")); }
+
+std::uint64_t as_signed(std::uint64_t value, unsigned bytes) {
+    return bytes == 4 ? static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(value)}) : value;
 }
-void long_from_number(I& in) {
-    const std::uint64_t value = in.argument(0), object = in.new_object();
-    in.give_type(object, "PyLong_Type");
-    in.numbers()[object] = value;
-    in.result(object);
+std::uint64_t as_unsigned(std::uint64_t value, unsigned bytes) { return bytes == 4 ? value & 0xffffffff : value; }
+// Of 8 bytes on a machine of 32 bits there are two arguments.
+std::uint64_t wide_argument(I& in) {
+    if (in.word() == 8) return in.argument(0);
+    const std::uint64_t first = in.argument(0) & 0xffffffff, second = in.argument(1) & 0xffffffff;
+    return in.image().little ? second << 32 | first : first << 32 | second;
+}
+unsigned long_size(I& in) { return in.word() == 4 || in.image().format == Format::pe ? 4 : 8; }
+void from_long(I& in) { in.result(in.new_number(as_signed(in.argument(0), long_size(in)))); }
+void from_unsigned_long(I& in) { in.result(in.new_number(as_unsigned(in.argument(0), long_size(in)), false)); }
+void from_long_long(I& in) { in.result(in.new_number(wide_argument(in))); }
+void from_unsigned_long_long(I& in) { in.result(in.new_number(wide_argument(in), false)); }
+void from_ssize(I& in) { in.result(in.new_number(as_signed(in.argument(0), in.word()))); }
+void from_size(I& in) { in.result(in.new_number(as_unsigned(in.argument(0), in.word()), false)); }
+void from_int32(I& in) { in.result(in.new_number(as_signed(in.argument(0), 4))); }
+void from_uint32(I& in) { in.result(in.new_number(as_unsigned(in.argument(0), 4), false)); }
+
+const std::uint64_t* known_number(I& in, std::uint64_t object) {
+    const auto known = in.numbers().find(object);
+    return known == in.numbers().end() ? nullptr : &known->second;
 }
 void long_as_number(I& in) {
-    const auto known = in.numbers().find(in.argument(0));
-    if (known != in.numbers().end()) return in.result(known->second);
+    if (const std::uint64_t* known = known_number(in, in.argument(0))) return in.result(*known);
     in.unknown_number(0, 1);
 }
+// PyLong_AsInt32(object, &value): 0 for success.
+void long_as(I& in, unsigned bytes) {
+    const std::uint64_t* known = known_number(in, in.argument(0));
+    if (known == nullptr) in.unknown_number(0, 0);
+    const std::uint64_t value = known != nullptr ? *known : in.likely() ? 0 : 1;
+    in.guest().set_number(in.argument(1), value, bytes);
+    in.result(0);
+}
+void long_as_4(I& in) { long_as(in, 4); }
+void long_as_8(I& in) { long_as(in, 8); }
+int sign_of(std::uint64_t value) { return value == 0 ? 0 : value >> 63 != 0 ? -1 : 1; }
+template <int Sign>
+void has_sign(I& in) {
+    const std::uint64_t* known = known_number(in, in.argument(0));
+    if (known == nullptr) return in.unknown_number(0, 1);
+    in.result(sign_of(*known) == Sign ? 1 : 0);
+}
+void long_sign(I& in) {
+    const std::uint64_t* known = known_number(in, in.argument(0));
+    if (known == nullptr) in.unknown_number(0, 0);
+    in.guest().set_number(in.argument(1),
+                          static_cast<std::uint64_t>(known != nullptr ? sign_of(*known)
+                                                     : in.likely()    ? 0
+                                                                      : 1),
+                          4);
+    in.result(0);
+}
+// PyLong_FromNativeBytes(buffer, size, flags): -1 and 1 are the order of this machine and the lowest byte first, 4 says
+// that there is no sign.
+void long_from_bytes(I& in) {
+    const std::uint64_t size = in.argument(1);
+    const auto flags = static_cast<std::int32_t>(in.argument(2));
+    const bool little = flags == -1 || (flags & 2) != 0 ? in.image().little : (flags & 1) != 0;
+    if (size == 0 || size > 8) return in.unknown_object({});
+    std::array<std::uint8_t, 8> bytes{};
+    if (!in.guest().read(in.argument(0), bytes.data(), size)) return in.unknown_object({});
+    std::uint64_t value = 0;
+    for (std::uint64_t i = 0; i < size; ++i) value = value << 8 | bytes[little ? size - 1 - i : i];
+    const bool is_signed = flags == -1 || (flags & 4) == 0;
+    if (is_signed && size < 8 && value >> (8 * size - 1) != 0) value |= ~std::uint64_t{0} << (8 * size);
+    in.result(in.new_number(value, is_signed));
+}
+
+// PyLongLayout: digits of 30 bits in 4 bytes, the lowest first.
+void long_layout(I& in) {
+    const std::uint64_t layout = in.guest().new_object(16);
+    for (const auto& [at, value] : {std::pair(0u, 30u), {1u, 4u}, {2u, 0xffu}, {3u, in.image().little ? 0xffu : 1u}})
+        in.guest().set_number(layout + at, value, 1);
+    in.result(layout);
+}
+// PyLong_Export(object, &export): the value, for numbers of 64 bits.
+void long_export(I& in) {
+    const std::uint64_t* known = known_number(in, in.argument(0));
+    if (known == nullptr) in.unknown_number(0, 0);
+    in.guest().set_number(in.argument(1), known != nullptr ? *known : in.likely() ? 0 : 1, 8);
+    for (unsigned at = 8; at < 8 + 4 * in.word(); at += in.word()) in.guest().set_word(in.argument(1) + at, 0);
+    in.result(0);
+}
+// PyLongWriter_Create(negative, digits, &place): what is written there is read when it is finished.
+void long_writer_create(I& in) {
+    const std::uint64_t count = std::min(in.argument(1), I::most_items), writer = in.guest().new_object(64 + 4 * count);
+    in.guest().set_word(writer, in.argument(0) & 0xffffffff);
+    in.guest().set_word(writer + 8, count);
+    in.guest().set_word(in.argument(2), writer + 64);
+    in.result(writer);
+}
+void long_writer_finish(I& in) {
+    const std::uint64_t writer = in.argument(0), count = in.guest().word(writer + 8).value_or(0);
+    std::uint64_t value = 0;
+    for (std::uint64_t i = std::min(count, I::most_items); i-- > 0;) {
+        if (value >> 34 != 0) return in.unknown_object({});
+        value = value << 30 | in.guest().number(writer + 64 + 4 * i, 4).value_or(0);
+    }
+    in.result(in.new_number(in.guest().word(writer).value_or(0) != 0 ? 0 - value : value));
+}
+
 void is_true(I& in) {
     const std::uint64_t object = in.argument(0);
     if (object != 0)
         for (const auto& [name, value] :
              {std::pair("_Py_TrueStruct", 1), {"_Py_FalseStruct", 0}, {"_Py_NoneStruct", 0}})
             if (in.known_import(name) == object) return in.result(static_cast<std::uint64_t>(value));
-    const auto known = in.numbers().find(object);
-    if (known != in.numbers().end()) return in.result(known->second != 0 ? 1 : 0);
+    if (const std::uint64_t* known = known_number(in, object)) return in.result(*known != 0 ? 1 : 0);
+    if (const auto text = in.texts().find(object); text != in.texts().end() && !in.is_type(object))
+        return in.result(text->second.empty() ? 0 : 1);
     in.unknown_number(1, 0);
 }
-void perhaps(I& in) { in.unknown_number(1, 0); }
-void not_found(I& in) { in.unknown_number(0, in.likely() ? 0 : in.new_object()); }
+void is_false(I& in) {
+    is_true(in);
+    in.result(in.guest().result() == 0 ? 1 : 0);
+}
+// Only what is the same object, and known texts and numbers, can be compared. -1: it is not known.
+int equal(I& in, std::uint64_t a, std::uint64_t b) {
+    if (a == b) return 1;
+    const std::uint64_t *first = known_number(in, a), *second = known_number(in, b);
+    if (first != nullptr && second != nullptr) return *first == *second ? 1 : 0;
+    const bool texts = in.texts().contains(a) && in.texts().contains(b) && !in.is_type(a) && !in.is_type(b);
+    return texts ? in.text_of(a) == in.text_of(b) ? 1 : 0 : -1;
+}
+constexpr std::uint64_t compare_equal = 2, compare_not_equal = 3;
+std::optional<bool> compared(I& in) {
+    const std::uint64_t how = in.argument(2) & 0xffffffff;
+    const int same = equal(in, in.argument(0), in.argument(1));
+    if (same < 0 || (how != compare_equal && how != compare_not_equal)) return std::nullopt;
+    return (same == 1) == (how == compare_equal);
+}
+void rich_compare(I& in) {
+    if (const auto answer = compared(in)) return in.result(in.variable(*answer ? "_Py_TrueStruct" : "_Py_FalseStruct"));
+    in.unknown_object({});
+}
+void rich_compare_bool(I& in) {
+    if (const auto answer = compared(in)) return in.result(*answer ? 1 : 0);
+    in.unknown_number(0, 1);
+}
 
 std::string version_text(I& in) {
     in.record().asked_version = true;
@@ -84,135 +178,92 @@ void get_platform(I& in) {
     const std::string& platform = in.image().platform;
     in.result(in.guest().new_text(platform == "macos" ? "darwin" : platform == "windows" ? "win32" : platform));
 }
-void sys_object(I& in) {
-    const std::string name = in.guest().text(in.argument(0)).value_or("");
-    if (name == "version") return in.result(in.new_text_object(version_text(in)));
-    if (name == "hexversion" || name == "version_info") in.record().asked_version = true;
+// An attribute of `sys`; 0 without an error.
+std::uint64_t of_sys(I& in, const std::string& name) {
+    if (name == "modules") return in.modules_dict();
+    if (name == "version") return in.new_text_object(version_text(in));
+    if (name == "hexversion") {
+        in.record().asked_version = true;
+        return in.new_number(0x030000f0u | in.model().minor << 16);
+    }
+    if (name == "version_info") {
+        in.record().asked_version = true;
+        const std::array parts{in.new_number(3), in.new_number(in.model().minor), in.new_number(0),
+                               in.new_text_object("final"), in.new_number(0)};
+        return in.new_tuple_of(parts);
+    }
     // Only in builds that trace references, and no one loads modules for others there.
-    if (name == "getobjects" || name == "gettotalrefcount") return in.result(0);
+    if (name == "getobjects" || name == "gettotalrefcount") return 0;
+    const std::uint64_t sys = in.other_module("sys");
+    if (const std::uint64_t known = in.attribute(sys, name)) return known;
     in.assume("sys." + name);
-    if (in.fails()) return in.result(0);  // without an error
-    in.result_object("sys");
+    if (in.fails()) return 0;
+    const std::uint64_t object = in.new_object("sys");
+    in.set_attribute(sys, name, object);
+    return object;
 }
-
-// ---- errors ----
-
-void err_fetch(I& in) {
-    in.clear_results(0, 3);
-    if (const std::uint64_t place = in.argument(0)) in.guest().set_word(place, in.exception_object());
-    in.record().fetched = std::exchange(in.record().raised, {});
+void sys_object(I& in) { in.result(of_sys(in, in.guest().text(in.argument(0)).value_or(""))); }
+// PySys_GetAttr(): with an error.
+void sys_attribute(I& in, const std::string& name) {
+    const std::uint64_t found = of_sys(in, name);
+    if (found == 0) in.raise("RuntimeError: lost sys." + name);
+    in.result(found);
 }
-void err_take(I& in) {
-    in.result(in.exception_object());
-    in.record().fetched = std::exchange(in.record().raised, {});
+void sys_attribute_by_object(I& in) { sys_attribute(in, in.text_of(in.argument(0))); }
+void sys_attribute_by_text(I& in) { sys_attribute(in, in.guest().text(in.argument(0)).value_or("")); }
+void sys_optional(I& in, const std::string& name) {
+    const std::uint64_t found = of_sys(in, name);
+    in.guest().set_word(in.argument(1), found);
+    in.result(found != 0 ? 1 : 0);
 }
-void err_restore(I& in) {
-    std::string& fetched = in.record().fetched;
-    in.raise(in.argument(0) == 0 ? "" : fetched.empty() ? "an exception" : std::exchange(fetched, {}));
-}
-void err_occurred(I& in) { in.result(in.exception_object()); }
-void matches(I& in, const std::string& is, const std::string& kind) {
-    if (is.empty()) return in.result(0);
-    const bool parent =
-        kind == "Exception" || kind == "BaseException" || (is == "ModuleNotFoundError" && kind == "ImportError");
-    if (is == kind || parent) return in.result(1);
-    in.unknown_number(0, 1);
-}
-void err_matches(I& in) {
-    const std::string& raised = in.record().raised;
-    matches(in, raised.substr(0, raised.find(':')), in.text_of(in.argument(0)));
-}
-void given_matches(I& in) { matches(in, in.text_of(in.argument(0)), in.text_of(in.argument(1))); }
-
-void raise(I& in) {
-    const std::string kind = in.text_of(in.argument(0));
-    in.raise((kind.empty() ? "an exception" : kind) + ": " + in.guest().text(in.argument(1)).value_or(""));
-    in.result(0);
-}
-void raise_object(I& in) {
-    const std::string kind = in.text_of(in.argument(0));
-    in.raise(kind.empty() ? "an exception" : kind);
-}
-void raise_none(I& in) {
-    in.raise({});
-    in.result(0);
-}
-
-void type_ready(I& in) {
-    in.complete_type(in.argument(0));
-    // tp_bases, field 39: of tp_base alone, field 29, unless there are more.
-    Guest& guest = in.guest();
-    const auto field = [&](unsigned index) { return in.argument(0) + in.head_size() + (index + 1) * in.word(); };
-    const std::uint64_t base = guest.word(field(29)).value_or(0);
-    // What macros ask for, of int to type, is inherited.
-    constexpr std::uint64_t kinds = std::uint64_t{0xff} << 24;
-    const auto flags = guest.word(base + in.head_size() + 19 * in.word());
-    if (base != 0 && flags) guest.set_word(field(18), guest.word(field(18)).value_or(0) | (*flags & kinds));
-    if (base != 0 && guest.word(field(39)) == 0u) {
-        const std::uint64_t bases = guest.new_object(in.head_size() + 2 * in.word());
-        in.give_type(bases, "PyTuple_Type");
-        guest.set_word(bases + in.head_size(), 1);
-        guest.set_word(bases + in.head_size() + in.word(), base);
-        guest.set_word(field(39), bases);
-    }
-    in.result(0);
-}
-
-void type_flags(I& in) { in.result(in.guest().word(in.argument(0) + in.head_size() + 19 * in.word()).value_or(0)); }
-
-// Along tp_base, field 29 behind ob_size. An object of which nothing is known is what the module expects.
-void type_is_subtype(I& in) {
-    if (in.is_generic_type(in.argument(0))) return in.unknown_number(1, 0);
-    std::uint64_t type = in.argument(0);
-    for (int depth = 0; depth < 16 && type != 0; ++depth) {
-        if (type == in.argument(1)) return in.result(1);
-        type = in.guest().word(type + in.head_size() + 30 * std::uint64_t{in.word()}).value_or(0);
-    }
-    in.result(0);
-}
+void sys_optional_by_object(I& in) { sys_optional(in, in.text_of(in.argument(0))); }
+void sys_optional_by_text(I& in) { sys_optional(in, in.guest().text(in.argument(0)).value_or("")); }
 
 // Sorted by name.
 constexpr std::array table = {
     ModelEntry{"PyBool_FromLong", bool_from_number},
-    ModelEntry{"PyCallable_Check", perhaps},
-    ModelEntry{"PyCapsule_IsValid", perhaps},
-    ModelEntry{"PyErr_Clear", raise_none},
-    ModelEntry{"PyErr_ExceptionMatches", err_matches},
-    ModelEntry{"PyErr_Fetch", err_fetch},
-    ModelEntry{"PyErr_Format", raise},
-    ModelEntry{"PyErr_GetRaisedException", err_take},
-    ModelEntry{"PyErr_GivenExceptionMatches", given_matches},
-    ModelEntry{"PyErr_Occurred", err_occurred},
-    ModelEntry{"PyErr_Restore", err_restore},
-    ModelEntry{"PyErr_SetNone", raise_object},
-    ModelEntry{"PyErr_SetObject", raise_object},
-    ModelEntry{"PyErr_SetRaisedException", err_restore},
-    ModelEntry{"PyErr_SetString", raise},
-    ModelEntry{"PyImport_GetModule", not_found},
+    ModelEntry{"PyLongWriter_Create", long_writer_create},
+    ModelEntry{"PyLongWriter_Finish", long_writer_finish},
     ModelEntry{"PyLong_AsInt", long_as_number},
+    ModelEntry{"PyLong_AsInt32", long_as_4},
+    ModelEntry{"PyLong_AsInt64", long_as_8},
     ModelEntry{"PyLong_AsLong", long_as_number},
     ModelEntry{"PyLong_AsLongLong", long_as_number},
     ModelEntry{"PyLong_AsSize_t", long_as_number},
     ModelEntry{"PyLong_AsSsize_t", long_as_number},
+    ModelEntry{"PyLong_AsUInt32", long_as_4},
+    ModelEntry{"PyLong_AsUInt64", long_as_8},
     ModelEntry{"PyLong_AsUnsignedLong", long_as_number},
     ModelEntry{"PyLong_AsUnsignedLongLong", long_as_number},
-    ModelEntry{"PyLong_FromLong", long_from_number},
-    ModelEntry{"PyLong_FromLongLong", long_from_number},
-    ModelEntry{"PyLong_FromSize_t", long_from_number},
-    ModelEntry{"PyLong_FromSsize_t", long_from_number},
-    ModelEntry{"PyLong_FromUnsignedLong", long_from_number},
-    ModelEntry{"PyLong_FromUnsignedLongLong", long_from_number},
+    ModelEntry{"PyLong_AsUnsignedLongLongMask", long_as_number},
+    ModelEntry{"PyLong_AsUnsignedLongMask", long_as_number},
+    ModelEntry{"PyLong_Export", long_export},
+    ModelEntry{"PyLong_FromInt32", from_int32},
+    ModelEntry{"PyLong_FromInt64", from_long_long},
+    ModelEntry{"PyLong_FromLong", from_long},
+    ModelEntry{"PyLong_FromLongLong", from_long_long},
+    ModelEntry{"PyLong_FromNativeBytes", long_from_bytes},
+    ModelEntry{"PyLong_FromSize_t", from_size},
+    ModelEntry{"PyLong_FromSsize_t", from_ssize},
+    ModelEntry{"PyLong_FromUInt32", from_uint32},
+    ModelEntry{"PyLong_FromUInt64", from_unsigned_long_long},
+    ModelEntry{"PyLong_FromUnsignedLong", from_unsigned_long},
+    ModelEntry{"PyLong_FromUnsignedLongLong", from_unsigned_long_long},
+    ModelEntry{"PyLong_FromVoidPtr", from_size},
+    ModelEntry{"PyLong_GetNativeLayout", long_layout},
+    ModelEntry{"PyLong_GetSign", long_sign},
+    ModelEntry{"PyLong_IsNegative", has_sign<-1>},
+    ModelEntry{"PyLong_IsPositive", has_sign<1>},
+    ModelEntry{"PyLong_IsZero", has_sign<0>},
     ModelEntry{"PyObject_IsTrue", is_true},
-    ModelEntry{"PyObject_VectorcallMethod", not_found},
+    ModelEntry{"PyObject_Not", is_false},
+    ModelEntry{"PyObject_RichCompare", rich_compare},
+    ModelEntry{"PyObject_RichCompareBool", rich_compare_bool},
+    ModelEntry{"PySys_GetAttr", sys_attribute_by_object},
+    ModelEntry{"PySys_GetAttrString", sys_attribute_by_text},
     ModelEntry{"PySys_GetObject", sys_object},
-    ModelEntry{"PyType_GetFlags", type_flags},
-    ModelEntry{"PyType_IsSubtype", type_is_subtype},
-    ModelEntry{"PyType_Ready", type_ready},
-    ModelEntry{"PyUnicode_AsUTF8", unicode_as_text},
-    ModelEntry{"PyUnicode_AsUTF8AndSize", unicode_as_text_and_size},
-    ModelEntry{"PyUnicode_FromString", unicode_from_text},
-    ModelEntry{"PyUnicode_FromStringAndSize", unicode_from_text_and_size},
-    ModelEntry{"PyUnicode_InternFromString", unicode_from_text},
+    ModelEntry{"PySys_GetOptionalAttr", sys_optional_by_object},
+    ModelEntry{"PySys_GetOptionalAttrString", sys_optional_by_text},
     ModelEntry{"Py_GetPlatform", get_platform},
     ModelEntry{"Py_GetVersion", get_version},
 };

@@ -135,7 +135,8 @@ void library_into(I& in) {  // GetModuleHandleEx(flags, name or address, place)
 // The C API is found in each process with an interpreter, what the model knows in a system that is new enough.
 void find_function(I& in) {
     const std::string name = in.argument(1) < 0x10000 ? std::string() : text_of(in, in.argument(1));
-    if (const std::uint64_t found = in.find_symbol(name)) return in.result(found);
+    const std::uint64_t found = name.empty() ? 0 : in.find_symbol(name);
+    if (found != 0 || !in.has_function(name)) return in.result(found);
     in.assume("whether the system has " + name.substr(0, 64));
     in.result(in.likely() ? in.find_system_symbol(name) : 0);  // 0: a system of before
 }

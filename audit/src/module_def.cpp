@@ -143,6 +143,14 @@ std::optional<Definition> try_layout(Memory& memory, std::uint64_t address, bool
     return definition;
 }
 
+// Whose reference counts are at the front: true = those of free-threaded interpreters; nullopt when nobody filled them
+// in. The others have a count there; these have the number of a thread, which is 0 yet, and a count of their own.
+std::optional<bool> free_threaded_head(Memory& memory, std::uint64_t address) {
+    if (memory.word(address).value_or(0) != 0) return false;
+    if (memory.number(address + (memory.wide() ? 12 : 8), 4).value_or(0) != 0) return true;
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::string slot_name(unsigned id) {
@@ -154,7 +162,8 @@ std::optional<Definition> read_definition(Memory& memory, std::uint64_t address,
                                           bool known) {
     auto found = try_layout(memory, address, expect_free_threaded, false);
     if (!found) found = try_layout(memory, address, !expect_free_threaded, false);
-    if (!found && known) found = try_layout(memory, address, expect_free_threaded, true);
+    if (!found && known)
+        found = try_layout(memory, address, free_threaded_head(memory, address).value_or(expect_free_threaded), true);
     return found;
 }
 

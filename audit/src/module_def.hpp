@@ -53,9 +53,9 @@ struct Definition {
     Slots slots;
 };
 
-/// The definition at an address: nullopt if neither layout fits. When both do, `expect_free_threaded` decides; also
-/// when neither looks like a definition, and it is `known` to be one: a name of any kind, or none, does not matter
-/// then.
+/// The definition at an address: nullopt if neither layout fits. When both do, `expect_free_threaded` decides. When
+/// neither looks like a definition, and it is `known` to be one, a name of any kind, or none, does not matter: its
+/// reference counts decide then, or `expect_free_threaded` where there are none.
 std::optional<Definition> read_definition(Memory& memory, std::uint64_t address, bool expect_free_threaded,
                                           bool known = false);
 

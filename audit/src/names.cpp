@@ -33,6 +33,10 @@ std::string_view confidence_name(Confidence confidence) noexcept {
     return name_at(names, confidence);
 }
 
+std::string_view confidence_name(const ModuleAudit& module) noexcept {
+    return module.verdict == Verdict::undetermined ? std::string_view() : confidence_name(module.confidence);
+}
+
 std::string_view abi_flavour_name(AbiFlavour flavour) noexcept {
     constexpr std::array<std::string_view, 6> names = {"unknown", "gil", "free_threaded", "abi3", "abi3t", "interlock"};
     return name_at(names, flavour);

@@ -54,7 +54,8 @@ std::pair<Architecture, std::optional<bool>> architecture_of(std::uint16_t machi
 
 class PeReader {
 public:
-    PeReader(const ByteView& view, std::uint64_t header) : view_(view), builder_(view), header_(header) {}
+    PeReader(const ByteView& view, std::uint64_t header, const Names* also)
+        : view_(view), builder_(view), header_(header), also_(also) {}
 
     /// The layout of the optional header has to be known before the reader is made, as `view` carries it.
     Image read() {
@@ -64,7 +65,7 @@ public:
         if (const auto directory = find(export_directory)) read_exports(*directory);
         if (const auto directory = find(import_directory)) read_imports(*directory);
         if (const auto directory = find(delay_import_directory)) read_delay_imports(*directory);
-        if (image().exports.empty()) return builder_.finish();  // no module: nothing will be run
+        if (image().exports.empty() && also_ == nullptr) return builder_.finish();  // no module: nothing will be run
         if (const auto directory = find(relocation_directory)) read_relocations(*directory);
         if (const auto directory = find(tls_directory)) read_tls(*directory);
         return builder_.finish();
@@ -292,10 +293,10 @@ private:
             // Spares most names of a library with many exports.
             const char first = static_cast<char>(
                 view_.u8(offset_of(name_rva, 1, "an exported name", names + 4 * i), "an exported name"));
-            if (!may_become_entry_point({&first, 1})) continue;
+            if (also_ == nullptr && !may_become_entry_point({&first, 1})) continue;
             Export entry;
             entry.name = name_at(name_rva, "an exported name", names + 4 * i);
-            if (!is_entry_point(entry.name)) continue;
+            if (!is_entry_point(entry.name) && (also_ == nullptr || !also_->contains(entry.name))) continue;
             const auto ordinal = view_.u16(ordinals + 2 * i, "the ordinal of an exported name");
             if (ordinal >= functions_count)
                 view_.malformed(ordinals + 2 * i, "the ordinal " + std::to_string(ordinal) + " of " +
@@ -367,9 +368,10 @@ private:
     std::uint64_t header_, base_ = 0;
     std::uint64_t image_size_ = 0;
     std::uint32_t section_alignment_ = 0;
+    const Names* also_;
 };
 
-Image read_image(Bytes file, const std::string& name) {
+Image read_image(Bytes file, const std::string& name, const Names* also) {
     const ByteView view(file, name, false, true);
     if (view.u16(0, "the signature") != 0x5a4d) view.malformed(0, "it does not start with 'MZ'");
     const auto header = view.u32(0x3c, "the offset of the PE header");
@@ -378,14 +380,14 @@ Image read_image(Bytes file, const std::string& name) {
     const auto magic = view.u16(std::uint64_t{header} + 24, "the optional header");
     if (magic != 0x10b && magic != 0x20b)
         view.malformed(std::uint64_t{header} + 24, "the optional header is of the unknown kind " + hex(magic));
-    return PeReader(view.with_layout(magic == 0x20b, true), header).read();
+    return PeReader(view.with_layout(magic == 0x20b, true), header, also).read();
 }
 
 }  // namespace
 
-Result<Image> read_pe(Bytes file, const std::string& name) {
+Result<Image> read_pe(Bytes file, const std::string& name, const Names* also) {
     try {
-        return read_image(file, name);
+        return read_image(file, name, also);
     } catch (const Failure& failure) {
         return failure.error();
     }

@@ -21,10 +21,8 @@ std::string_view base_name(std::string_view path) {
     return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, [](char x, char y) {
-        return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
-    });
+bool starts_ignoring_case(std::string_view text, std::string_view start) {
+    return equals_ignoring_case(text.substr(0, start.size()), start);
 }
 
 struct VersionTag {
@@ -90,7 +88,11 @@ bool read_component(std::string_view part, FileTag& tag) {
         if (part.size() > head.size()) read_machine(part.substr(head.size() + 1), tag);
         return true;
     }
-    if (head.starts_with("pypy") || head.starts_with("graalpy")) return tag.other_python = true;
+    for (const std::string_view other : {"PyPy", "GraalPy"})
+        if (starts_ignoring_case(head, other)) {
+            tag.other_python = other;
+            return true;
+        }
     std::string_view version, rest;
     if (head == "cpython" && part.size() > head.size()) {
         rest = part.substr(head.size() + 1);
@@ -181,6 +183,12 @@ void append_utf8(std::string& text, std::uint32_t point) {
 
 }  // namespace
 
+bool equals_ignoring_case(std::string_view a, std::string_view b) {
+    return std::ranges::equal(a, b, [](char x, char y) {
+        return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+    });
+}
+
 FileTag read_file_tag(std::string_view file_name) {
     const std::string_view name = base_name(file_name);
     FileTag tag;
@@ -206,6 +214,14 @@ bool is_named_for_another_machine(const FileTag& tag, const BinaryAudit& binary)
 
 LinkedAbi read_linked_abi(const Image& image) {
     LinkedAbi linked;
+    // PyPy's headers rename all functions of the C API.
+    for (const Import& import : image.imports)
+        if (import.name.starts_with("PyPy") && import.name.size() > 4) {
+            linked.other_python = "PyPy";
+            linked.evidence.push_back({"it imports " + quoted(import.name, 200) + ", as the headers of PyPy have it",
+                                       "the imported symbols"});
+            return linked;
+        }
     for (const std::string_view library : image.libraries) read_library(library, linked);
     if (linked.strong) return linked;
     // What these functions do is part of the macros for reference counts of interpreters without a GIL.

@@ -15,16 +15,19 @@
 
 namespace interlock::auditing {
 
+/// As Windows compares names of files, for ASCII.
+bool equals_ignoring_case(std::string_view a, std::string_view b);
+
 /// What the name of a file says: "_x.cpython-313t-x86_64-linux-gnu.so".
 struct FileTag {
     std::string stem;  ///< "_x": the last component of the module's name
     AbiFlavour abi = AbiFlavour::unknown;
     std::optional<PythonVersion> version;
-    std::string tag;             ///< "cpython-313t-x86_64-linux-gnu", "abi3"; empty for a bare suffix
+    std::string tag;  ///< "cpython-313t-x86_64-linux-gnu", "abi3"; empty for a bare suffix
     /// For which machine, in the words of BinaryAudit; empty where the name does not say it, or in unknown words.
     std::string platform, architecture;
-    bool other_python = false;   ///< PyPy, GraalPy
-    bool extension = false;      ///< ends as a module does: .so, .pyd
+    std::string other_python;  ///< "PyPy", "GraalPy"; empty for CPython
+    bool extension = false;    ///< ends as a module does: .so, .pyd
 };
 FileTag read_file_tag(std::string_view file_name);
 /// Whether no interpreter of the binary's platform and architecture looks for a file with such a name.
@@ -35,7 +38,8 @@ struct LinkedAbi {
     AbiFlavour abi = AbiFlavour::unknown;
     std::optional<PythonVersion> version;
     std::vector<Evidence> evidence;
-    bool strong = false;  ///< the name of a DLL or a symbol that cannot be there otherwise
+    bool strong = false;       ///< the name of a DLL or a symbol that cannot be there otherwise
+    std::string other_python;  ///< as of FileTag
 };
 LinkedAbi read_linked_abi(const Image& image);
 

@@ -55,7 +55,7 @@ std::string csv_report(const AuditReport& report, const AuditOutputOptions&) {
                                             binary.architecture,
                                             module.name,
                                             std::string(verdict_name(module.verdict)),
-                                            std::string(confidence_name(module.confidence)),
+                                            std::string(confidence_name(module)),
                                             !module.marker   ? ""
                                             : *module.marker ? "gil_not_used"
                                                              : "gil_used",

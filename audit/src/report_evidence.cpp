@@ -77,9 +77,8 @@ void add_module(std::string& text, const BinaryAudit& binary, const ModuleAudit&
     Lines lines(text, 4);
     lines.add("verdict", fmt::format("{}{}", verdict_name(module.verdict),
                                      module.reason.empty() ? "" : ": " + printable(module.reason)));
-    lines.add("confidence",
-              fmt::format("{}{}", confidence_name(module.confidence),
-                          module.assumed.empty() ? "" : "; results were assumed of " + joined(module.assumed)));
+    lines.add("confidence", confidence_name(module));
+    if (!module.assumed.empty()) lines.add("assumed", "results of " + joined(module.assumed));
     if (module.verdict != Verdict::not_a_module) lines.add("marker", marker_text(module));
     lines.add("phase", printable(module.phase));
     lines.add("delegated to", printable(module.delegated_to));
@@ -88,8 +87,12 @@ void add_module(std::string& text, const BinaryAudit& binary, const ModuleAudit&
                   fmt::format("{}{}", in_words(on.effect), on.why.empty() ? "" : ": " + printable(on.why)));
     for (const Evidence& evidence : module.evidence) lines.add("evidence", evidence);
     for (const SlotSeen& slot : module.slots) lines.add("slot", slot_text(slot));
-    for (const CallSeen& call : module.calls) lines.add("call", call_text(call));
-    if (module.instructions != 0) lines.add("instructions", std::to_string(module.instructions));
+    for (std::size_t i = 0; i < module.calls.size(); ++i) {
+        if (module.calls_left_out != 0 && i == module.calls.size() / 2)
+            lines.add("call", fmt::format("... {} calls are left out here", module.calls_left_out));
+        lines.add("call", call_text(module.calls[i]));
+    }
+    if (module.instructions != 0) lines.add("instructions", fmt::format("about {}", module.instructions));
     for (const Finding* finding : findings.of(binary, module)) {
         lines.add("rule", fmt::format("{} {} {}: {}", finding->rule->id, finding->rule->name,
                                       level_text(finding->level), printable(finding->message)));

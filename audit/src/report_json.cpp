@@ -68,7 +68,7 @@ Json to_json(const ModuleAudit& module) {
               {"entry_point", module.entry_point},
               {"primary", module.primary},
               {"verdict", verdict_name(module.verdict)},
-              {"confidence", confidence_name(module.confidence)},
+              {"confidence", module.verdict == Verdict::undetermined ? Json(nullptr) : Json(confidence_name(module))},
               {"reason", module.reason},
               {"delegated_to", module.delegated_to}};
     json["marker"] = module.marker ? Json(*module.marker ? "gil_not_used" : "gil_used") : Json(nullptr);
@@ -95,6 +95,7 @@ Json to_json(const ModuleAudit& module) {
                                  {"where", call.where}});
         json["slots"] = std::move(slots);
         json["calls"] = std::move(calls);
+        json["calls_left_out"] = module.calls_left_out;
         json["instructions"] = module.instructions;
     }
     return json;

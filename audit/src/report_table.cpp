@@ -87,13 +87,14 @@ private:
         bool any = !own.empty();
         for (const BinaryAudit* binary : binaries) {
             for (const ModuleAudit& module : binary->modules) {
-                if (options_.verbose || module.verdict != Verdict::not_a_module) ++modules;
-                any = any || !findings_.of(*binary, module).empty();
+                const bool shown = options_.verbose || module.verdict != Verdict::not_a_module;
+                if (shown && module.primary) ++modules;
+                any = any || shown || !findings_.of(*binary, module).empty();
             }
             any = any || !findings_.of(binary->path).empty();
         }
         // A wheel without modules is worth no line.
-        if (modules == 0 && !any) return;
+        if (!any) return;
         if (!text_.empty()) text_ += '\n';
         if (package != nullptr) text_ += package_title(*package);
         add_modules(binaries, package, modules);
@@ -126,9 +127,12 @@ private:
             verdicts += package.modules[i] != 0 ? 1 : 0;
         }
         if (package.mixed) text += "  " + paint(Paint::yellow, "mixed");
+        // "free" is the worst where nothing else is loaded.
+        const std::string_view which = verdicts == 1                    ? "all"
+                                       : package.worst == Verdict::free ? "all that loads:"
+                                                                        : "worst:";
         if (modules > 1)
-            text += "  " + paint(paint_of(package.worst),
-                                 fmt::format("{} {}", verdicts == 1 ? "all" : "worst:", verdict_name(package.worst)));
+            text += "  " + paint(paint_of(package.worst), fmt::format("{} {}", which, verdict_name(package.worst)));
         return text + '\n';
     }
 
@@ -170,7 +174,7 @@ private:
         for (const PythonVersion& python : report_.pythons) header.push_back({"GIL " + python.text(), Paint::bold});
         header.push_back({"RULES", Paint::bold});
         columns.add(std::move(header));
-        std::map<Verdict, std::size_t> hidden;
+        std::map<Verdict, std::size_t> hidden, hidden_functions;
         bool any = false;
         for (const BinaryAudit* binary : binaries) {
             for (const ModuleAudit& module : binary->modules) {
@@ -180,7 +184,8 @@ private:
                 std::string rules = rule_ids(said);
                 const bool quiet = module.verdict == Verdict::free || module.verdict == Verdict::not_applicable;
                 if (!options_.verbose && (library || (quiet && rules.empty() && modules > few_modules))) {
-                    if (!library) ++hidden[module.verdict];
+                    // As in the summary, a module is what an import of the file finds.
+                    if (!library) ++(module.primary ? hidden : hidden_functions)[module.verdict];
                     continue;
                 }
                 const auto label = label_of.find(binary);
@@ -192,6 +197,8 @@ private:
         if (any) text_ += columns.text(2, options_.color);
         for (const auto& [verdict, number] : hidden)
             text_ += fmt::format("  {}{}: {}\n", any ? "and " : "", counted(number, "module"), verdict_name(verdict));
+        for (const auto& [verdict, number] : hidden_functions)
+            text_ += fmt::format("  and {}: {}\n", counted(number, "further init function"), verdict_name(verdict));
     }
 
     void add_module_row(Columns& columns, const BinaryAudit& binary, const ModuleAudit& module, std::string_view label,
@@ -199,7 +206,7 @@ private:
         std::string name = printable(module.name);
         if (!label.empty()) name.append(" [").append(label) += ']';
         std::string verdict = verdict_text(module);
-        if (module.confidence != Confidence::certain) {
+        if (module.confidence != Confidence::certain && module.verdict != Verdict::undetermined) {
             const bool marked = verdict.ends_with(')');
             if (marked) verdict.pop_back();
             verdict += fmt::format("{}{})", marked ? ", " : " (", confidence_name(module.confidence));

@@ -45,8 +45,12 @@ const std::array<Rule, rule_count>& table() noexcept {
          "for "
          "another ABI, version, machine or C library, the import fails or the process crashes, on the user's machine. "
          "The "
-         "usual cause is a stale file of another build that was packed as well. A warning: the WHEEL file of a wheel "
-         "names other tags than the file name, by which installers go.",
+         "usual cause is a stale file of another build that was packed as well. Also an error: the tags of a wheel "
+         "promise "
+         "a machine for which none of its modules is, such as one half of a universal2 file.\n\n"
+         "A warning: only some modules lack such a machine; files of other builds were left in the wheel, where nobody "
+         "looks for them (one finding for all of them); the WHEEL file of a wheel names other tags than the file name, "
+         "by which installers go. A note: a wheel for any platform holds modules that are for some only.",
          help::how_to_build_free_threaded},
         {"IL005", "undetermined", Level::warning, "It could not be found out what the module does",
          "The audit never guesses: where a value could not be followed to its end, the verdict is \"undetermined\" and "
@@ -58,9 +62,10 @@ const std::array<Rule, rule_count>& table() noexcept {
          "The tag offers a file of the stable ABI with a GIL to free-threaded interpreters",
          "Objects have another layout in free-threaded interpreters, so code that was compiled for plain abi3 reads "
          "and "
-         "writes the wrong bytes. 3.13t and 3.14t find files that end in .abi3.so, load them, and crash; 3.15t does "
-         "not "
-         "look for them. The stable ABI for both kinds of interpreter is abi3t (PEP 803), from 3.15 on.",
+         "writes the wrong bytes. 3.13t and 3.14t find files that end in .abi3.so and load them: a module with "
+         "single-phase initialisation crashes them, the import of one with multi-phase initialisation fails with a "
+         "SystemError. 3.15t does not look for them. The stable ABI for both kinds of interpreter is abi3t (PEP 803), "
+         "from 3.15 on.",
          help::how_to_build_free_threaded},
         {"IL007", "marker-too-late", Level::error, "The module declares itself safe when that does not count any more",
          "With multi-phase initialisation the interpreter takes the decision when it creates the module. A call of "
@@ -124,13 +129,25 @@ const std::array<Rule, rule_count>& table() noexcept {
          "joined "
          "with lipo.",
          help::how_to_join_slices},
-        {"IL019", "crashes", Level::error, "A free-threaded interpreter finds the file, loads it and crashes",
+        {"IL019", "crashes", Level::error, "A free-threaded interpreter finds and loads the file, and crashes or fails",
          "The file was compiled for interpreters with a GIL, where objects have another layout. Its name does not keep "
          "free-threaded interpreters from it: 3.13t and 3.14t take every file that ends in .abi3.so, or has no tag at "
-         "all, and check nothing. It is an error where one of them looks, in lib/python3.13t/site-packages or in a "
-         "wheel whose ABI tag is none; a warning for a file that lies elsewhere; and nothing in an ordinary abi3 wheel "
-         "or in the folder of an interpreter with a GIL, as free-threaded interpreters get nothing from there.",
+         "all, and check nothing. A module with single-phase initialisation crashes them. The import of one with "
+         "multi-phase initialisation fails with \"SystemError: init function of ... returned uninitialized object\", "
+         "if nothing crashes before: they look for the type of its definition in another place. A module that another "
+         "one makes (cffi) may load, and go on with objects of the wrong layout. 3.15t takes files without a tag only, "
+         "and refuses the definition (\"SystemError: invalid PyModuleDef\"). It is an error where one of them looks, "
+         "in lib/python3.13t/site-packages or in a wheel whose ABI tag is none; a warning for a file that lies "
+         "elsewhere; and nothing in an ordinary abi3 wheel or in the folder of an interpreter with a GIL, as "
+         "free-threaded interpreters get nothing from there.",
          help::how_to_build_free_threaded},
+        {"IL020", "nothing-loads", Level::warning, "The interpreter that was asked for can load nothing of the package",
+         "`--python` says for which interpreter the files are meant, and no module of the distribution is for it: all "
+         "of them are for other versions, for interpreters with a GIL, or for another implementation. So the audit "
+         "says nothing about that interpreter, and a run without a finding would look as if all was well. One build "
+         "of the distribution that it can load is enough. Without `--python` the rule finds nothing. `--strict` makes "
+         "it count.",
+         help::how_to_audit_the_right_build},
     }};
     return rules;
 }

@@ -30,8 +30,9 @@ enum class RuleId : std::uint8_t {
     policy_expired,
     slices_disagree,
     crashes,
+    nothing_loads,
 };
-inline constexpr std::size_t rule_count = static_cast<std::size_t>(RuleId::crashes) + 1;
+inline constexpr std::size_t rule_count = static_cast<std::size_t>(RuleId::nothing_loads) + 1;
 
 const Rule& rule(RuleId id) noexcept;
 

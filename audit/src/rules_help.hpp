@@ -32,6 +32,8 @@ extern const std::string_view how_to_find_out;
 extern const std::string_view how_to_provide_the_target;
 /// How universal files get equal slices.
 extern const std::string_view how_to_join_slices;
+/// Where the build is that the interpreter can load.
+extern const std::string_view how_to_audit_the_right_build;
 /// A manifest for another binary.
 extern const std::string_view how_to_renew_a_manifest;
 /// A rule that refuses, one that is not needed, one that has expired.

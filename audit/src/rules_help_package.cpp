@@ -92,6 +92,12 @@ another module: the folder in which that one lies.
 Modules of these create themselves.
 )";
 
+const std::string_view how_to_audit_the_right_build =
+    R"(Audit all builds of the distribution together (`interlock audit --python 3.14t dist/`), or only the one that is
+for this interpreter. In CI look that the build list has it, as `cp314t-*` in that of cibuildwheel, and that the step
+which builds it has not been skipped. `interlock audit` without `--python` shows for which interpreters the files are.
+)";
+
 const std::string_view how_to_join_slices =
     R"(Build all slices from the same source with the same options, and with the same version of the framework.
 `interlock inspect FILE` prints each slice; `lipo -info FILE` names them.

@@ -26,7 +26,7 @@ public:
             module_.confidence = Confidence::certain;
             return undetermined(run_.failure);
         }
-        module_.confidence = !run_.complete             ? Confidence::weak
+        module_.confidence = !run_.complete || !run_.cut_short.empty() ? Confidence::weak
                              : !module_.assumed.empty() ? Confidence::probable
                                                         : Confidence::certain;
         switch (run_.phase) {
@@ -99,7 +99,7 @@ private:
     void late_call() {
         if (run_.set_gil_late.empty()) return;
         const auto& call = run_.set_gil_late.back();
-        saw(fmt::format("its exec slot calls PyUnstable_Module_SetGIL({})", call.value), hex_text(call.called_from));
+        saw(fmt::format("its exec slot calls PyUnstable_Module_SetGIL({})", call.value), call.called_from);
         if (call.value == 1) module_.marker_kind = "SetGIL too late";
     }
 
@@ -107,8 +107,8 @@ private:
         if (run_.set_gil.empty()) {
             if (run_.not_needed)
                 saw("the file imports neither PyUnstable_Module_SetGIL nor PyModuleDef_Init, without which it cannot "
-                    "have a "
-                    "marker; its init function was not run",
+                    "have a marker" +
+                        std::string(run_.definition ? "" : "; its init function was not run"),
                     "the imported symbols");
             else
                 saw("it creates its module with PyModule_Create and does not call PyUnstable_Module_SetGIL",
@@ -117,12 +117,14 @@ private:
         }
         const auto& last = run_.set_gil.back();
         for (const auto& call : run_.set_gil)
-            saw(fmt::format("it calls PyUnstable_Module_SetGIL(module, {})", call.value), hex_text(call.called_from));
+            saw(fmt::format("it calls PyUnstable_Module_SetGIL(module, {})", call.value), call.called_from);
         if (last.value > 1 && (last.value & 0xffffffff) > 1)
             return undetermined(fmt::format("it calls PyUnstable_Module_SetGIL with {}", hex_text(last.value)));
         marked(last.value != 0, "SetGIL",
                last.value != 0 ? "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_NOT_USED"
                                : "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_USED");
+        if (!run_.cut_short.empty())
+            module_.reason += "; its init function could not be followed to its end: " + run_.cut_short;
     }
 
     void foreign() {
@@ -148,6 +150,11 @@ private:
 
 void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) {
     module.entry_point = seen.entry_point;
+    if (!seen.other_python.empty()) {
+        module.verdict = Verdict::not_applicable;
+        module.reason = "it is compiled for " + seen.other_python + ", where a marker has no effect";
+        return;
+    }
     Judge(module, seen).decide();
     if (!seen.emulated) {
         module.evidence.push_back({"no emulator: this is what the data of the file say", module.entry_point});
@@ -172,57 +179,89 @@ void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) 
         else if (seen.run.definition)
             module.slots = seen.run.definition->slots.all;
         module.calls = seen.run.calls;
+        module.calls_left_out = seen.run.calls_left_out;
         module.instructions = seen.run.instructions;
     }
 }
 
 namespace {
 
-struct Loads {
-    bool loads = true, crashes = false;
-    std::string why;
+constexpr PythonVersion first_with_abi3t{3, 15};
+
+/// What an interpreter makes of the file, before its marker counts.
+struct Reception {
+    std::optional<Effect> effect{};  ///< none: it loads the file, and the marker says the rest
+    std::string why{};
 };
 
+Reception cannot_load(std::string why) { return {Effect::cannot_load, std::move(why)}; }
+
+// What comes of a definition with the layout of interpreters with a GIL in a free-threaded one. Where pointers have 64
+// bits its name lies where 3.13 and 3.14 look for the module's number: as it is not 0, PyModuleDef_Init() takes the
+// definition for one that has its type already. It has none. PyModule_Create() goes on and takes the size for the name.
+// A module that another one makes has no definition: its import may well succeed.
+Reception what_a_foreign_layout_does(const ModuleAudit& module, bool wide, PythonVersion python,
+                                     const std::string& who) {
+    if (module.phase.empty())
+        return {Effect::unknown,
+                who + " loads it, and what it does there is not known: its objects have another layout"};
+    if (python >= first_with_abi3t)
+        return cannot_load(who + (module.phase == "export" ? " refuses it"
+                                                           : " loads it, and refuses its definition: SystemError: "
+                                                             "invalid PyModuleDef"));
+    if (!wide)
+        return cannot_load(who + " loads it, and its import fails or crashes, as its objects have another layout");
+    if (module.phase == "single-phase")
+        return {Effect::crashes, who + " loads it, and crashes, as its objects have another layout"};
+    return cannot_load(who +
+                       " loads it, and its import fails, if it does not crash before: SystemError: init function "
+                       "of " +
+                       module.name.substr(module.name.rfind('.') + 1) + " returned uninitialized object");
+}
+
 // Whether the interpreter finds and takes the file: by the suffixes that it looks for, and by its own checks.
-Loads loads_in(const BinaryAudit& binary, const FileTag& tag, const ModuleAudit& module, bool only_newer,
-               PythonVersion python) {
+Reception reception_in(const BinaryAudit& binary, const FileTag& tag, const ModuleAudit& module, bool only_newer,
+                       PythonVersion python) {
     const std::string name = python.text();
-    const PythonVersion first_with_abi3t{3, 15};
-    if (tag.other_python) return {false, false, "the file is for another implementation of Python"};
+    if (!tag.other_python.empty()) return cannot_load("it is compiled for " + tag.other_python);
     if (is_named_for_another_machine(tag, binary))
-        return {false, false,
-                "it is for " + escape(binary.platform) + ' ' + escape(binary.architecture) +
-                    ", where no interpreter looks for a file with such a name"};
-    if (only_newer && python < first_with_abi3t) return {false, false, "it has no PyInit function, only PyModExport"};
+        return cannot_load("it is for " + escape(binary.platform) + ' ' + escape(binary.architecture) +
+                           ", where no interpreter looks for a file with such a name");
+    if (only_newer && python < first_with_abi3t) return cannot_load("it has no PyInit function, only PyModExport");
     switch (binary.abi) {
         case AbiFlavour::free_threaded:
             if (binary.abi_version && *binary.abi_version != python)
-                return {false, false, "the file is for " + binary.abi_version->text()};
+                return cannot_load("the file is for " + binary.abi_version->text());
             return {};
         case AbiFlavour::abi3t:
-            if (python < first_with_abi3t) return {false, false, name + " does not know the abi3t ABI"};
+            if (python < first_with_abi3t) return cannot_load(name + " does not know the abi3t ABI");
             return {};
         case AbiFlavour::gil:
         case AbiFlavour::abi3:
             break;
         default:
-            return {true, false, ""};
+            return {};
     }
     const bool stable = binary.abi == AbiFlavour::abi3;
     const std::string made_for = stable ? "the stable ABI of interpreters with a GIL" : "interpreters with a GIL";
     if (binary.platform == "windows")
-        return {false, false, "it is linked against the library of an interpreter with a GIL"};
-    const bool found = tag.tag.empty() || (tag.abi == AbiFlavour::abi3 && python < first_with_abi3t) ||
-                       (tag.abi == AbiFlavour::free_threaded && tag.version == python);
-    if (!found)
-        return {false, false, "it is compiled for " + made_for + ", and " + name + " does not look for such a file"};
-    if (python < first_with_abi3t || module.phase == "single-phase")
-        return {false, true,
-                "it is compiled for " + made_for + ": " + name + " loads it, and its objects have another layout"};
-    return {false, false, "it is compiled for " + made_for + ", which " + name + " refuses"};
+        return cannot_load("it is linked against the library of an interpreter with a GIL");
+    if (!finds_file_for_gil(binary, tag, python))
+        return cannot_load("it is compiled for " + made_for + ", and " + name + " does not look for such a file");
+    const bool wide = binary.architecture != "i386" && binary.architecture != "arm";
+    return what_a_foreign_layout_does(module, wide, python, "it is compiled for " + made_for + ": " + name);
 }
 
 }  // namespace
+
+bool finds_file_for_gil(const BinaryAudit& binary, const FileTag& tag, PythonVersion python) noexcept {
+    if (binary.abi != AbiFlavour::gil && binary.abi != AbiFlavour::abi3) return false;
+    // Windows: the library that it is linked against is not there.
+    if (binary.platform == "windows" || is_named_for_another_machine(tag, binary)) return false;
+    return (tag.tag.empty() && tag.extension) || (tag.tag == "abi3" && python < first_with_abi3t) ||
+           (tag.abi == AbiFlavour::abi3t && python >= first_with_abi3t) ||
+           (tag.abi == AbiFlavour::free_threaded && tag.version == python);
+}
 
 std::vector<EffectOn> effects_of(const BinaryAudit& binary, const FileTag& tag, const ModuleAudit& module,
                                  const ModuleAudit* newer, bool only_newer, std::span<const PythonVersion> pythons) {
@@ -231,11 +270,9 @@ std::vector<EffectOn> effects_of(const BinaryAudit& binary, const FileTag& tag, 
     for (const PythonVersion python : pythons) {
         EffectOn effect{python, Effect::unknown, ""};
         const ModuleAudit& seen = newer != nullptr && python >= PythonVersion{3, 15} ? *newer : module;
-        const Loads loads = loads_in(binary, tag, seen, only_newer, python);
-        if (!loads.loads) {
-            effect.effect = loads.crashes ? Effect::crashes : Effect::cannot_load;
-            effect.why = loads.why;
-            effects.push_back(std::move(effect));
+        const Reception reception = reception_in(binary, tag, seen, only_newer, python);
+        if (reception.effect) {
+            effects.push_back({python, *reception.effect, reception.why});
             continue;
         }
         effect.why = seen.reason;

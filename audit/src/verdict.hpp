@@ -18,12 +18,16 @@ namespace interlock::auditing {
 struct Seen {
     std::string entry_point;
     InitResult run;
-    bool emulated = true;  ///< false: from the data of the file
+    bool emulated = true;      ///< false: from the data of the file
+    std::string other_python;  ///< "PyPy": nothing was run, as the model is one of CPython
 };
 
 /// Fills verdict, confidence, reason, marker, marker_kind, phase, delegated_to, evidence, assumed, slots, calls and
 /// instructions of `module`.
 void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details);
+
+/// Whether a free-threaded interpreter takes the file for a module, although it is for interpreters with a GIL.
+bool finds_file_for_gil(const BinaryAudit& binary, const FileTag& tag, PythonVersion python) noexcept;
 
 /// What importing does to each of `pythons`. `newer` is the module as interpreters from 3.15 on see it, when the file
 /// has both kinds of entry points, else null. `only_newer`: it has no PyInit_.

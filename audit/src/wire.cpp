@@ -153,21 +153,23 @@ void members(Archive& archive, EffectOn& effect_on) {
 template <typename Archive>
 void members(Archive& archive, ModuleAudit& module) {
     auto& [name, entry_point, primary, verdict, confidence, reason, delegated_to, marker, marker_kind, phase, evidence,
-           assumed, effects, slots, calls, instructions] = module;
+           assumed, effects, slots, calls, calls_left_out, instructions] = module;
     archive(name, entry_point, primary, verdict, confidence, reason, delegated_to, marker, marker_kind, phase, evidence,
-            assumed, effects, slots, calls, instructions);
+            assumed, effects, slots, calls, calls_left_out, instructions);
 }
 template <typename Archive>
 void members(Archive& archive, BinaryAudit& binary) {
     auto& [path, format, architecture, platform, slice, abi, abi_version, abi_evidence, build_id, sha256, size, modules,
-           exports, libraries, writable_globals, stateful_calls, borrowed_calls, package] = binary;
+           exports, libraries, library_folders, missing_libraries, writable_globals, stateful_calls, borrowed_calls,
+           package] = binary;
     archive(path, format, architecture, platform, slice, abi, abi_version, abi_evidence, build_id, sha256, size,
-            modules, exports, libraries, writable_globals, stateful_calls, borrowed_calls, package);
+            modules, exports, libraries, library_folders, missing_libraries, writable_globals, stateful_calls,
+            borrowed_calls, package);
 }
 template <typename Archive>
 void members(Archive& archive, BinaryContext& context) {
-    auto& [path, module_path, disk_path, manifest, not_run_because] = context;
-    archive(path, module_path, disk_path, manifest, not_run_because);
+    auto& [path, module_path, disk_path, manifest, not_run_because, libraries] = context;
+    archive(path, module_path, disk_path, manifest, not_run_because, libraries);
 }
 template <typename Archive>
 void members(Archive& archive, Error& error) {

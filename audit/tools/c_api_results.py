@@ -1,7 +1,15 @@
 #!/usr/bin/env python3
-"""Writes audit/src/c_api_results.inc: what each function of CPython's C API returns and takes, from the headers.
+"""Writes audit/src/c_api_results.inc: what each function of CPython's C API returns and takes, and since when it is
+there, from the headers of several versions.
 
-usage: c_api_results.py INCLUDE_FOLDER...     (of several versions: later ones add to earlier ones)
+usage: c_api_results.py VERSION=INCLUDE_FOLDER...
+
+Later versions add to earlier ones, and what they say of a function counts. No interpreter before 3.13 is modelled as a
+free-threaded one, so older headers only add functions that have been removed since.
+
+Debian has the headers as binary packages (libpython3.14-dev, ...), in its newer suites. They can be had without a
+change to the system: `apt-get download` with a configuration of its own (APT_CONFIG) that names another
+Dir::State::Lists, Dir::Cache, an empty Dir::State::status and a list of sources, then `dpkg-deb -x`.
 
 SPDX-License-Identifier: MIT
 """
@@ -13,6 +21,10 @@ DECLARATION = re.compile(r"PyAPI_FUNC\s*\(([^()]*(?:\([^()]*\))?[^()]*)\)\s*(\w+
 # Not in the registers that hold integers, or in two of them on a machine of 32 bits.
 ELSEWHERE = re.compile(r"^(?:const )?(?:double|float|Py_complex|(?:unsigned )?(?:PY_)?LONG_LONG|"
                        r"(?:unsigned )?long long|u?int64_t|_?PyTime_t)\b(?!.*\*)")
+
+
+# The first version that is modelled: what is in its headers, or in older ones, has no version in the table.
+OLDEST = 13
 
 
 def kind(result):
@@ -53,23 +65,35 @@ def count(found):
     return f", {len(found) - 1}, true" if found and found[-1] == "..." else f", {len(found)}"
 
 
+def line(name, what, takes, since):
+    if since <= OLDEST:
+        return f'{{"{name}", Returns::{what}{takes}}},'
+    takes = takes or ", not_known"
+    return f'{{"{name}", Returns::{what}{takes if takes.endswith("true") else takes + ", false"}, {since}}},'
+
+
 def main():
-    found = {}
-    for folder in sys.argv[1:]:
+    found, since = {}, {}
+    folders = [argument.partition("=")[::2] for argument in sys.argv[1:]]
+    for version, folder in sorted(folders, key=lambda one: int(one[0].removeprefix("3."))):
+        minor = int(version.removeprefix("3."))
         for header in sorted(pathlib.Path(folder).rglob("*.h")):
-            if "internal" in header.parts:
-                continue
             text = re.sub(r"/\*.*?\*/", " ", header.read_text(errors="replace"), flags=re.S)
             text = re.sub(r"//[^\n]*", " ", text)
             for match in DECLARATION.finditer(text):
-                found[match.group(2)] = kind(match.group(1)), count(parameters(text, match.end()))
+                # What was exported for the interpreter's own modules was there, too.
+                since.setdefault(match.group(2), minor)
+                if "internal" not in header.parts:
+                    found[match.group(2)] = kind(match.group(1)), count(parameters(text, match.end()))
     target = pathlib.Path(__file__).resolve().parent.parent / "src" / "c_api_results.inc"
-    lines = ["// Written by audit/tools/c_api_results.py from CPython's headers: function, what it returns, and",
-             "// how many parameters it has.", "//",
+    lines = ["// Written by audit/tools/c_api_results.py from CPython's headers: function, what it returns, how many",
+             "// parameters it has, whether there are more, and the minor version in which it is new (none: 3.13 or",
+             "// before).",
+             "//",
              "// SPDX-License-Identifier: MIT"]
-    lines += [f'{{"{name}", Returns::{what}{takes}}},' for name, (what, takes) in sorted(found.items())]
+    lines += [line(name, what, takes, since[name]) for name, (what, takes) in sorted(found.items())]
     target.write_text("\n".join(lines) + "\n")
-    print(f"{len(found)} functions")
+    print(f"{len(found)} functions, {sum(since[name] > OLDEST for name in found)} of them newer than 3.{OLDEST}")
 
 
 if __name__ == "__main__":

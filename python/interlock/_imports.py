@@ -137,7 +137,9 @@ def _parent_path(name: str) -> list[str] | None:
 
 def _refused(what: _Import, decision: dict[str, Any]) -> ImportError:
     why = next((reason["text"] for reason in decision["why"] if reason["decided"]), "")
-    text = f"module '{what.module}' is refused: {why}; change the rule, or do without the module ({what.file})"
+    way_out = "install a build for this one" if decision["decided_by"] == "abi" else \
+        "change the rule, or do without the module"
+    text = f"module '{what.module}' is refused: {why}; {way_out} ({what.file})"
     return ImportError(escaped(text), name=what.module, path=what.file)
 
 

@@ -48,6 +48,13 @@ Action as_action(PolicyAction action) noexcept {
     }
 }
 
+/// Objects in it have another layout than in this interpreter: no rule can make that fit. What may load all the same is
+/// left to the interpreter.
+bool is_for_another_interpreter(const KnownModule& module) noexcept {
+    return module.verdict == Verdict::not_applicable &&
+           (module.effect == Effect::crashes || module.effect == Effect::cannot_load);
+}
+
 class Judgement {
 public:
     Decision decision;
@@ -85,19 +92,18 @@ Policy policy_for_cpython(const std::filesystem::path& path) {
     if (has_errors(file->diagnostics)) throw Failure({Errc::invalid_policy, error_text(file->diagnostics)});
     for (const PolicyRule& rule : file->policy.rules) {
         if (rule.threading == PolicyAction::module_lock)
-            throw Failure({Errc::invalid_policy, fmt::format("{}:{}:{}: {}", escape(path.string()), rule.line,
-                                                             rule.column, no_module_lock)});
+            throw Failure({Errc::invalid_policy,
+                           fmt::format("{}:{}:{}: {}", escape(path.string()), rule.line, rule.column, no_module_lock)});
     }
     if (file->policy.default_unmarked == PolicyAction::module_lock)
-        throw Failure({Errc::invalid_policy,
-                       fmt::format("{}: \"default\": {}", escape(path.string()), no_module_lock)});
+        throw Failure(
+            {Errc::invalid_policy, fmt::format("{}: \"default\": {}", escape(path.string()), no_module_lock)});
     return std::move(file->policy);
 }
 
 std::pair<std::string, PolicyAction> override_from_text(std::string_view text) {
     const std::size_t equals = text.find('=');
-    const auto action =
-        equals == text.npos ? std::nullopt : policy_action_from_name(text.substr(equals + 1));
+    const auto action = equals == text.npos ? std::nullopt : policy_action_from_name(text.substr(equals + 1));
     if (!action || equals == 0)
         throw Failure({Errc::invalid_option, fmt::format("an override is MODULE=free, MODULE=global_lock or "
                                                          "MODULE=refuse, not {}",
@@ -139,8 +145,8 @@ std::shared_ptr<const KnownModule> Decider::known(const std::string& module, con
 
 std::optional<KnownModule> Decider::judged(const std::string& module, const std::filesystem::path& file,
                                            std::string& problem) {
-    // Its process ends with it. One that stays would be a child that the program knows nothing of, and waits for; and it
-    // would keep the memory that the program had at that time.
+    // Its process ends with it. One that stays would be a child that the program knows nothing of, and waits for; and
+    // it would keep the memory that the program had at that time.
     Result<std::vector<BinaryAudit>> binaries = judge(settings_.python, file, module);
     if (!binaries) {
         problem = binaries.error().message;
@@ -176,6 +182,7 @@ Decision Decider::decide(const std::string& module, const std::optional<std::fil
     Judgement judgement;
     std::string problem = "it is built into the program: there is no file to read";
     const std::shared_ptr<const KnownModule> found = file ? known(module, *file, problem) : nullptr;
+    if (found && is_for_another_interpreter(*found)) judgement.say("abi", Action::refuse, found->effect_why);
     if (const auto entry = settings_.overrides.find(module); entry != settings_.overrides.end())
         judgement.say("override", as_action(entry->second),
                       fmt::format("an override says {}", interlock::action_name(entry->second)));
@@ -193,10 +200,10 @@ Decision Decider::decide(const std::string& module, const std::optional<std::fil
             return digest ? *digest : std::string();
         };
         if (const PolicyRule* rule = policy.match(subject, today_utc()))
-            judgement.say("policy", as_action(rule->threading),
-                          fmt::format("{}:{}: the rule for {} says {}, because: {}", escape(policy.path.string()),
-                                      rule->line, describe(*rule), interlock::action_name(rule->threading),
-                                      escape(rule->reason)));
+            judgement.say(
+                "policy", as_action(rule->threading),
+                fmt::format("{}:{}: the rule for {} says {}, because: {}", escape(policy.path.string()), rule->line,
+                            describe(*rule), interlock::action_name(rule->threading), escape(rule->reason)));
     }
     Decision& decision = judgement.decision;
     if (!found) {
@@ -206,6 +213,7 @@ Decision Decider::decide(const std::string& module, const std::optional<std::fil
     }
     const KnownModule& audit = *found;
     decision.module = found;
+    if (decision.decided_by == "abi") return std::move(decision);
     // Part of the file could not be run: too little to go by where threads are at stake.
     switch (audit.confidence == Confidence::weak ? Effect::unknown : audit.effect) {
         case Effect::keeps_gil_off:

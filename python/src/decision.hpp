@@ -29,7 +29,7 @@ std::string_view action_name(Action action) noexcept;  ///< "free", "global_lock
 
 /// What one source said; `says` is empty when it has no say.
 struct Reason {
-    std::string source;  ///< "override", "policy", "marker", "default"
+    std::string source;  ///< "abi", "override", "policy", "marker", "default"
     std::string says, text;
     bool decided = false;
 };

@@ -129,7 +129,9 @@ PyObject* to_dict(PyObject* self, PyObject*) {
     if (!put(dict.get(), "action", get_action(self, nullptr)) ||
         !put(dict.get(), "decided_by", text(decision.decided_by)) || !put(dict.get(), "why", why.release()) ||
         !put(dict.get(), "verdict", text(known ? std::string(verdict_name(module.verdict)) : std::string())) ||
-        !put(dict.get(), "confidence", text(known ? std::string(confidence_name(module.confidence)) : std::string())) ||
+        !put(dict.get(), "confidence",
+             text(known && module.verdict != Verdict::undetermined ? std::string(confidence_name(module.confidence))
+                                                                   : std::string())) ||
         !put(dict.get(), "reason", text(module.reason)) ||
         !put(dict.get(), "delegated_to", text(module.delegated_to)) ||
         !put(dict.get(), "build_id", text(module.build_id)) || !put(dict.get(), "evidence", evidence.release()))

@@ -383,6 +383,25 @@ BOOST_AUTO_TEST_CASE(extension_modules_of_cpython_are_told_apart) {
     BOOST_TEST(modules[1].at("action") == "free");
 }
 
+// What the dynamic linker would not find is known before.
+BOOST_AUTO_TEST_CASE(a_library_that_is_not_there_fails_the_import) {
+    const std::string folder = from_environment("INTERLOCK_TEST_LINKED");
+    for (const char* verb : {"plan", "import"}) {
+        BOOST_TEST_CONTEXT(verb) {
+            CHECK_STATUS(call({verb, "linked"}, {{"INTERLOCK_PATH", folder}}), 1);
+            CHECK_STATUS(call({verb, "beside"}, {{"INTERLOCK_PATH", folder}}), 0);
+            CHECK_STATUS(call({verb, "linked"},
+                              {{"INTERLOCK_PATH", folder}, {"LD_LIBRARY_PATH", "/nowhere:" + folder + "/lib"}}),
+                         0);
+        }
+    }
+    const Json module = json_of(call({"plan", "--json", "linked"}, {{"INTERLOCK_PATH", folder}})).at("modules")[0];
+    BOOST_TEST(module.at("error").at("code") == "load_failed");
+    CHECK_CONTAINS(module.at("error").at("message").get<std::string>(),
+                   "/linked.so' needs the library 'libcli_gone.so'");
+    CHECK_STATUS(call({"plan", "not_there"}), 1);
+}
+
 BOOST_AUTO_TEST_CASE(packages_come_first) {
     const Finished finished = call_with_modules({"plan", "--json", "pkg.part"});
     CHECK_STATUS(finished, 1);

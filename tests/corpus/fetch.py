@@ -23,6 +23,11 @@ UNREACHABLE = re.compile(
 )
 
 
+# At most so many in one run of pip, and no more once they have so many bytes: what is fetched is kept batch by batch.
+LARGEST_BATCH = 12
+FULL_BATCH = 20_000_000
+
+
 class Unreachable(Exception):
     pass
 
@@ -31,41 +36,59 @@ class Failed(Exception):
     pass
 
 
-def pip_download(wheel: wheels.Wheel, to: str, checked: bool) -> None:
-    requirement = f"{wheel.name}=={wheel.version}"
+def pip_download(chosen: list[wheels.Wheel], to: str, checked: bool) -> None:
+    """Of wheels for one target, and of different distributions."""
     requirements = pathlib.Path(to) / "requirements.txt"
     # With a hash pip chooses among the files of a version by it.
-    requirements.write_text(f"{requirement} --hash=sha256:{wheel.sha256}\n" if checked else f"{requirement}\n")
+    requirements.write_text("".join(
+        f"{wheel.name}=={wheel.version}" + (f" --hash=sha256:{wheel.sha256}" if checked else "") + "\n"
+        for wheel in chosen))
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-cache-dir", "--retries", "2", *wheel.pip_arguments(), "--dest", to, "--requirement"]
+    command += ["--no-cache-dir", "--retries", "2", *wheels.pip_arguments(chosen), "--dest", to, "--requirement"]
     done = subprocess.run([*command, str(requirements)], capture_output=True, text=True, errors="replace")
     if done.returncode == 0:
         return
     said = done.stdout + done.stderr
+    files = ", ".join(wheel.file for wheel in chosen)
     if UNREACHABLE.search(said):
-        raise Unreachable(f"{wheel.file}: the package index cannot be reached")
+        raise Unreachable(f"{files}: the package index cannot be reached")
     errors = [line for line in said.splitlines() if "ERROR" in line] or said.splitlines()[-3:]
-    raise Failed(f"{wheel.file}: pip could not download {requirement}:\n    " + "\n    ".join(errors))
+    raise Failed(f"{files}: pip could not download:\n    " + "\n    ".join(errors))
 
 
-def fetch(wheel: wheels.Wheel, stop: threading.Event) -> bool:
-    """False when it was there."""
-    if wheel.is_there():
-        return False
+def fetch(chosen: list[wheels.Wheel], stop: threading.Event) -> None:
     if stop.is_set():
-        raise Unreachable(f"{wheel.file}: not tried")
+        raise Unreachable(f"{', '.join(wheel.file for wheel in chosen)}: not tried")
     # In the same file system, so that the rename at the end is atomic: an interrupted run leaves no half file.
     with tempfile.TemporaryDirectory(dir=wheels.folder(), prefix=".fetch-") as scratch:
         try:
-            pip_download(wheel, scratch, checked=True)
+            pip_download(chosen, scratch, checked=True)
         except Unreachable:
             stop.set()
             raise
-        got = pathlib.Path(scratch) / wheel.file
-        if not got.exists() or got.stat().st_size != wheel.size or wheels.sha256_of(got) != wheel.sha256:
-            raise Failed(f"{wheel.file}: what pip downloaded is not the file that {wheels.PINS.name} pins")
-        os.replace(got, wheel.path)
-    return True
+        for wheel in chosen:
+            got = pathlib.Path(scratch) / wheel.file
+            if not got.exists() or got.stat().st_size != wheel.size or wheels.sha256_of(got) != wheel.sha256:
+                raise Failed(f"{wheel.file}: what pip downloaded is not the file that {wheels.PINS.name} pins")
+            os.replace(got, wheel.path)
+
+
+def batches(missing: list[wheels.Wheel]) -> list[list[wheels.Wheel]]:
+    """What one pip can fetch together: for one target, no distribution twice. To start pip and to read what the index
+    has of a distribution takes longer than to download most of the files."""
+    open_ones: dict[tuple, list[list[wheels.Wheel]]] = {}
+    done = []
+    for wheel in sorted(missing, key=lambda wheel: -wheel.size):
+        of_target = open_ones.setdefault(wheel.target, [])
+        batch = next((one for one in of_target if all(wheel.name != other.name for other in one)), None)
+        if batch is None:
+            batch = []
+            of_target.append(batch)
+            done.append(batch)
+        batch.append(wheel)
+        if len(batch) == LARGEST_BATCH or sum(one.size for one in batch) >= FULL_BATCH:
+            of_target.remove(batch)
+    return done
 
 
 def fetch_all(chosen: list[wheels.Wheel], jobs: int) -> int:
@@ -73,21 +96,29 @@ def fetch_all(chosen: list[wheels.Wheel], jobs: int) -> int:
     stop = threading.Event()
     fetched, failed, unreachable = 0, [], []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        running = {pool.submit(fetch, wheel, stop): wheel for wheel in chosen}
-        for future in concurrent.futures.as_completed(running):
-            wheel = running[future]
-            try:
-                if future.result():
-                    fetched += 1
-                    print(f"fetched {wheel.file} ({wheel.size / 1e6:.1f} MB)", flush=True)
-            except Unreachable as error:
-                unreachable.append(str(error))
-            except Failed as error:
-                failed.append(str(error))
-                print(error, file=sys.stderr, flush=True)
-    there = len(chosen) - len(failed) - len(unreachable)
+        there = pool.map(wheels.Wheel.is_there, chosen)
+        waiting = batches([wheel for wheel, is_there in zip(chosen, there) if not is_there])
+        while waiting:
+            running = {pool.submit(fetch, batch, stop): batch for batch in waiting}
+            waiting = []
+            for future in concurrent.futures.as_completed(running):
+                batch = running[future]
+                try:
+                    future.result()
+                    fetched += len(batch)
+                    for wheel in batch:
+                        print(f"fetched {wheel.file} ({wheel.size / 1e6:.1f} MB)", flush=True)
+                except Unreachable:
+                    unreachable += batch
+                except Failed as error:
+                    if len(batch) > 1:  # one of them fails: each on its own
+                        waiting += [[wheel] for wheel in batch]
+                        continue
+                    failed += batch
+                    print(error, file=sys.stderr, flush=True)
+    number = len(chosen) - len(failed) - len(unreachable)
     total = sum(wheel.size for wheel in chosen)
-    print(f"{there} of {len(chosen)} wheels ({total / 1e6:.0f} MB) are in {wheels.folder()}, {fetched} of them new")
+    print(f"{number} of {len(chosen)} wheels ({total / 1e6:.0f} MB) are in {wheels.folder()}, {fetched} of them new")
     if failed:
         return 1
     if unreachable:
@@ -102,7 +133,7 @@ def entry_of(file: str) -> dict:
     name, version = file.split("-")[:2]
     wheel = wheels.Wheel(name.replace("_", "-").lower(), version, file, "", 0, "")
     with tempfile.TemporaryDirectory() as scratch:
-        pip_download(wheel, scratch, checked=False)
+        pip_download([wheel], scratch, checked=False)
         got = pathlib.Path(scratch) / file
         if not got.exists():
             others = ", ".join(path.name for path in pathlib.Path(scratch).glob("*.whl"))

@@ -52,7 +52,7 @@ class Wheel:
     @property
     def pure(self) -> bool:
         """Without extension modules, so for every interpreter and machine."""
-        return self.tags[1] == ["none"]
+        return self.tags[2] == ["any"]
 
     def is_there(self) -> bool:
         try:
@@ -60,18 +60,28 @@ class Wheel:
         except FileNotFoundError:
             return False
 
-    def pip_arguments(self) -> list[str]:
-        """With these `pip download` takes the file on a machine of any kind."""
+    @property
+    def target(self) -> tuple[str, str, tuple[str, ...]]:
+        """What its modules are for: implementation, version, and ABIs, each as pip takes it; empty where any will do."""
         pythons, abis, platforms = self.tags
-        arguments = ["--no-deps", "--only-binary=:all:"]
-        if abis != ["none"]:
-            newest = re.fullmatch(r"cp3(\d+)", pythons[-1])
-            if newest is None:
-                raise ValueError(f"{self.file}: the tag '{pythons[-1]}' names no version of CPython")
-            arguments += ["--implementation", "cp", "--python-version", f"3.{newest[1]}"]
-            arguments += [part for abi in abis for part in ("--abi", abi)]
-            arguments += [part for platform in platforms for part in ("--platform", platform)]
-        return arguments
+        if platforms == ["any"]:
+            return "", "", ()
+        named = re.fullmatch(r"(cp|pp|py)3(\d*)", pythons[-1])
+        if named is None:
+            raise ValueError(f"{self.file}: the tag '{pythons[-1]}' names no version of Python that pip can be asked for")
+        return named[1], f"3.{named[2]}" if named[2] else "", tuple(abis)
+
+
+def pip_arguments(wheels: list[Wheel]) -> list[str]:
+    """With these `pip download` takes the files, which are for one target, on a machine of any kind."""
+    implementation, version, abis = wheels[0].target
+    arguments = ["--no-deps", "--only-binary=:all:"]
+    if implementation:
+        arguments += ["--implementation", implementation, *(("--python-version", version) if version else ())]
+        arguments += [part for abi in abis for part in ("--abi", abi)]
+        platforms = dict.fromkeys(platform for wheel in wheels for platform in wheel.tags[2])
+        arguments += [part for platform in platforms for part in ("--platform", platform)]
+    return arguments
 
 
 def sha256_of(path: pathlib.Path) -> str:

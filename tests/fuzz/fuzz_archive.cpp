@@ -49,10 +49,15 @@ public:
         require(candidate.path.starts_with("input") && candidate.path.find('!') != std::string::npos &&
                     candidate.path.find('\\') == std::string::npos,
                 "a path names the archive, and separates folders with '/'");
+        require(++found_ <= 2 * budget_.archive_entries, "there are no more binaries than entries, in two passes");
+        try {
+            candidate.load(budget_.binary_size);
+        } catch (const Failure& failure) {
+            return error(candidate.sequence, {candidate.path, failure.error().code, failure.error().message});
+        }
         require(candidate.content.size() <= budget_.binary_size, "a binary is within its limit");
         require(candidate.content.head(candidate.content.size()).size() == candidate.content.size(),
                 "all of a binary is there");
-        require(++found_ <= 2 * budget_.archive_entries, "there are no more binaries than entries, in two passes");
     }
     void error(std::uint64_t, InputError error) override {
         require(error.path.starts_with("input"), "an error says where");

@@ -23,6 +23,7 @@ class Module:
     name: str
     source: str
     defines: tuple[str, ...] = ()
+    suffix: str = ""  # empty: the interpreter's own
 
 
 MODULES = [
@@ -64,6 +65,8 @@ MODULES = [
     Module("loops", "undetermined.c", ("BY_LOOP",)),
     Module("loops_used", "undetermined.c", ("BY_LOOP", USED)),
     Module("no_init", "no_init.c"),
+    Module("for_gil_single", "for_gil.c", ("SINGLE",), ".so"),
+    Module("for_gil_multi", "for_gil.c", (), ".so"),
     Module("pack.__init__", "multi.c"),
     Module("pack.inner", "multi.c"),
     Module("pack_free.__init__", "multi.c", (FREE,)),
@@ -124,6 +127,8 @@ def build(interpreter: Interpreter, folder: pathlib.Path) -> None:
 
     def one(module: Module) -> None:
         out = path_of(folder, interpreter, module.name)
+        if module.suffix:
+            out = folder / (module.name + module.suffix)
         out.parent.mkdir(parents=True, exist_ok=True)
         parts = module.name.removesuffix(".__init__").split(".")
         defines = [f"-D{define}" for define in (f"MODULE={parts[-1]}", *module.defines)]

@@ -23,8 +23,8 @@ namespace interlock {
 
 // ---- what the audit concludes about one module ----
 
-/// The order is that of severity within a package: a package is as bad as its worst module. The text form
-/// (verdict_name) is stable and appears in all reports.
+/// The order is that of severity within a package (PackageAudit::worst). The text form (verdict_name) is stable and
+/// appears in all reports.
 enum class Verdict : std::uint8_t {
     not_a_module,    ///< a shared library without an init function of a module
     free,            ///< declares that it does not use the GIL
@@ -41,7 +41,8 @@ IL_API std::string_view verdict_name(Verdict verdict) noexcept;  ///< "free", "n
 enum class Confidence : std::uint8_t {
     certain,   ///< seen, with nothing assumed
     probable,  ///< something was assumed on the way; `assumed` says what
-    weak,      ///< and a constructor of the file was stepped over, as it could not be run
+    weak,      ///< a constructor of the file was stepped over, as it could not be run, or the init function could not be
+               ///< followed to its end, and had set its marker before
 };
 IL_API std::string_view confidence_name(Confidence confidence) noexcept;
 
@@ -112,7 +113,7 @@ struct ModuleAudit {
     std::string entry_point;  ///< "PyInit_x", "PyModExport_x", "il_module_export_x"; empty for a library that is none
     bool primary = true;      ///< the one that an import of this file finds; false for further init functions
     Verdict verdict = Verdict::undetermined;
-    Confidence confidence = Confidence::certain;
+    Confidence confidence = Confidence::certain;  ///< of the verdict; means nothing when that is `undetermined`
     std::string reason;              ///< one sentence: why this verdict
     std::string delegated_to;        ///< module or library; for `delegated`, also when it has been resolved
     std::optional<bool> marker;      ///< what the marker says: true = GIL not used; nullopt = none, or unknown
@@ -125,8 +126,12 @@ struct ModuleAudit {
     // Only filled when AuditOptions::details is set:
     std::vector<SlotSeen> slots;
     std::vector<CallSeen> calls;
-    std::uint64_t instructions = 0;
+    std::uint64_t calls_left_out = 0;  ///< between the first 1000 and the last 1000, where there were more
+    std::uint64_t instructions = 0;  ///< about as many were run
 };
+
+/// As all reports have it: empty when nothing was found out, of which one cannot be more or less sure.
+IL_API std::string_view confidence_name(const ModuleAudit& module) noexcept;
 
 /// One slice of one file: all of it, but for fat Mach-O files.
 struct BinaryAudit {
@@ -146,6 +151,10 @@ struct BinaryAudit {
     std::vector<ModuleAudit> modules;  ///< primary first, then by name
     std::vector<std::string> exports;  ///< of entry points
     std::vector<std::string> libraries;  ///< that it is linked against
+    std::vector<std::string> library_folders;  ///< where it says that they lie: RPATH, RUNPATH, LC_RPATH
+    /// Libraries beside those of the system, without folders, that would have to be looked into as well: an init
+    /// function uses something that nothing is known of. Empty once they have been, or are not to be had.
+    std::vector<std::string> missing_libraries;
     // For the rules about modules that are marked free:
     std::uint64_t writable_globals = 0;       ///< bytes of .data and .bss, without what is constant after relocation
     std::vector<std::string> stateful_calls;  ///< C functions with hidden state that it imports
@@ -161,10 +170,13 @@ struct PackageAudit {
     std::string kind;     ///< "wheel", "distribution", "archive", "folder", "file"
     std::vector<std::string> wheel_tags;  ///< "cp313-cp313t-manylinux_2_17_x86_64"
     std::vector<std::string> metadata_tags;  ///< those of its WHEEL file, where the file name says something else
+    /// Of those modules that at least one of the interpreters loads: `free` when all of these are. Of all modules where
+    /// none loads any.
     Verdict worst = Verdict::not_a_module;
     bool mixed = false;  ///< some of its modules are marked free, others are not
     std::array<std::size_t, verdict_count> modules{};  ///< number of its primary modules by verdict
-    std::vector<EffectOn> effects;  ///< the worst of its primary modules, per interpreter
+    /// The worst of its primary modules, per interpreter. Of several files for one module those count that it can load.
+    std::vector<EffectOn> effects;
     /// Sentences on the package as such: members that occur twice, metadata that contradicts the file name. Escaped.
     std::vector<std::string> notes;
 };
@@ -249,7 +261,8 @@ struct AuditProgress {
 };
 
 struct AuditOptions {
-    std::vector<PythonVersion> pythons;  ///< empty = default_pythons()
+    /// Empty = default_pythons(). That those which are named load something of each package is looked at (IL020).
+    std::vector<PythonVersion> pythons;
     /// Where delegation targets are looked for beside the inputs; audited, but not reported.
     std::vector<std::filesystem::path> search_path;
     const Policy* policy = nullptr;  ///< not owned; `free` accepts a module, `refuse` makes it a finding

@@ -23,7 +23,8 @@ public:
     Auditor& operator=(const Auditor&) = delete;
 
     /// The module file at `path`, as it is imported under the dotted name `module` (empty: the one that the file is
-    /// named after); a universal file has several slices. A manifest beside the file counts. Delegations are not
+    /// named after); a universal file has several slices. That its name keeps an interpreter from looking for it does
+    /// not count: it is there. A manifest beside the file counts. Delegations are not
     /// resolved. Errors: not_found, unreadable, malformed_file, unsupported.
     IL_API Result<std::vector<BinaryAudit>> audit(const std::filesystem::path& path, std::string_view module);
 

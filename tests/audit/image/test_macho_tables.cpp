@@ -266,6 +266,28 @@ BOOST_AUTO_TEST_CASE(lazy_and_weak_binds) {
     for (const Import& import : image.imports) BOOST_TEST(import.function == (import.name != "own"));
 }
 
+// As the linker of Xcode 14 writes it for operator delete: each bind of it stands there twice, and each weak bind.
+BOOST_AUTO_TEST_CASE(the_last_bind_of_a_place_counts) {
+    using namespace std::string_view_literals;
+    const auto twice = code({0x11, 0x40, "_f"sv, bind_data, 0x10, 0x90, bind_data, 0x10, 0x90});
+    const auto libf = "1010 import f@/usr/lib/libSystem.B.dylib";
+    test::DyldInfoTables info;
+    info.bind = twice;
+    check_fixups(read(with_opcodes(info).build()), {libf});
+    info.rebase = code({0x11, rebase_data, 0x08, 0x52});
+    info.weak_bind = code(
+        {0x40, "_f"sv, bind_data, 0x10, 0x90, bind_data, 0x10, 0x90, bind_data, 0x18, 0x90, bind_data, 0x18, 0x90});
+    check_fixups(read(with_opcodes(info).build()), {"1008 rebase 0", libf, "1018 import f"});
+    // What differs: dyld goes through the table in its order, and through the lazy binds after the others.
+    info.weak_bind = {};
+    info.bind = code({0x11, 0x40, "_g"sv, bind_data, 0x10, 0x90, 0x40, "_f"sv, bind_data, 0x10, 0x90});
+    check_fixups(read(with_opcodes(info).build()), {"1008 rebase 0", libf});
+    info.bind = code({0x11, 0x40, "_f"sv, bind_data, 0x10, 0x90, 0x40, "_g"sv, bind_data, 0x10, 0x90});
+    check_fixups(read(with_opcodes(info).build()), {"1008 rebase 0", "1010 import g@/usr/lib/libSystem.B.dylib"});
+    info.lazy_bind = code({bind_data, 0x10, 0x11, 0x40, "_f"sv, 0x90, 0x00});
+    check_fixups(read(with_opcodes(info).build()), {"1008 rebase 0", libf});
+}
+
 BOOST_AUTO_TEST_CASE(damaged_opcodes) {
     using namespace std::string_view_literals;
     const auto rebase = [](const File& content) {
@@ -288,6 +310,10 @@ BOOST_AUTO_TEST_CASE(damaged_opcodes) {
     append_uleb(overlapping, static_cast<std::uint64_t>(-4));
     overlapping.push_back(0x51);
     check_malformed(rebase(overlapping), 0x1004, "two fixups overlap at address 0x1004");
+    check_malformed(rebase(code({rebase_data, 0x00, 0x51, rebase_data, 0x00, 0x51})), 0x1000,
+                    "two fixups relocate the same word, at address 0x1000");
+    check_malformed(bind(code({0x11, 0x40, "_f"sv, bind_data, 0x00, 0x90, bind_data, 0x04, 0x90})), 0x1004,
+                    "two fixups overlap at address 0x1004");
     check_malformed(bind(code({0xe0})), 0x2000, "the bind opcode 0xe0 is not known");
     check_malformed(bind(code({bind_data, 0x00, 0x90})), 0x2002, "a bind before its symbol was named");
     check_malformed(bind(code({0x12, 0x40, "_f"sv, bind_data, 0x00, 0x90})), 0x2007,

@@ -3,6 +3,7 @@
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE audit_image_pe
+#include <algorithm>
 #include <functional>
 
 #include <boost/test/unit_test.hpp>
@@ -216,15 +217,6 @@ const Damage damages[] = {
          f.set(f.table(1) + 16, 0x9000);
          return {f.names(), "the place to relocate at address 0x180009000 is not within a segment"};
      }},
-    {"two libraries with the same slots", sample,
-     [](PeFile& f) -> Complaint {
-         const auto slots = get(f.bytes, f.table(1) + 16, 4);
-         const auto rva = f.append(60);  // two descriptors and a zero
-         f.copy(f.table(1), f.offset(rva), 20);
-         f.copy(f.table(1), f.offset(rva) + 20, 20);
-         f.set(f.directory(1), rva);
-         return {f.offset(slots), "two fixups overlap at address " + hex(0x180000000 + slots)};
-     }},
     {"delay import directory outside", delayed,
      [](PeFile& f) -> Complaint {
          f.set(f.directory(13), 0xfffffff0);
@@ -261,7 +253,7 @@ const Damage damages[] = {
      [](PeFile& f) -> Complaint {
          f.set(f.table(5) + 10, get(f.bytes, f.table(5) + 8, 2), 2);
          const auto rva = get(f.bytes, f.table(5), 4) + f.first_relocation();
-         return {f.offset(rva), "two fixups overlap at address " + hex(0x180000000 + rva)};
+         return {f.offset(rva), "two fixups relocate the same word, at address " + hex(0x180000000 + rva)};
      }},
     {"overlapping relocations", sample,
      [](PeFile& f) -> Complaint {
@@ -350,6 +342,23 @@ BOOST_AUTO_TEST_CASE(import_by_ordinal) {
     BOOST_TEST(image.imports[0].library == "python313t.dll");
     BOOST_TEST(image.imports[1].name != "");
     BOOST_TEST(image.imports[1].ordinal == 0u);
+}
+
+// The loader binds them one after the other.
+BOOST_AUTO_TEST_CASE(the_last_import_into_a_slot_counts) {
+    PeFile file(sample);
+    const auto slots = get(file.bytes, file.table(1) + 16, 4);
+    const auto rva = file.append(80);  // two descriptors and a zero; a table of one name
+    const auto again = file.offset(rva) + 20, names = rva + 64;
+    file.copy(file.table(1), file.offset(rva), 20);
+    file.copy(file.table(1), again, 20);
+    file.set(again, names);
+    file.set(file.offset(names), 0x8000000000000007, 8);
+    file.set(file.directory(1), rva);
+    const Image image = read(file);
+    const auto fixup = std::ranges::find(image.fixups, 0x180000000 + slots, &Fixup::address);
+    BOOST_REQUIRE((fixup != image.fixups.end() && fixup->kind == Fixup::Kind::import));
+    BOOST_TEST(image.imports[fixup->import].ordinal == 7u);
 }
 
 BOOST_AUTO_TEST_CASE(names_from_the_address_table) {

@@ -28,11 +28,10 @@ struct Walk : auditing::InputSink {
     }
 
     void binary(auditing::Candidate candidate) override {
-        if (!candidate.disk_path.empty()) {
-            auto content = auditing::Content::of_disk_file(candidate.disk_path, budget.binary_size);
-            if (!content)
-                return error(candidate.sequence, {candidate.path, content.error().code, content.error().message});
-            candidate.content = std::move(*content);
+        try {
+            candidate.load(budget.binary_size);
+        } catch (const Failure& failure) {
+            return error(candidate.sequence, {candidate.path, failure.error().code, failure.error().message});
         }
         const PackageAudit& package = walk.packages().at(candidate.package);
         found.push_back({candidate.sequence, candidate.path, candidate.module_path, candidate.manifest,
@@ -43,6 +42,7 @@ struct Walk : auditing::InputSink {
     void error(std::uint64_t, InputError error) override { errors.push_back(std::move(error)); }
     void skipped(std::uint64_t, std::string text) override { skips.push_back(std::move(text)); }
     void discard(std::uint64_t sequence) override {
+        ++discarded;
         std::erase_if(found, [&](const Found& each) { return each.sequence == sequence; });
     }
 
@@ -66,6 +66,7 @@ struct Walk : auditing::InputSink {
     std::vector<Found> found;
     std::vector<InputError> errors;
     std::vector<std::string> skips;
+    std::size_t discarded = 0;
     auditing::Inputs walk;
 };
 

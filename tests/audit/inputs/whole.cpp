@@ -25,7 +25,8 @@ namespace {
 std::vector<std::string> names_of_others;
 }
 
-Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options) {
+Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options,
+                                              std::span<const Bytes>) {
     const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
     if (text.find("always dies") != text.npos) std::abort();
     if (text.find("dies when run") != text.npos && context.not_run_because.empty()) ::raise(SIGSEGV);

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import wheels
 
@@ -48,6 +48,13 @@ class Member:
 
 
 class Interpreter:
+    # In this order, until one says what happens.
+    ways = ("import", "create")
+    # Suffixes of extension modules that it takes beside its own.
+    added_suffixes: tuple[str, ...] = ()
+    # Of all modules, so many at least have to be compared: who imports nothing agrees with everything.
+    agreed_limit = 0.9
+
     def __init__(self, executable: str, jobs: int):
         self.executable = executable
         self.jobs = jobs
@@ -57,9 +64,15 @@ class Interpreter:
         version, self.description, suffixes, self.platform, gil = json.loads(answer)
         self.version = tuple(version)
         self.suffixes = sorted(suffixes, key=len, reverse=True)
-        self.abi = "cp%d%dt" % self.version
+        self.environment: dict[str, str] = {}
+        # Everything of the judge that has a say in what is seen.
+        self.identity = [self.description, OBSERVE.read_text()]
         if gil:
             raise Broken(f"{executable} starts with its GIL enabled: is PYTHON_GIL set?")
+
+    @property
+    def abi(self) -> str:
+        return "cp%d%dt" % self.version
 
     def runs(self, wheel: wheels.Wheel) -> bool:
         """Whether its modules can be imported here: made for this interpreter and kind of machine, with glibc."""
@@ -82,8 +95,7 @@ class Interpreter:
         requirements = Requirements(available)
         kept: dict[wheels.Wheel, Kept] = {}
         for wheel in dict.fromkeys(member.wheel for member in members):
-            # Everything that has a say in what is seen.
-            judge = [self.description, OBSERVE.read_text(), *(one.sha256 for one in requirements.of(wheel))]
+            judge = [*self.identity, *(one.sha256 for one in requirements.of(wheel))]
             key = hashlib.sha256("\n".join(judge).encode()).hexdigest()[:16]
             kept[wheel] = Kept(wheels.cache() / "oracle" / f"{wheel.file.removesuffix('.whl')}-{key}.json")
             for one in requirements.of(wheel):
@@ -91,11 +103,11 @@ class Interpreter:
 
         def observe_one(member: Member) -> Seen:
             path = [unpacked(wheel) for wheel in requirements.of(member.wheel)]
-            seen = self._run("import", member, path)
-            if seen.free is None and seen.module:
-                created = self._run("create", member, path)
-                return Seen(created.free, False, created.module, seen.error)
-            return seen
+            first = self._run(self.ways[0], member, path)
+            if first.free is not None or not first.module:
+                return first
+            second = self._run(self.ways[1], member, path)
+            return Seen(second.free, second.imported, second.module, first.error)
 
         missing = [member for member in members if kept[member.wheel].get(member) is None]
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
@@ -112,9 +124,9 @@ class Interpreter:
         with tempfile.TemporaryDirectory(prefix="interlock-oracle-") as scratch:
             result, errors = pathlib.Path(scratch, "result.json"), pathlib.Path(scratch, "stderr")
             environment = {"PATH": os.environ["PATH"], "HOME": scratch, "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1",
-                           "OPENBLAS_NUM_THREADS": "1"}
-            command = [self.executable, "-I", "-S", "-v", str(OBSERVE), str(result), how, member.name,
-                       str(path[0] / installed_path(member.path)), *map(str, path)]
+                           "OPENBLAS_NUM_THREADS": "1", **self.environment}
+            command = [self.executable, "-I", "-S", "-v", str(OBSERVE), str(result), how, ":".join(self.added_suffixes),
+                       member.name, str(path[0] / installed_path(member.path)), *map(str, path)]
             with open(errors, "wb") as stderr:
                 try:
                     status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
@@ -125,10 +137,12 @@ class Interpreter:
             if not result.exists():
                 last = [line for line in said.splitlines() if not line.startswith(("#", "import "))][-1:]
                 return Seen(None, False, error=f"exit status {status}: {' '.join(last)}")
-            return judge(member.name, how, json.loads(result.read_text(encoding="utf-8")), said)
+            seen = judge(member.name, json.loads(result.read_text(encoding="utf-8")), said)
+            # One whose judge asks for no more is not held to have failed to import.
+            return replace(seen, imported=seen.free is not None and how in ("import", self.ways[0]))
 
 
-def judge(name: str, how: str, result: dict, said: str) -> Seen:
+def judge(name: str, result: dict, said: str) -> Seen:
     requiring = {match["name"] for match in REQUIRES.finditer(said)}
     warned = [match["name"] for text in result["warnings"] if (match := WARNING.search(text))]
     # The three signs have to agree: the GIL is on after the import if and only if some module required it, and then one
@@ -138,7 +152,7 @@ def judge(name: str, how: str, result: dict, said: str) -> Seen:
         raise Broken(f"{name}: {result}; requiring the GIL: {sorted(requiring)}")
     if result["error"] is not None:
         return Seen(None, False, module=not NO_MODULE.search(result["error"]), error=result["error"])
-    return Seen(name not in requiring, how == "import")
+    return Seen(name not in requiring, True)
 
 
 class Requirements:

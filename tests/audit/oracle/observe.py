@@ -1,5 +1,6 @@
 # Run by the free-threaded interpreter, in a process of its own for each extension module: imports it and writes down
-# what happened to the GIL. Arguments: result file, "import" or "create", module name, its file, folders for sys.path.
+# what happened to the GIL. Arguments: result file, "import" or "create", suffixes of extension modules other than the
+# interpreter's own, module name, its file, folders for sys.path.
 #
 # The interpreter runs with -v: it then names on stderr *every* module that requires the GIL, while its warning names
 # only the first one, which may be another one that is imported on the way.
@@ -13,7 +14,16 @@ import os
 import sys
 import warnings
 
-result_file, how, name, file, *folders = sys.argv[1:]
+result_file, how, suffixes, name, file, *folders = sys.argv[1:]
+if suffixes:
+    machinery = importlib.machinery
+    sys.path_hooks.insert(0, machinery.FileFinder.path_hook(
+        (machinery.ExtensionFileLoader, [*suffixes.split(":"), *machinery.EXTENSION_SUFFIXES]),
+        (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES)))
+    sys.path_importer_cache.clear()
+    # A function that this interpreter lacks only matters if it is called.
+    sys.setdlopenflags(os.RTLD_LAZY)
 sys.path[:0] = folders
 
 

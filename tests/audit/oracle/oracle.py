@@ -7,75 +7,24 @@
 # SPDX-License-Identifier: MIT
 import argparse
 import collections
-import concurrent.futures
-import json
 import os
-import pathlib
 import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-sys.dont_write_bytecode = True  # the tree stays as it is
-sys.path.insert(0, str(ROOT / "tests" / "corpus"))
+import verdicts as reports  # noqa: E402; first: it makes the rest importable, and writes no bytecode
+from verdicts import AGREED, DISAGREED, ROOT, UNDETERMINED, Table, Verdicts, said, skip  # noqa: E402
+
 import interpreter as judges  # noqa: E402
 import wheels  # noqa: E402
 
-UNDETERMINED_LIMIT = 0.01  # of all modules, has to be under it
-# For other platforms, where CPython imports nothing: the emulation of S/390 has no floating point.
-KIN_UNDETERMINED_LIMIT = 0.05
-IMPORTED_LIMIT = 0.9  # of all modules, at least: who imports nothing agrees with everything
+UNDETERMINED_LIMIT = 0.002  # of all modules, has to be under it
+KIN_UNDETERMINED_LIMIT = 0.01  # for other platforms, where CPython imports nothing
 # Without an emulator only what is constant in the files is known; whatever is said has to be right all the same.
 STATIC_AGREED_LIMIT = 0.6
 
-AGREED, DISAGREED, UNDETERMINED = "agreed", "disagreed", "undetermined"
 # A module that was created and could not be executed has shown what it does to the GIL; yet it was not imported.
 CREATED, NOT_IMPORTABLE = "created only", "not importable"
-
-Verdicts = dict[tuple[str, str], list[dict]]
-
-
-class Table:
-    """Outcomes counted by row."""
-
-    def __init__(self, title: str, columns: list[str]):
-        self.title, self.columns = title, columns
-        self.rows: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
-        self.problems: list[str] = []
-
-    def add(self, row: str, outcome: str) -> None:
-        self.rows[row][outcome] += 1
-
-    @property
-    def total(self) -> collections.Counter:
-        return sum(self.rows.values(), collections.Counter())
-
-    def print(self) -> None:
-        lines = [*self.rows.items(), ("total", self.total)]
-        width = max(len(self.title), *(len(name) for name, _ in lines))
-        print(f"{self.title:{width}}  {'  '.join(self.columns)}")
-        for name, counts in lines:
-            print(f"{name:{width}}  " + "  ".join(f"{counts[one] or '-':>{len(one)}}" for one in self.columns))
-        for problem in self.problems:
-            print(problem)
-        print(flush=True)
-
-    def passed(self, of: int, limit: float) -> bool:
-        return not self.total[DISAGREED] and self.total[UNDETERMINED] < max(limit * of, 1)
-
-
-def audit(command: str, chosen: list[wheels.Wheel]) -> Verdicts:
-    """By wheel and member: what is said of the module that an import finds, once for each slice of the file."""
-    done = subprocess.run([command, "audit", "--format", "json", *(str(wheel.path) for wheel in chosen)],
-                          capture_output=True, text=True)
-    if done.returncode not in (0, 1):  # clean, or with findings
-        raise SystemExit(f"'{command} audit' ended with status {done.returncode}:\n{done.stderr}")
-    verdicts: Verdicts = {}
-    for binary in json.loads(done.stdout)["binaries"]:
-        path, _, member = binary["path"].partition("!")
-        key = os.path.basename(path), member
-        verdicts.setdefault(key, []).extend(module for module in binary["modules"] if module["primary"])
-    return verdicts
 
 
 def outcome(seen: judges.Seen, modules: list[dict] | None, python: str) -> str:
@@ -97,10 +46,6 @@ def outcome(seen: judges.Seen, modules: list[dict] | None, python: str) -> str:
     return AGREED
 
 
-def said(modules: list[dict] | None) -> str:
-    return "; ".join(f"{one['verdict']} ({one['reason']})" for one in modules or []) or "nothing"
-
-
 def problem(kind: str, wheel: wheels.Wheel, path: str, seen: judges.Seen, modules: list[dict] | None) -> str:
     if not seen.module:
         happened = "there is no such module in it"
@@ -109,12 +54,13 @@ def problem(kind: str, wheel: wheels.Wheel, path: str, seen: judges.Seen, module
     return f"{kind}: {wheel.file}!{path}\n    CPython: {happened}\n    audit:   {said(modules)}"
 
 
-def compare_imported(observed: dict[judges.Member, judges.Seen], verdicts: Verdicts, python: str) -> Table:
-    table = Table(f"imported by CPython {python}", [AGREED, DISAGREED, UNDETERMINED, CREATED, NOT_IMPORTABLE])
+def compare_imported(observed: dict[judges.Member, judges.Seen], verdicts: Verdicts, python: str, how: str) -> Table:
+    table = Table(f"{how} by CPython {python}", [AGREED, DISAGREED, UNDETERMINED, CREATED, NOT_IMPORTABLE])
     for member, seen in observed.items():
         row = f"{member.wheel.name} {member.wheel.version}"
         if seen.free is None and seen.module:
             table.add(row, NOT_IMPORTABLE)
+            table.problems.append(f"{NOT_IMPORTABLE}: {member.wheel.file}!{member.path}\n    {seen.error}")
             continue
         modules = verdicts.get((member.wheel.file, member.path))
         kind = outcome(seen, modules, python)
@@ -145,11 +91,6 @@ def compare_kin(observed: dict[judges.Member, judges.Seen], verdicts: Verdicts, 
     return table
 
 
-def skip(reason: str) -> int:
-    print(f"audit oracle: {reason}", file=sys.stderr)
-    return 1 if wheels.required() else wheels.SKIPPED
-
-
 def find_interpreter() -> str | None:
     """Of the version for which most of the corpus was made. Builds none."""
     script = ROOT / "scripts" / "freethreaded-python.sh"
@@ -157,14 +98,9 @@ def find_interpreter() -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=(
-            "Compares the verdicts of `interlock audit` on the corpus with imports in a free-threaded CPython. Needs "
-            "what scripts/corpus.sh and scripts/freethreaded-python.sh bring; fetches and builds nothing."),
-        epilog=(
-            "exit status: 0 nothing disagrees and under 1 %% is undetermined, 1 otherwise, 2 wrong use, 77 there is no "
-            "corpus or no interpreter (1 with INTERLOCK_REQUIRE_CORPUS=1 in the environment)"))
+def arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.epilog = ("exit status: 0 nothing disagrees and hardly anything is undetermined, 1 otherwise, 2 wrong use, "
+                     "77 there is no corpus or no interpreter (1 with INTERLOCK_REQUIRE_CORPUS=1 in the environment)")
     parser.add_argument("interlock", metavar="INTERLOCK", help="the command, such as build/release/bin/interlock")
     parser.add_argument("--python", metavar="FILE", help="the free-threaded CPython (default: 3.13, as found by "
                         "scripts/freethreaded-python.sh)")
@@ -172,20 +108,23 @@ def main() -> int:
     parser.add_argument("--observe", action="store_true", help="only import; do not audit")
     parser.add_argument("--static", action="store_true",
                         help="INTERLOCK is built without an emulator: much may be undetermined")
+    parser.add_argument("--verdicts", metavar="FILE", help="as verdicts.py has written it (default: audit now)")
     parser.add_argument("--reasons", action="store_true", help="also say why modules could not be imported")
-    options = parser.parse_args()
+    parser.add_argument("--totals", action="store_true", help="leave out the rows of the tables")
+    return parser
 
-    pinned = wheels.pinned()
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        missing = [wheel for wheel, there in zip(pinned, pool.map(wheels.Wheel.is_there, pinned)) if not there]
-    if missing:
-        return skip(f"{len(missing)} of {len(pinned)} wheels are not in {wheels.folder()}; run scripts/corpus.sh")
-    executable = options.python or find_interpreter()
-    if executable is None:
-        return skip("there is no free-threaded CPython 3.13; run scripts/freethreaded-python.sh, which builds one")
 
-    judge = judges.Interpreter(executable, options.jobs)
+def unstable(command: str, chosen: list[wheels.Wheel], verdicts: Verdicts) -> list[str]:
+    """What else is audited in the same run, and on which threads, has no say."""
+    alone = reports.by_member(reports.audit(command, chosen))
+    return [f"{file}!{path}: {said(modules)}, but among all wheels {said(verdicts.get((file, path)))}"
+            for (file, path), modules in alone.items() if said(modules) != said(verdicts.get((file, path)))]
+
+
+def hold(judge: judges.Interpreter, options: argparse.Namespace) -> bool:
+    """The verdicts against what this interpreter does; whether they pass."""
     python = "%d.%dt" % judge.version
+    pinned = wheels.pinned()
     here = [wheel for wheel in pinned if judge.runs(wheel)]
     kin = [wheel for wheel in pinned if wheel not in here and judge.abi in wheel.tags[1]]
     started = time.monotonic()
@@ -203,28 +142,47 @@ def main() -> int:
         counts = collections.Counter("no module" if not one.module else NOT_IMPORTABLE if one.free is None
                                      else "GIL off" if one.free else "GIL on" for one in observed.values())
         print(", ".join(f"{kind}: {count}" for kind, count in sorted(counts.items())))
-        return 0
+        return True
 
-    verdicts = audit(options.interlock, here + kin)
-    # What else is audited in the same run, and on which threads, has no say.
-    together = audit(options.interlock, [wheel for wheel in pinned if not wheel.support])
-    unstable = [f"{file}!{path}: {said(modules)}, but among all wheels {said(together.get((file, path)))}"
-                for (file, path), modules in verdicts.items() if said(modules) != said(together.get((file, path)))]
-    imported = compare_imported(observed, verdicts, python)
-    imported.print()
+    verdicts = reports.by_member(reports.of_corpus(options.interlock, options.verdicts))
+    imported = compare_imported(observed, verdicts, python, "imported" if judge.ways[0] == "import" else "created")
+    imported.print(options.totals)
     others = compare_kin(observed, verdicts, kin, python)
-    others.print()
+    others.print(options.totals)
     # As many as there are can be undetermined without one.
     limits = (1.1, 1.1) if options.static else (UNDETERMINED_LIMIT, KIN_UNDETERMINED_LIMIT)
     passed = imported.passed(len(members), limits[0]) and others.passed(others.total.total(), limits[1])
-    if unstable:
-        print("\n".join(["verdicts that depend on what else is audited:", *unstable]))
+    differing = unstable(options.interlock, here, verdicts)
+    if differing:
+        print("\n".join(["verdicts that depend on what else is audited:", *differing]))
         passed = False
     sure = imported.total[AGREED]
-    needed = STATIC_AGREED_LIMIT if options.static else IMPORTED_LIMIT
+    needed = STATIC_AGREED_LIMIT if options.static else judge.agreed_limit
     if sure < needed * len(members):
         print(f"too little was compared: {sure} of {len(members)} modules agreed; {needed:.0%} are needed")
         passed = False
+    return passed
+
+
+def prepared(options: argparse.Namespace) -> int:
+    """0 when there is what a comparison needs, with options.python set; else the status to end with."""
+    missing = reports.missing_wheels(options.jobs)
+    if missing:
+        return skip(missing)
+    options.python = options.python or find_interpreter()
+    if options.python is None:
+        return skip("there is no free-threaded CPython 3.13; run scripts/freethreaded-python.sh, which builds one")
+    return 0
+
+
+def main() -> int:
+    options = arguments(argparse.ArgumentParser(description=(
+        "Compares the verdicts of `interlock audit` on the corpus with imports in a free-threaded CPython. Needs what "
+        "scripts/corpus.sh and scripts/freethreaded-python.sh bring; fetches and builds nothing."))).parse_args()
+    status = prepared(options)
+    if status != 0:
+        return status
+    passed = hold(judges.Interpreter(options.python, options.jobs), options)
     print("passed" if passed else "FAILED")
     return 0 if passed else 1
 

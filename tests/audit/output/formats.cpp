@@ -181,6 +181,45 @@ BOOST_AUTO_TEST_CASE(a_large_package_shows_what_matters) {
     BOOST_TEST(contains(format_audit(report, AuditFormat::table, {.verbose = true}), "\n  m8 "));
 }
 
+// The table counts what the summary counts: what an import finds.
+BOOST_AUTO_TEST_CASE(counts_are_those_of_the_summary) {
+    std::vector<BinaryAudit> binaries;
+    for (int i = 0; i < 9; ++i) {
+        const std::string name = "m" + std::to_string(i);
+        binaries.push_back(binary_with(module_with(Verdict::free, name), "d/pkg-1.0.whl!" + name + ".so"));
+    }
+    ModuleAudit further = module_with(Verdict::free, "m0.inner");
+    further.primary = false;
+    binaries[0].modules.push_back(further);
+    const std::string text = format_audit(judged(wheel_with(std::move(binaries))), AuditFormat::table);
+    BOOST_TEST(contains(text, "\n  9 modules: free\n  and 1 further init function: free\n"), text);
+    BOOST_TEST(contains(text, "\n9 modules in 1 package: 9 free; "), text);
+}
+
+BOOST_AUTO_TEST_CASE(a_package_of_which_all_that_loads_is_free) {
+    AuditReport report =
+        wheel_with({binary_with(module_with(Verdict::free, "pkg.a")),
+                    binary_with(module_with(Verdict::not_applicable, "pkg.b"), "d/pkg-1.0.whl!pkg/b.so")});
+    report.packages[0].worst = Verdict::free;
+    BOOST_TEST(lines_of(format_audit(judged(std::move(report)), AuditFormat::table)).at(0) ==
+               "Pkg 1.0  d/pkg-1.0.whl  all that loads: free");
+}
+
+// Nothing was found out, so there is nothing of which one could be certain.
+BOOST_AUTO_TEST_CASE(what_is_not_known_has_no_confidence) {
+    ModuleAudit module = module_with(Verdict::undetermined);
+    module.assumed = {"PyImport_ImportModule"};
+    const AuditReport report = judged(wheel_with({binary_with(module)}));
+    BOOST_TEST(confidence_name(report.binaries[0].modules[0]) == "");
+    BOOST_TEST(confidence_name(module_with(Verdict::free)) == "certain");
+    const auto whole = json::parse(format_audit(report, AuditFormat::json));
+    BOOST_TEST(whole["binaries"][0]["modules"][0]["confidence"].is_null());
+    BOOST_TEST(contains(format_audit(report, AuditFormat::csv), ",undetermined,,,free_threaded,"));
+    const std::string evidence = format_evidence(report, report.binaries[0], {});
+    BOOST_TEST(!contains(evidence, "confidence"), evidence);
+    BOOST_TEST(contains(evidence, "\n    assumed      results of PyImport_ImportModule\n"), evidence);
+}
+
 BOOST_AUTO_TEST_CASE(modules_of_one_name_are_told_apart) {
     const auto file = [](unsigned minor, AbiFlavour abi, const char* path, const char* architecture = "x86_64") {
         BinaryAudit binary = binary_with(module_with(Verdict::free, "m"), path);
@@ -416,12 +455,23 @@ BOOST_AUTO_TEST_CASE(of_one_binary) {
     for (const char* line :
          {"  ABI          free_threaded 3.13\n", "    because    tag cp313t (file name)\n",
           "  module pkg._m (PyInit__m)\n", "    verdict      unmarked: as the test wants it\n",
-          "    confidence   probable; results were assumed of PyImport_ImportModule\n", "    marker       none\n",
+          "    confidence   probable\n    assumed      results of PyImport_ImportModule\n", "    marker       none\n",
           "    3.13t        turns the GIL on: for the test\n", "    evidence     the definition (PyInit__m+0x14)\n",
           "    slot         85 Py_mod_exec = 0x1234 (address)\n", "    slot           4 Py_mod_gil = 0x1\n",
           "    slot         200 slot 200 = not known\n", "    call         PyModuleDef_Init(def) = def at 0x1040\n",
-          "    instructions 42\n", "    rule         IL001 unmarked error: "})
+          "    instructions about 42\n", "    rule         IL001 unmarked error: "})
         BOOST_TEST(contains(text, line), line << " is not in\n" << text);
+}
+
+BOOST_AUTO_TEST_CASE(calls_that_are_left_out_are_counted) {
+    ModuleAudit module = module_with(Verdict::unmarked);
+    module.calls = {{"first", {}, "", ""}, {"last", {}, "", ""}};
+    module.calls_left_out = 4321;
+    const AuditReport report = judged(wheel_with({binary_with(module)}));
+    BOOST_TEST(contains(format_evidence(report, report.binaries[0]),
+                        "    call         first()\n    call         ... 4321 calls are left out here\n"
+                        "    call         last()\n"));
+    BOOST_TEST(contains(format_audit(report, AuditFormat::json), "\"calls_left_out\": 4321"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -282,7 +282,7 @@ BOOST_AUTO_TEST_CASE(against_the_binary) {
         {"m.cp314t-win_amd64.pyd", "cp314-cp314t-win_arm64", free_threaded, 14, "windows", "x86_64", "IL004"},
         {"m.cp314-win32.pyd", "cp314-cp314-win32", gil, 14, "windows", "i386", ""},
         {"m.cpython-314-darwin.so", "cp314-cp314-macosx_11_0_arm64", gil, 14, "macos", "aarch64", ""},
-        {"m.cpython-314-darwin.so", "cp314-cp314-macosx_11_0_universal2", gil, 14, "macos", "x86_64", ""},
+        {"m.cpython-314-darwin.so", "cp314-cp314-macosx_11_0_universal2", gil, 14, "macos", "x86_64", "IL004"},
         {"m.cpython-314-darwin.so", "cp314-cp314-macosx_11_0_x86_64", gil, 14, "macos", "aarch64", "IL004"},
         {"m.cpython-37m-x86_64-linux-gnu.so", "cp37-cp37m-linux_x86_64", gil, 7, "linux", "x86_64", ""},
         {"m.so", "py3-none-any", free_threaded, 13, "linux", "x86_64", "IL004"},
@@ -370,6 +370,31 @@ BOOST_AUTO_TEST_CASE(crashes_where_an_interpreter_looks) {
     BOOST_TEST(in_short(at("d/pkg-1.0.whl!_m.abi3.so", "cp313-cp313t-manylinux_2_17_x86_64")) == "IL006 error");
     module.effects = {effect_on(15, Effect::cannot_load)};
     BOOST_TEST(in_short(at("_m.abi3.so")) == "");
+    // With multi-phase initialisation the import fails: found, and of no use.
+    module.effects = {effect_on(13, Effect::cannot_load), effect_on(14, Effect::crashes),
+                      effect_on(15, Effect::cannot_load)};
+    const AuditReport fails = at("venv/lib/python3.13t/site-packages/pkg/_m.abi3.so");
+    BOOST_TEST(in_short(fails) == "IL019 error");
+    BOOST_TEST(fails.findings[0].message ==
+               "the file of module 'pkg._m' is for the stable ABI with a GIL (abi3); it lies where 3.13t finds it, "
+               "loads it and fails to import it");
+    BOOST_TEST(in_short(at("venv/lib/python3.15t/site-packages/pkg/_m.abi3.so")) == "");
+    const AuditReport wheel = at("d/pkg-1.0.whl!_m.abi3.so", "py3-none-manylinux_2_17_x86_64");
+    BOOST_TEST(in_short(wheel) == "IL019 error");
+    BOOST_TEST(wheel.findings[0].message ==
+               "the file of module 'pkg._m' is for the stable ABI with a GIL (abi3); the wheel's tag lets every "
+               "interpreter have it, and it crashes 3.14t, its import fails in 3.13t");
+    BOOST_TEST(at("_m.so").findings[0].message ==
+               "the file of module 'pkg._m' is for the stable ABI with a GIL (abi3); where it is found it crashes "
+               "3.14t, its import fails in 3.13t and 3.15t");
+    // What is not known of it is said by this rule, and by no other.
+    module.effects = {effect_on(13, Effect::unknown)};
+    BOOST_TEST(in_short(at("d/pkg-1.0.whl!_m.abi3.so", "cp311-abi3-manylinux_2_17_x86_64")) == "");
+    const AuditReport unknown = at("venv/lib/python3.13t/site-packages/pkg/_m.abi3.so");
+    BOOST_TEST(in_short(unknown) == "IL019 error");
+    BOOST_TEST(unknown.findings[0].message ==
+               "the file of module 'pkg._m' is for the stable ABI with a GIL (abi3); it lies where 3.13t finds it, "
+               "loads it and has objects of another layout");
 }
 
 BOOST_AUTO_TEST_CASE(a_library_beside_is_no_module) {

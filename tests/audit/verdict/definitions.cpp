@@ -165,6 +165,22 @@ BOOST_AUTO_TEST_CASE(what_is_no_definition) {
     BOOST_TEST(!read_definition(memory, def, true).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(without_a_name_the_reference_counts_say_whose_it_is) {
+    for (const bool wide : {true, false})
+        for (const bool expected : {true, false}) {
+            FakeMemory memory(wide, true);
+            const auto layout_found = [&] { return read_definition(memory, def, expected, true)->free_threaded; };
+            put_definition(memory, true, 0, "not a name");
+            BOOST_TEST(layout_found() == expected);  // none of them is there
+            memory.put(def + (wide ? 12 : 8), 0xffffffff, 4);
+            BOOST_TEST(layout_found());
+            put_definition(memory, false, 0, "not a name");
+            memory.put_word(def, 1);
+            BOOST_TEST(!layout_found());
+            BOOST_TEST(!read_definition(memory, def, expected).has_value());
+        }
+}
+
 BOOST_AUTO_TEST_CASE(an_unknown_value_is_said_to_be_unknown) {
     FakeMemory memory(true, true);
     put_definition(memory, true, array);

@@ -177,3 +177,50 @@ BOOST_AUTO_TEST_CASE(packages_are_as_bad_as_their_worst) {
     BOOST_TEST((package.effects[0].effect == Effect::turns_gil_on));
     BOOST_TEST(package.effects[0].why == "b: why");
 }
+
+// A file for a GIL beside others is not what a package comes to.
+BOOST_AUTO_TEST_CASE(what_nobody_loads_is_not_the_worst) {
+    const auto loaded_by = [](BinaryAudit file, Effect first, Effect second) {
+        file.modules[0].effects = {{{3, 13}, first, "why"}, {{3, 14}, second, "why"}};
+        return file;
+    };
+    const auto worst_of = [](std::vector<BinaryAudit> files) {
+        AuditReport report = report_of(std::move(files));
+        report.pythons = {{3, 13}, {3, 14}};
+        summarize_packages(report);
+        return report.packages[0].worst;
+    };
+    using enum Effect;
+    const BinaryAudit free = loaded_by(binary("a", Verdict::free), keeps_gil_off, cannot_load);
+    const BinaryAudit for_gil = loaded_by(binary("b", Verdict::not_applicable), cannot_load, cannot_load);
+    BOOST_TEST((worst_of({free, for_gil}) == Verdict::free));
+    BOOST_TEST(
+        (worst_of({free, loaded_by(binary("c", Verdict::unmarked), cannot_load, cannot_load)}) == Verdict::free));
+    BOOST_TEST(
+        (worst_of({free, loaded_by(binary("c", Verdict::unmarked), cannot_load, turns_gil_on)}) == Verdict::unmarked));
+    // It is loaded, and that is the end.
+    BOOST_TEST((worst_of({free, loaded_by(binary("b", Verdict::not_applicable), crashes, cannot_load)}) ==
+                Verdict::not_applicable));
+    BOOST_TEST((worst_of({for_gil}) == Verdict::not_applicable));
+    BOOST_TEST((worst_of({for_gil, binary("lib", Verdict::not_a_module)}) == Verdict::not_applicable));
+    BOOST_TEST((worst_of({binary("lib", Verdict::not_a_module)}) == Verdict::not_a_module));
+}
+
+BOOST_AUTO_TEST_CASE(of_several_files_for_a_module_one_is_loaded) {
+    const auto with = [](const char* name, Effect effect) {
+        BinaryAudit file = binary(name, Verdict::free);
+        file.modules[0].effects = {{{3, 13}, effect, "why"}};
+        return file;
+    };
+    const auto effect_of = [](std::vector<BinaryAudit> files) {
+        AuditReport report = report_of(std::move(files));
+        report.pythons = {{3, 13}};
+        summarize_packages(report);
+        return report.packages[0].effects.at(0).effect;
+    };
+    using enum Effect;
+    BOOST_TEST((effect_of({with("a", cannot_load), with("a", keeps_gil_off)}) == keeps_gil_off));
+    BOOST_TEST((effect_of({with("a", keeps_gil_off), with("a", cannot_load)}) == keeps_gil_off));
+    BOOST_TEST((effect_of({with("a", keeps_gil_off), with("b", cannot_load)}) == cannot_load));
+    BOOST_TEST((effect_of({with("a", cannot_load), with("a", cannot_load)}) == cannot_load));
+}

@@ -18,10 +18,11 @@ using Json = nlohmann::json;
 
 namespace {
 
-std::vector<BinaryAudit> audited(const test::Fixture& fixture, std::string module_path = {}) {
+std::vector<BinaryAudit> audited(const test::Fixture& fixture, std::string module_path = {}, bool details = false) {
     if (module_path.empty()) module_path = fixture.path.filename().string();
     AuditOptions options;
     options.budget.instructions = 3'000'000;
+    options.details = details;
     const BinaryContext context{
         .path = fixture.name, .module_path = std::move(module_path), .disk_path = {}, .manifest = {}};
     auto result = audit_binary(fixture.bytes, context, options);
@@ -123,6 +124,25 @@ BOOST_AUTO_TEST_CASE(verdicts) {
     }
     BOOST_TEST(determined > fixtures.size() / 3);
     for (const Json& entry : all["files"]) BOOST_TEST(used.contains(&entry), "no fixture is like " << entry["pattern"]);
+}
+
+// Who looks closer at what an audit said sees the same, with the same addresses.
+BOOST_AUTO_TEST_CASE(details_change_nothing) {
+    std::size_t with_addresses = 0;
+    for (const test::Fixture& fixture : test::all_fixtures()) {
+        const auto plain = audited(fixture), detailed = audited(fixture, {}, true);
+        BOOST_REQUIRE(plain.size() == detailed.size());
+        for (std::size_t i = 0; i < plain.size(); ++i) {
+            BOOST_REQUIRE(plain[i].modules.size() == detailed[i].modules.size());
+            for (std::size_t j = 0; j < plain[i].modules.size(); ++j) {
+                const ModuleAudit &one = plain[i].modules[j], &other = detailed[i].modules[j];
+                BOOST_TEST(one.reason == other.reason, fixture.name << ": " << one.reason << " and " << other.reason);
+                BOOST_TEST((one.verdict == other.verdict), fixture.name);
+                with_addresses += one.reason.find("in the code at 0x") != one.reason.npos ? 1 : 0;
+            }
+        }
+    }
+    if (has_emulator()) BOOST_TEST(with_addresses != 0u);
 }
 
 // Without a version in its name any interpreter may load it; it must not be judged as one of them would.

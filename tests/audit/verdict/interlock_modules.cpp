@@ -5,6 +5,7 @@
 #define BOOST_TEST_MODULE audit_interlock_modules
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <vector>
@@ -24,8 +25,8 @@ std::vector<std::uint8_t> file_of(const std::string& name) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-ModuleAudit audited(const std::string& name, const std::string& manifest = {}) {
-    const std::vector<std::uint8_t> file = file_of(name);
+ModuleAudit audited(const std::string& name, const std::vector<std::uint8_t>& file, const std::string& manifest = {},
+                    std::string* build_id = nullptr) {
     AuditOptions options;
     options.budget.instructions = 1'000'000;
     const std::string path = name + ".so";
@@ -35,7 +36,17 @@ ModuleAudit audited(const std::string& name, const std::string& manifest = {}) {
     BOOST_REQUIRE_EQUAL(result->size(), 1u);
     BOOST_TEST((result->front().abi == AbiFlavour::interlock));
     BOOST_REQUIRE_EQUAL(result->front().modules.size(), 1u);
+    if (build_id != nullptr) *build_id = result->front().build_id;
     return result->front().modules.front();
+}
+ModuleAudit audited(const std::string& name, const std::string& manifest = {}) {
+    return audited(name, file_of(name), manifest);
+}
+
+std::string sha256(const std::string& hash) { return R"("sha256": ")" + hash + '"'; }
+std::string manifest_for(const std::string& module, const std::string& pins) {
+    return R"({"module": ")" + module + R"(", )" + pins +
+           R"(, "threading": "free", "declared_by": "a test", "reason": "it is empty"})";
 }
 
 void expect(const ModuleAudit& module, Verdict verdict, const std::string& kind, const std::string& reason) {
@@ -58,15 +69,51 @@ BOOST_AUTO_TEST_CASE(the_marker_says_it) {
 
 BOOST_AUTO_TEST_CASE(a_manifest_says_it) {
     const std::string hash = sha256_hex(file_of("marked_unmarked"));
-    const auto manifest = [](const std::string& sha256) {
-        return R"({"module": "marked_unmarked", "sha256": ")" + sha256 +
-               R"(", "threading": "free", "declared_by": "a test", "reason": "it is empty"})";
-    };
-    const ModuleAudit right = audited("marked_unmarked", manifest(hash));
+    const ModuleAudit right = audited("marked_unmarked", manifest_for("marked_unmarked", sha256(hash)));
     BOOST_TEST((right.verdict == Verdict::free));
     BOOST_TEST(right.marker_kind == "manifest");
-    const ModuleAudit wrong = audited("marked_unmarked", manifest(std::string(64, '0')));
+    const ModuleAudit wrong = audited("marked_unmarked", manifest_for("marked_unmarked", sha256(std::string(64, '0'))));
     BOOST_TEST((wrong.verdict == Verdict::unmarked));
+    BOOST_TEST(wrong.marker_kind == "manifest hash mismatch");
+}
+
+BOOST_AUTO_TEST_CASE(of_two_pins_both_must_match) {
+    const std::vector<std::uint8_t> file = file_of("marked_unmarked");
+    std::string id;
+    audited("marked_unmarked", file, {}, &id);
+    BOOST_REQUIRE(!id.empty());
+    const std::string hash = sha256_hex(file);
+    const struct {
+        std::string hash, id;
+        bool counts;
+    } rows[] = {{hash, id, true},
+                {std::string(64, '0'), id, false},
+                {hash, "00112233", false},
+                {std::string(64, '0'), "00112233", false}};
+    for (const auto& row : rows) {
+        const std::string pins = sha256(row.hash) + R"(, "build_id": ")" + row.id + '"';
+        BOOST_TEST_CONTEXT(pins) {
+            const ModuleAudit module = audited("marked_unmarked", file, manifest_for("marked_unmarked", pins));
+            BOOST_TEST((module.verdict == (row.counts ? Verdict::free : Verdict::unmarked)));
+            BOOST_TEST(module.marker_kind == (row.counts ? "manifest" : "manifest hash mismatch"));
+        }
+    }
+    const std::string one_pin = R"("build_id": ")" + id + '"';
+    BOOST_TEST((audited("marked_unmarked", manifest_for("marked_unmarked", one_pin)).verdict == Verdict::free));
+}
+
+// As the loader has it: a level of a later version says nothing, and so the manifest is asked.
+BOOST_AUTO_TEST_CASE(a_manifest_counts_where_the_level_of_the_marker_is_not_known) {
+    std::vector<std::uint8_t> file = file_of("marked_module_lock");
+    const std::string known = R"("threading":"module_lock")", later = R"("threading":"module_luck")";
+    const auto at = std::search(file.begin(), file.end(), known.begin(), known.end());
+    BOOST_REQUIRE((at != file.end()));
+    std::ranges::copy(later, at);
+    const ModuleAudit alone = audited("marked_module_lock", file);
+    BOOST_TEST((alone.verdict == Verdict::unmarked));
+    BOOST_TEST(alone.reason == "it has no marker that this version knows");
+    const std::string manifest = manifest_for("marked_module_lock", sha256(sha256_hex(file)));
+    BOOST_TEST((audited("marked_module_lock", file, manifest).verdict == Verdict::free));
 }
 
 BOOST_AUTO_TEST_CASE(the_init_function_says_it) {

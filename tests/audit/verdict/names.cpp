@@ -16,7 +16,7 @@ struct TagRow {
     const char* stem;
     AbiFlavour abi;
     unsigned minor;  // 0: none
-    bool other = false;
+    const char* other = "";
 };
 
 constexpr TagRow tags[] = {
@@ -32,8 +32,8 @@ constexpr TagRow tags[] = {
     {"_x.abi3t.so", "_x", AbiFlavour::abi3t, 0},
     {"_x.abi3-x86_64-linux-gnu.so", "_x", AbiFlavour::abi3, 0},
     {"_x.abi3t-x86_64-linux-gnu.so", "_x", AbiFlavour::abi3t, 0},
-    {"_x.pypy310-pp73-x86_64-linux-gnu.so", "_x", AbiFlavour::unknown, 0, true},
-    {"_x.graalpy240-38-native-x86_64-linux.so", "_x", AbiFlavour::unknown, 0, true},
+    {"_x.pypy310-pp73-x86_64-linux-gnu.so", "_x", AbiFlavour::unknown, 0, "PyPy"},
+    {"_x.graalpy240-38-native-x86_64-linux.so", "_x", AbiFlavour::unknown, 0, "GraalPy"},
     {"_x.so", "_x", AbiFlavour::unknown, 0},
     {"_x.pyd", "_x", AbiFlavour::unknown, 0},
     {"_x.v2.cpython-313t-darwin.so", "_x", AbiFlavour::free_threaded, 13},

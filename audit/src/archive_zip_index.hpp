@@ -1,0 +1,41 @@
+// archive_zip_index.hpp: the libraries in a zip file by name, for who needs one of them beside the module that is
+// judged.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "archive_zip.hpp"
+
+namespace interlock::auditing {
+
+class ZipIndex {
+public:
+    using Members = std::map<std::string, ZipMember, std::less<>>;
+
+    /// `file` can be that of PackedMember::archive. `path` is for messages: the archive as in reports, so that of a
+    /// nested one as well. Throws Failure: malformed_file, unsupported (a limit of `budget`).
+    ZipIndex(std::shared_ptr<const OpenedFile> file, std::string path, const AuditBudget& budget);
+    /// A zip file on disk. Errors: not_found, unreadable, malformed_file, unsupported.
+    static Result<ZipIndex> of_file(const std::string& path, const AuditBudget& budget);
+
+    /// All that are named like libraries (is_library_name), by the name in the archive ("pkg.libs/libx.so.1"). Of two
+    /// with the same name the last, as installers have it.
+    const Members& libraries() const noexcept { return libraries_; }
+
+    /// One of them, unpacked; no account of the memory is kept. [any-thread] Errors: not_found; malformed_file, where
+    /// anything is not as the directory says; unsupported, also for more than `size_limit` bytes; io_error.
+    Result<Content> extract(std::string_view name, std::uint64_t size_limit) const;
+
+private:
+    std::shared_ptr<const OpenedFile> file_;
+    std::string path_;
+    Members libraries_;
+};
+
+}  // namespace interlock::auditing

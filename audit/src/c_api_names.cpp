@@ -1,0 +1,100 @@
+// c_api_names.cpp: what the name of a function or variable of the C API tells: data or code, what it makes, what it
+// asks.
+//
+// SPDX-License-Identifier: MIT
+#include "c_api_names.hpp"
+
+#ifdef INTERLOCK_WITH_EMULATOR
+
+#include <algorithm>
+#include <array>
+
+#include "interpreter.hpp"
+
+namespace interlock::auditing {
+
+// Bits of tp_flags that the checks in macros look at (Include/object.h).
+std::uint64_t type_flags_of(std::string_view type) noexcept {
+    struct Known {
+        std::string_view name;
+        unsigned bit;
+    };
+    for (const Known known : {Known{"PyLong_Type", 24},
+                              {"PyBool_Type", 24},
+                              {"PyList_Type", 25},
+                              {"PyTuple_Type", 26},
+                              {"PyBytes_Type", 27},
+                              {"PyUnicode_Type", 28},
+                              {"PyDict_Type", 29},
+                              {"PyType_Type", 31}})
+        if (known.name == type) return std::uint64_t{1} << known.bit;
+    return 0;
+}
+
+// The type of what a function makes, where macros ask for it.
+std::string_view type_made_by(std::string_view function) noexcept {
+    struct Maker {
+        std::string_view prefix, type;
+    };
+    for (const Maker maker :
+         {Maker{"PyUnicode_", "PyUnicode_Type"}, Maker{"PyLong_From", "PyLong_Type"},
+          Maker{"PyFloat_From", "PyFloat_Type"}, Maker{"PyTuple_", "PyTuple_Type"}, Maker{"PyList_New", "PyList_Type"},
+          Maker{"PyDict_New", "PyDict_Type"}, Maker{"PyBytes_From", "PyBytes_Type"},
+          Maker{"PyModule_GetDict", "PyDict_Type"}, Maker{"PyCapsule_New", "PyCapsule_Type"}})
+        if (function.starts_with(maker.prefix)) return maker.type;
+    return {};
+}
+
+// What is data and not a function. The symbol tables of ELF do not say it of what is imported.
+bool is_data(std::string_view name) noexcept {
+    static constexpr std::array exact = {
+        std::string_view("stdin"),      std::string_view("stdout"),     std::string_view("stderr"),
+        std::string_view("environ"),    std::string_view("__environ"),  std::string_view("__stack_chk_guard"),
+        std::string_view("Py_Version"), std::string_view("__progname"), std::string_view("optarg"),
+        std::string_view("_PyRuntime"), std::string_view("__stdinp"),   std::string_view("__stdoutp"),
+        std::string_view("__stderrp"),  std::string_view("timezone"),   std::string_view("daylight"),
+        std::string_view("tzname"),     std::string_view("_ctype_"),    std::string_view("__libc_single_threaded")};
+    if (std::ranges::find(exact, name) != exact.end() || is_data_of_system(name)) return true;
+    const bool python = name.starts_with("Py") || name.starts_with("_Py");
+    if (python && (name.ends_with("_Type") || name.ends_with("Struct") || name.ends_with("Flag") ||
+                   name.ends_with("Object") || name.starts_with("PyExc_")))
+        return c_api_returns(name) == Returns::unknown;
+    // Vtables, type information, names, guards and the standard streams of C++.
+    if (name == "_ZNSs4_Rep20_S_empty_rep_storageE") return true;
+    for (const std::string_view prefix : {"_ZTV", "_ZTI", "_ZTS", "_ZGV", "_ZTT", "_ZSt4cout", "_ZSt4cerr", "_ZSt3cin",
+                                          "_ZSt4clog", "_ZSt7nothrow", "_ZNSt6locale", "__libcpp_"})
+        if (name.starts_with(prefix)) return name.starts_with("_ZNSt6locale") ? name.ends_with("idE") : true;
+    return false;
+}
+
+// Numbers that say something, and not only that a call succeeded. 0 is the likely one.
+bool is_value(std::string_view function) noexcept {
+    for (const std::string_view status : {"PyErr_CheckSignals", "PyOS_CheckStack", "_Py_CheckRecursiveCall",
+                                          "PyObject_GetBuffer", "_PyErr_CheckSignals"})
+        if (function == status) return false;
+    if (function.starts_with("_PyArg_") || function.starts_with("PyArg_")) return false;
+    for (const std::string_view part :
+         {"_As",        "True",        "False",   "None",    "_Not",  "Has",   "Compare", "_Size", "Length", "Contains",
+          "IsInstance", "IsSubclass",  "Matches", "Check",   "Find",  "Count", "Index",   "Equal", "_EQ",    "_Is",
+          "_Get",       "get_thread_", "strcmp",  "strncmp", "mystr", "strto", "NumBits", "Sign"})
+        if (function.find(part) != std::string_view::npos) return true;
+    return false;
+}
+
+// Objects that are what the arguments make them; of others nothing is known.
+bool is_made(std::string_view function) noexcept {
+    for (const std::string_view part : {"_New", "_From", "_new", "PyUnicode_", "PyDescr_", "PyCFunction_", "PyCMethod_",
+                                        "PyStaticMethod_", "Py_BuildValue", "_Py_BuildValue", "Py_VaBuildValue",
+                                        "PyModule_", "PyType_", "PyBytes_", "PyBool_", "PyTuple_", "PyMemoryView_"})
+        if (function.find(part) != std::string_view::npos) return true;
+    return false;
+}
+
+bool is_of_c_api(std::string_view function) noexcept {
+    return function.find("Py") != std::string_view::npos &&
+           (c_api_returns(function) != Returns::unknown || c_api_function(function) != nullptr);
+}
+
+}  // namespace interlock::auditing
+
+#endif

@@ -1,0 +1,23 @@
+// c_api_names.hpp: what the name of a function or variable of the C API tells.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace interlock::auditing {
+
+/// Bits of tp_flags that the checks in macros look at, of a type of the interpreter ("PyLong_Type").
+std::uint64_t type_flags_of(std::string_view type) noexcept;
+/// The type of what a function makes, where macros ask for it; empty if it does not matter.
+std::string_view type_made_by(std::string_view function) noexcept;
+/// What is data and not a function. The symbol tables of ELF do not say it of what is imported.
+bool is_data(std::string_view name) noexcept;
+/// Numbers that say something, and not only that a call succeeded. 0 is the likely one.
+bool is_value(std::string_view function) noexcept;
+/// Objects that are what the arguments make them; of others nothing is known.
+bool is_made(std::string_view function) noexcept;
+bool is_of_c_api(std::string_view function) noexcept;
+
+}  // namespace interlock::auditing

@@ -1,0 +1,4 @@
+// A library for modules to need.
+//
+// SPDX-License-Identifier: MIT
+int gone(void) { return 1; }
