@@ -292,6 +292,7 @@ private:
     std::string value_text(std::uint64_t value);
     void call_unmodelled(const StandIn& stand_in);
     void fill_type(std::uint64_t type);
+    void fill_opaque();
     void fill_text(std::uint64_t object, const std::string& text);
     void fill_number(std::uint64_t object, std::uint64_t value, bool is_signed);
     void inherit(std::uint64_t type, std::uint64_t base);
@@ -333,11 +334,11 @@ private:
     std::set<std::uint64_t> sized_;                             ///< lists and tuples of which the length is known
     std::set<std::uint64_t> lists_, own_objects_;
     std::uint64_t generic_type_ = 0, make_object_ = 0, make_object_of_ = 0, do_nothing_ = 0;
-    std::uint64_t unknown_mro_ = 0, unknown_bases_ = 0;  ///< of opaque objects that are used as types
     std::vector<StartedThread> threads_;
     unsigned waits_ = 0;
     std::optional<bool> go_runtime_;
-    std::uint64_t interpreter_state_ = 0, thread_state_ = 0, sink_ = 0;
+    std::vector<std::uint8_t> opaque_;  ///< what opaque objects are copies of
+    std::uint64_t interpreter_state_ = 0, thread_state_ = 0;
     std::unordered_map<std::string_view, std::uint64_t> types_;
 };
 

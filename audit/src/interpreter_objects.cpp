@@ -183,30 +183,30 @@ void Interpreter::clear_results(unsigned first, unsigned count) {
         if (const std::uint64_t place = argument(first + i)) guest_.set_word(place, 0);
 }
 
-// It may be used as a type: where one has its bases, there are tuples.
+// It may be used as a type: where one has its bases, there are tuples. All are the same, so each is a copy.
 std::uint64_t Interpreter::opaque_object(const std::string& origin) {
-    using F = TypeField;
-    const auto fill = [&](std::uint64_t object, std::uint64_t size) {
-        for (std::uint64_t field = 6 * word(); field < size; field += word()) guest_.set_word(object + field, sink_);
-    };
-    if (sink_ == 0) {
-        sink_ = guest_.new_object(4096);
-        fill_head(sink_, generic_type_);
-        fill(sink_, 4096);
-        const std::uint64_t object = named_type("PyBaseObject_Type");
-        unknown_bases_ = new_tuple_of(std::array{object});
-        unknown_mro_ = new_tuple_of(std::array{generic_type_, object});
-    }
+    if (opaque_.empty()) fill_opaque();
     const std::uint64_t object = guest_.new_object(opaque_size);
     if (object == 0) return 0;
-    fill_head(object, generic_type_);
+    guest_.write(object, opaque_.data(), opaque_.size());
     if (!origin.empty()) origins_[object] = shared(origin);
-    fill(object, opaque_size);
-    set_type_field(object, F::flags, TypeFlags::ready | TypeFlags::base_type);
-    set_type_field(object, F::base, named_type("PyBaseObject_Type"));
-    set_type_field(object, F::bases, unknown_bases_);
-    set_type_field(object, F::mro, unknown_mro_);
     return object;
+}
+
+void Interpreter::fill_opaque() {
+    using F = TypeField;
+    const std::uint64_t object = guest_.new_object(opaque_size), sink = guest_.new_object(4096);
+    for (const auto& [at, size] : {std::pair(object, opaque_size), std::pair(sink, std::uint64_t{4096})}) {
+        fill_head(at, generic_type_);
+        for (std::uint64_t field = 6 * word(); field < size; field += word()) guest_.set_word(at + field, sink);
+    }
+    const std::uint64_t base = named_type("PyBaseObject_Type");
+    set_type_field(object, F::flags, TypeFlags::ready | TypeFlags::base_type);
+    set_type_field(object, F::base, base);
+    set_type_field(object, F::bases, new_tuple_of(std::array{base}));
+    set_type_field(object, F::mro, new_tuple_of(std::array{generic_type_, base}));
+    opaque_.resize(opaque_size);
+    guest_.read(object, opaque_.data(), opaque_.size());
 }
 
 void Interpreter::keep_text(std::uint64_t object, std::string text) {

@@ -111,7 +111,9 @@ std::uint64_t Interpreter::new_type(std::uint64_t flags, std::string_view name) 
     const std::uint64_t type = guest_.new_object(type_size);
     if (type == 0) return 0;
     const bool object = name == "PyBaseObject_Type", types = name == "PyType_Type";
-    if (name.ends_with("_Type")) types_.emplace(name, type);  // each of the first ones needs the others
+    // Each of the first ones needs the others. Names of others may not live as long as this.
+    for (const std::string_view first : {"PyType_Type", "PyBaseObject_Type", "PyTuple_Type"})
+        if (name == first) types_.emplace(first, type);
     fill_head(type, types ? type : named_type("PyType_Type"));
     set_type_field(type, F::name, guest_.new_text(shown_name(name)));
     set_type_field(type, F::basic_size, object ? head_size() : types ? type_size / 2 : 256);

@@ -121,6 +121,8 @@ void set_attribute_by_text(I& in) {
     in.result(0);
 }
 void set_attribute_by_object(I& in) {
+    // A name that is not known may be any.
+    if (!in.texts().contains(in.argument(1))) in.open(in.argument(0));
     in.set_attribute(in.argument(0), in.text_of(in.argument(1)), in.argument(2));
     in.result(0);
 }

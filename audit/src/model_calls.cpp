@@ -90,6 +90,10 @@ void call(I& in, const Arguments& given) {
     in.open_all();
     in.assume("what a class makes when it is called");
     const std::uint64_t object = in.new_instance(callee);
+    if (const std::string* origin = in.origin(callee); origin != nullptr) {
+        in.set_origin(object, *origin);
+        in.own_objects().erase(object);  // what it has is not known
+    }
     if ((in.type_field(callee, TypeField::flags) & TypeFlags::exception) != 0) in.keep_text(object, in.text_of(callee));
     in.result(object);
 }

@@ -33,8 +33,15 @@ std::string key_of(I& in, std::uint64_t object) {
 // Other keys may be equal to one that is not the same object.
 bool is_plain(const std::string& key) { return !key.starts_with("\1") || key.starts_with("\1number"); }
 
+void store(I& in, std::uint64_t dict, std::uint64_t key, std::uint64_t value) {
+    const std::string text = key_of(in, key);
+    // A text that is not known may be any.
+    const std::uint64_t type = in.type_of(key);
+    if (!is_plain(text) && (in.is_generic_type(type) || type == in.named_type("PyUnicode_Type"))) in.open(dict);
+    in.set_attribute(dict, text, value);
+}
 void dict_set(I& in) {
-    in.set_attribute(in.argument(0), key_of(in, in.argument(1)), in.argument(2));
+    store(in, in.argument(0), in.argument(1), in.argument(2));
     in.result(0);
 }
 void dict_set_text(I& in) {
@@ -42,7 +49,7 @@ void dict_set_text(I& in) {
     in.result(0);
 }
 void dict_delete(I& in) {
-    in.set_attribute(in.argument(0), key_of(in, in.argument(1)), 0);
+    store(in, in.argument(0), in.argument(1), 0);
     in.result(0);
 }
 void dict_delete_text(I& in) {
@@ -112,6 +119,28 @@ void get_item(I& in) {
     in.unknown_object(origin == nullptr ? std::string() : *origin);
 }
 void new_dict(I& in) { in.result(in.new_dict()); }
+void dict_clear(I& in) {
+    for (const auto& [key, value] : in.stored_in(in.argument(0))) in.set_attribute(in.argument(0), key, 0);
+}
+void dict_copy(I& in) {
+    const std::uint64_t dict = in.argument(0), copy = in.new_dict();
+    for (const auto& [key, value] : in.stored_in(dict)) in.set_attribute(copy, key, value);
+    // Of a module there is more than what was stored.
+    if (!in.is_closed(dict) || in.owner_of(dict) != dict) in.open(copy);
+    in.result(copy);
+}
+// PyDict_Pop(dict, key, &value): what was there, which is there no longer.
+void dict_pop_key(I& in, const std::string& key) {
+    std::uint64_t value = 0;
+    const std::optional<bool> known = look_up(in, in.argument(0), key, value);
+    if (!known && !in.likely()) value = in.new_object();
+    in.set_attribute(in.argument(0), key, 0);
+    if (const std::uint64_t place = in.argument(2)) in.guest().set_word(place, value);
+    if (known) return in.result(*known ? 1 : 0);
+    in.unknown_number(0, 1);
+}
+void dict_pop(I& in) { dict_pop_key(in, key_of(in, in.argument(1))); }
+void dict_pop_text(I& in) { dict_pop_key(in, in.guest().text(in.argument(1)).value_or("")); }
 void dict_size(I& in) {
     const std::uint64_t count = in.stored_in(in.argument(0)).size();
     if (in.is_closed(in.argument(0))) return in.result(count);
@@ -234,6 +263,17 @@ void tuple_from_array(I& in) {
                             in.guest().word(in.argument(0) + i * in.word()).value_or(0));
     in.result(tuple);
 }
+// _PyTuple_Resize(&tuple, count)
+void tuple_resize(I& in) {
+    const std::uint64_t old = in.guest().word(in.argument(0)).value_or(0), first = old + in.head_size() + in.word();
+    const std::uint64_t count = std::min(in.argument(1), most_items), tuple = in.new_tuple(count);
+    const std::uint64_t kept = std::min(count, in.guest().word(old + in.head_size()).value_or(0));
+    for (std::uint64_t i = 0; tuple != 0 && i < kept; ++i)
+        in.guest().set_word(tuple + in.head_size() + (i + 1) * in.word(),
+                            in.guest().word(first + i * in.word()).value_or(0));
+    in.guest().set_word(in.argument(0), tuple);
+    in.result(0);
+}
 void tuple_item(I& in) { item(in, false); }
 void list_item(I& in) { item(in, true); }
 void tuple_set_item(I& in) { set_item(in, false); }
@@ -241,8 +281,10 @@ void list_set_item(I& in) { set_item(in, true); }
 
 // Sorted by name.
 constexpr std::array table = {
+    ModelEntry{"PyDict_Clear", dict_clear},
     ModelEntry{"PyDict_Contains", dict_contains},
     ModelEntry{"PyDict_ContainsString", dict_contains_text},
+    ModelEntry{"PyDict_Copy", dict_copy},
     ModelEntry{"PyDict_DelItem", dict_delete},
     ModelEntry{"PyDict_DelItemString", dict_delete_text},
     ModelEntry{"PyDict_GetItem", dict_get_object},
@@ -252,6 +294,8 @@ constexpr std::array table = {
     ModelEntry{"PyDict_GetItemWithError", dict_get_object},
     ModelEntry{"PyDict_New", new_dict},
     ModelEntry{"PyDict_Next", dict_next},
+    ModelEntry{"PyDict_Pop", dict_pop},
+    ModelEntry{"PyDict_PopString", dict_pop_text},
     ModelEntry{"PyDict_SetDefault", dict_set_default},
     ModelEntry{"PyDict_SetDefaultRef", dict_set_default_ref},
     ModelEntry{"PyDict_SetItem", dict_set},
@@ -266,6 +310,7 @@ constexpr std::array table = {
     ModelEntry{"PyList_Size", size_of},
     ModelEntry{"PyMapping_GetOptionalItem", dict_get_ref_object},
     ModelEntry{"PyMapping_GetOptionalItemString", dict_get_ref_text},
+    ModelEntry{"PyMapping_SetItemString", dict_set_text},
     ModelEntry{"PyObject_DelItem", dict_delete},
     ModelEntry{"PyObject_GetItem", get_item},
     ModelEntry{"PyObject_SetItem", dict_set},
@@ -276,6 +321,7 @@ constexpr std::array table = {
     ModelEntry{"PyTuple_Pack", tuple_pack},
     ModelEntry{"PyTuple_SetItem", tuple_set_item},
     ModelEntry{"PyTuple_Size", size_of},
+    ModelEntry{"_PyTuple_Resize", tuple_resize},
 };
 
 static_assert(std::ranges::is_sorted(table, {}, &ModelEntry::name));
@@ -289,7 +335,7 @@ std::optional<bool> dict_look_up(Interpreter& in, std::uint64_t dict, std::uint6
 }
 
 void dict_store(Interpreter& in, std::uint64_t dict, std::uint64_t key, std::uint64_t value) {
-    in.set_attribute(dict, key_of(in, key), value);
+    store(in, dict, key, value);
 }
 
 }  // namespace interlock::auditing

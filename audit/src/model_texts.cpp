@@ -125,6 +125,12 @@ void concatenate(I& in) {
     if (!left || !right) return in.result(unknown_text(in));
     in.result(in.new_text_object(*left + *right));
 }
+// PyUnicode_Append(&left, right)
+void append(I& in) {
+    const auto left = known_text(in, in.guest().word(in.argument(0)).value_or(0)),
+               right = known_text(in, in.argument(1));
+    in.guest().set_word(in.argument(0), left && right ? in.new_text_object(*left + *right) : unknown_text(in));
+}
 void as_text(I& in) {
     if (const auto known = known_text(in, in.argument(0))) return in.result(in.guest().new_text(*known));
     in.unknown_number(in.guest().new_text("text"), in.guest().new_text("other text"));
@@ -185,6 +191,27 @@ void bytes_as_text(I& in) {
     if (is_bytes(in, object)) return in.result(object + in.head_size() + 2 * std::uint64_t{in.word()});
     in.unknown_number(in.guest().new_text("text"), in.guest().new_text("other text"));
 }
+// _PyBytes_Resize(&bytes, size), PyBytes_Concat(&bytes, more)
+std::uint64_t first_byte(I& in, std::uint64_t bytes) { return bytes + in.head_size() + 2 * std::uint64_t{in.word()}; }
+std::uint64_t size_of(I& in, std::uint64_t bytes) { return in.guest().word(bytes + in.head_size()).value_or(0); }
+void bytes_resize(I& in) {
+    const std::uint64_t old = in.guest().word(in.argument(0)).value_or(0), size = in.argument(1);
+    const std::string kept = bytes_at(in, first_byte(in, old), std::min(size_of(in, old), size)).value_or("");
+    const std::uint64_t bytes = in.new_bytes(0, size);
+    if (bytes != 0) in.guest().write(first_byte(in, bytes), kept.data(), kept.size());
+    in.guest().set_word(in.argument(0), bytes);
+    in.result(0);
+}
+void bytes_concatenate(I& in) {
+    const std::uint64_t left = in.guest().word(in.argument(0)).value_or(0), right = in.argument(1);
+    const auto before = is_bytes(in, left) ? bytes_at(in, first_byte(in, left), size_of(in, left)) : std::nullopt;
+    const auto after = is_bytes(in, right) ? bytes_at(in, first_byte(in, right), size_of(in, right)) : std::nullopt;
+    if (!before || !after) in.unknown_number(0, 0);
+    const std::string all = before.value_or("text") + after.value_or(in.likely() ? "" : "other text");
+    const std::uint64_t bytes = in.new_bytes(0, all.size());
+    if (bytes != 0) in.guest().write(first_byte(in, bytes), all.data(), all.size());
+    in.guest().set_word(in.argument(0), bytes);
+}
 void bytes_size(I& in) {
     if (is_bytes(in, in.argument(0))) return in.result(in.guest().word(in.argument(0) + in.head_size()).value_or(0));
     in.unknown_number(4, 10);
@@ -231,6 +258,8 @@ void writer_discard(I& in) { in.writers().erase(in.argument(0)); }
 // Sorted by name.
 constexpr std::array table = {
     ModelEntry{"PyBytes_AsString", bytes_as_text},
+    ModelEntry{"PyBytes_Concat", bytes_concatenate},
+    ModelEntry{"PyBytes_ConcatAndDel", bytes_concatenate},
     ModelEntry{"PyBytes_FromString", bytes_from_text},
     ModelEntry{"PyBytes_FromStringAndSize", bytes_from_text_and_size},
     ModelEntry{"PyBytes_Size", bytes_size},
@@ -248,6 +277,8 @@ constexpr std::array table = {
     ModelEntry{"PyUnicodeWriter_WriteUCS4", writer_write_unknown},
     ModelEntry{"PyUnicodeWriter_WriteUTF8", writer_write_utf8},
     ModelEntry{"PyUnicodeWriter_WriteWideChar", writer_write_unknown},
+    ModelEntry{"PyUnicode_Append", append},
+    ModelEntry{"PyUnicode_AppendAndDel", append},
     ModelEntry{"PyUnicode_AsUTF8", as_text},
     ModelEntry{"PyUnicode_AsUTF8AndSize", as_text_and_size},
     ModelEntry{"PyUnicode_AsUTF8String", as_bytes},
@@ -269,6 +300,7 @@ constexpr std::array table = {
     ModelEntry{"PyUnicode_GetLength", length},
     ModelEntry{"PyUnicode_InternFromString", from_text},
     ModelEntry{"PyUnicode_InternInPlace", intern},
+    ModelEntry{"_PyBytes_Resize", bytes_resize},
 };
 
 static_assert(std::ranges::is_sorted(table, {}, &ModelEntry::name));
