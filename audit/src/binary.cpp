@@ -253,7 +253,7 @@ private:
             seen.run.not_needed = true;
             list_missing_libraries();
             if (!binary_.missing_libraries.empty()) seen.run.assumed.insert("that no library of its own marks it");
-            if (!abi_needs_no_proof()) seen.run.definition = definition_of(entry, name);
+            if (abi_needs_proof()) seen.run.definition = definition_of(entry, name);
             return seen;
         }
         if (!context_.not_run_because.empty()) {
@@ -284,10 +284,10 @@ private:
         return other.failure.empty() || wrong_layout ? other : result;
     }
 
-    // What it is linked to cannot be otherwise; a name may be wrong, but one for interpreters with a GIL is what these
-    // alone look for.
-    bool abi_needs_no_proof() const {
-        return linked_.strong || tag_.abi == AbiFlavour::gil || tag_.abi == AbiFlavour::abi3;
+    // What it is linked to cannot be otherwise. A name may be wrong, but for one that says that it is for interpreters
+    // with a GIL only these look.
+    bool abi_needs_proof() const {
+        return !linked_.strong && tag_.abi != AbiFlavour::gil && tag_.abi != AbiFlavour::abi3;
     }
 
     // For which interpreters a file is, the layout of its definition says.
