@@ -9,12 +9,10 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <interlock/digest.hpp>
 #include <interlock/escape.hpp>
-#include <interlock/manifest.hpp>
-#include <interlock/marker.hpp>
 
 #include "init_run.hpp"
+#include "interlock_modules.hpp"
 #include "libraries_beside.hpp"
 #include "python_abi.hpp"
 #include "static_scan.hpp"
@@ -79,7 +77,7 @@ public:
         if (!python.empty())
             audit_python(python);
         else if (interlock)
-            audit_interlock();
+            audit_interlock_modules(binary_, {image_, file_, context_, options_, runner()});
         else
             no_module();
         for (const Export* entry : others) audit_other(*entry);
@@ -220,7 +218,8 @@ private:
             for (const std::string_view path : image.libraries) {
                 const std::string name(library_name(path));
                 const bool there = std::ranges::find(context_.libraries, name) != context_.libraries.end();
-                const bool known = std::ranges::find(binary_.missing_libraries, name) != binary_.missing_libraries.end();
+                const bool known =
+                    std::ranges::find(binary_.missing_libraries, name) != binary_.missing_libraries.end();
                 if (!there && !known && !is_library_of_the_system(path)) binary_.missing_libraries.push_back(name);
             }
         };
@@ -253,7 +252,7 @@ private:
             seen.run.not_needed = true;
             list_missing_libraries();
             if (!binary_.missing_libraries.empty()) seen.run.assumed.insert("that no library of its own marks it");
-            if (!abi_needs_no_proof()) seen.run.definition = definition_of(entry, name);
+            if (abi_needs_proof()) seen.run.definition = definition_of(entry, name);
             return seen;
         }
         if (!context_.not_run_because.empty()) {
@@ -284,10 +283,10 @@ private:
         return other.failure.empty() || wrong_layout ? other : result;
     }
 
-    // What it is linked to cannot be otherwise; a name may be wrong, but one for interpreters with a GIL is what these
-    // alone look for.
-    bool abi_needs_no_proof() const {
-        return linked_.strong || tag_.abi == AbiFlavour::gil || tag_.abi == AbiFlavour::abi3;
+    // What it is linked to cannot be otherwise. A name may be wrong, but for one that says that it is for interpreters
+    // with a GIL only these look.
+    bool abi_needs_proof() const {
+        return !linked_.strong && tag_.abi != AbiFlavour::gil && tag_.abi != AbiFlavour::abi3;
     }
 
     // For which interpreters a file is, the layout of its definition says.
@@ -375,111 +374,6 @@ private:
             binary_.abi = stable ? AbiFlavour::abi3t : AbiFlavour::free_threaded;
         else
             binary_.abi = stable ? AbiFlavour::abi3 : AbiFlavour::gil;
-    }
-
-    // ---- modules of interlock ----
-
-    void audit_interlock() {
-        binary_.abi = AbiFlavour::interlock;
-        note_abi("it exports entry points of interlock", "the dynamic symbol table");
-        const Result<ModuleFile> file = read_module_image(file_, context_.path);
-        if (!file) {
-            ModuleAudit module;
-            module.name = module_name_of(context_.module_path);
-            module.reason = file.error().message;
-            binary_.modules.push_back(std::move(module));
-            return;
-        }
-        const std::string full_name = module_name_of(context_.module_path);
-        const std::string last = full_name.substr(full_name.rfind('.') + 1);
-        for (const bool legacy : {false, true})
-            for (const std::string& name : legacy ? file->legacy_inits : file->exports) {
-                ModuleAudit module;
-                module.primary = name == last || (file->exports.size() + file->legacy_inits.size() == 1);
-                module.name = module.primary ? full_name : name;
-                module.entry_point = (legacy ? "il_module_init_" : "il_module_export_") + name;
-                module.phase = legacy ? "single-phase" : "export";
-                judge_interlock(module, *file, name, legacy);
-                binary_.modules.push_back(std::move(module));
-            }
-        std::stable_partition(binary_.modules.begin(), binary_.modules.end(),
-                              [](const ModuleAudit& module) { return module.primary; });
-    }
-
-    void judge_interlock(ModuleAudit& module, const ModuleFile& file, const std::string& name, bool legacy) const {
-        const auto named = std::ranges::find_if(file.markers, [&](const Marker& marker) {
-            return marker.module.substr(marker.module.rfind('.') + 1) == name;
-        });
-        if (named != file.markers.end() && named->threading) {
-            module.name = named->module;
-            set_level(module, *named->threading, "note", "its marker says");
-            module.evidence.push_back({"marker note: threading " + quoted(named->threading_text, 100),
-                                       fmt::format("offset {:#x}", named->offset)});
-        } else if (legacy) {
-            run_legacy(module);
-        } else {
-            module.verdict = Verdict::unmarked;
-            module.reason = "it has no marker that this version knows";
-        }
-        const bool marker_says_it = named != file.markers.end() && named->threading;
-        if (!context_.manifest.empty() && !marker_says_it) apply_manifest(module, file);
-    }
-
-    // It has no marker: what it is, its init function says.
-    void run_legacy(ModuleAudit& module) const {
-        const Export* entry = image_.find_export(module.entry_point);
-        LegacyResult seen{.failure =
-                              fmt::format("there is no emulation of {}", architecture_name(image_.architecture))};
-        if (!has_emulator()) seen.failure = "this build has no emulator";
-        if (!context_.not_run_because.empty())
-            seen.failure = context_.not_run_because;
-        else if (entry != nullptr && InitRunner::can_run(image_) && image_.wide)
-            seen = runner().run_legacy(image_, *entry,
-                                       {.budget = options_.budget.instructions, .details = options_.details});
-        module.calls = std::move(seen.calls);
-        module.calls_left_out = seen.calls_left_out;
-        module.instructions = seen.instructions;
-        module.assumed.assign(seen.assumed.begin(), seen.assumed.end());
-        if (!module.assumed.empty()) module.confidence = Confidence::probable;
-        if (!seen.failure.empty()) {
-            module.verdict = Verdict::undetermined;
-            module.reason = "it has no marker, and what its init function says is not known: " + seen.failure;
-        } else if (!seen.stated) {
-            module.verdict = Verdict::unmarked;
-            module.reason = "it has no marker, and its init function says nothing";
-        } else {
-            const auto where = fmt::format("{}, called from {:#x}", module.entry_point, seen.called_from);
-            module.evidence.push_back({fmt::format("il_set_threading with level {}", seen.level), where});
-            set_level(module, static_cast<ThreadingLevel>(seen.level), "init", "its init function says");
-            module.reason += "; the runtime is locked until it has said so";
-        }
-    }
-
-    static void set_level(ModuleAudit& module, ThreadingLevel level, const char* kind, const char* who) {
-        module.marker_kind = kind;
-        module.marker = level != ThreadingLevel::global_lock;
-        module.verdict = *module.marker ? Verdict::free : Verdict::global_lock;
-        module.reason = fmt::format("{} {}", who, level_name(level));
-    }
-
-    void apply_manifest(ModuleAudit& module, const ModuleFile& file) const {
-        const ManifestFile read = parse_manifest(context_.manifest, context_.path + ".interlock.json");
-        const Manifest& manifest = read.manifest;
-        const auto ignored = [&](std::string why) {
-            module.evidence.push_back({"the manifest is ignored: " + std::move(why), "the manifest"});
-        };
-        if (has_errors(read.diagnostics)) return ignored(error_text(read.diagnostics));
-        if (manifest.module != module.name) return ignored("it is for module " + quoted(manifest.module, 200));
-        // Each pin that is given must match, as for the loader; parse_manifest() sees to it that there is one.
-        const bool right = (!manifest.build_id || *manifest.build_id == file.build_id) &&
-                           (!manifest.sha256 || *manifest.sha256 == sha256_hex(file_));
-        if (!right) {
-            module.marker_kind = "manifest hash mismatch";
-            return ignored("it is for another build of the file");
-        }
-        set_level(module, manifest.threading, "manifest", "its manifest says");
-        module.evidence.push_back(
-            {"declared by " + quoted(manifest.declared_by, 200) + ": " + escape(manifest.reason, 400), "the manifest"});
     }
 
     const Image& image_;

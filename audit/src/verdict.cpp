@@ -213,10 +213,10 @@ Reception what_a_foreign_layout_does(const ModuleAudit& module, bool wide, Pytho
         return cannot_load(who + " loads it, and its import fails or crashes, as its objects have another layout");
     if (module.phase == "single-phase")
         return {Effect::crashes, who + " loads it, and crashes, as its objects have another layout"};
+    const std::string name = escape(module.name.substr(module.name.rfind('.') + 1), 200);
     return cannot_load(who +
-                       " loads it, and its import fails, if it does not crash before: SystemError: init function "
-                       "of " +
-                       module.name.substr(module.name.rfind('.') + 1) + " returned uninitialized object");
+                       " loads it, and its import fails, if it does not crash before: SystemError: init function of " +
+                       name + " returned uninitialized object");
 }
 
 // Whether the interpreter finds and takes the file: by the suffixes that it looks for, and by its own checks.
