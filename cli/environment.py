@@ -97,7 +97,8 @@ def catches_missing_modules(handler):
     return bool(names & {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 
-# What makes modules out of nothing, which an import finds all the same.
+# What adds folders to the path, of which nothing is known; and what makes modules out of nothing.
+EXTENDS_PATH = re.compile(r"\bsys\s*\.\s*path\s*(\[|\+=|\.\s*(insert|append|extend)\b)|\baddsitedir\b")
 MAKES_MODULES = re.compile(r"\bsys\s*\.\s*modules\b|\bmeta_path\b|\b__path__\b|\bextend_path\b")
 
 
@@ -107,6 +108,7 @@ class Reach:
         self.chains, self.found, self.extensions = {}, {}, {}
         self.edges = {}             # of a module: what it imports, where, and how sure that is
         self.own = set()            # modules that belong to no distribution
+        self.extends_path = set()
         self.makes_modules = set()  # or are no source, of which nothing is known
         self.dynamic, self.asks_for_plugins = None, False
         self.queue = []
@@ -139,7 +141,8 @@ class Reach:
             self.extensions[name] = file
             self.makes_modules.add(name)
         elif file and file.endswith(".py"):
-            self.source(file, name, name if locations is not None else parent, top in self.distributions.of_top)
+            foreign = top in self.distributions.of_top or "/site-packages/" in file or "/dist-packages/" in file
+            self.source(file, name, name if locations is not None else parent, foreign)
         return True
 
     @staticmethod
@@ -175,6 +178,8 @@ class Reach:
             self.own.add(module)
         if MAKES_MODULES.search(text):
             self.makes_modules.add(module)
+        if EXTENDS_PATH.search(text):
+            self.extends_path.add(module)
         edges = self.edges.setdefault(module, [])
         for node in ast.walk(tree):
             here = f"{file}:{getattr(node, 'lineno', 0)}" if module == "__main__" else module
@@ -196,7 +201,7 @@ class Reach:
 
     def missing(self):
         """Imports that run and find nothing: of the program's own code also those in functions."""
-        certain, queue, missing = {"__main__"}, ["__main__"], {}
+        certain, queue, lost = {"__main__"}, ["__main__"], {}
         while queue:
             module = queue.pop()
             for target, place, how in self.edges.get(module, []):
@@ -208,18 +213,29 @@ class Reach:
                     if self.chains.get(name) is not None and name not in certain:
                         certain.add(name)
                         queue.append(name)
-                if place is None or (not runs and not (how == PERHAPS and module in self.own)):
+                name = next((name for name in names if self.is_lost(name)), None)
+                if place is None or name is None:
                     continue
-                lost = next((name for name in names if self.is_lost(name)), None)
-                if lost is None:
-                    continue
-                if not runs:
-                    note(f"{place}: there is no module {lost}; whether this import runs is not known")
-                elif lost.rpartition(".")[0] and self.is_made_by_code(lost):
-                    note(f"{place}: there is no file for {lost}, which {lost.rpartition('.')[0]} may make by itself")
-                else:
-                    missing.setdefault(lost, place)
-        return [{"module": name, "imported_at": place} for name, place in sorted(missing.items())]
+                if runs:
+                    lost.setdefault(name, (place, module))
+                elif how == PERHAPS and module in self.own:
+                    note(f"{place}: there is no module {name}; whether this import runs is not known")
+        return [{"module": name, "imported_at": place} for name, (place, module) in sorted(lost.items())
+                if not self.may_be_elsewhere(name, place, module, certain)]
+
+    def may_be_elsewhere(self, name, place, module, certain):
+        parent = name.rpartition(".")[0]
+        if parent:
+            if self.is_made_by_code(name):
+                note(f"{place}: there is no file for {name}, which {parent} may make by itself")
+                return True
+            return False
+        # What a package adds to the path is for itself.
+        for other in sorted(self.extends_path & certain):
+            if other in self.own or module not in self.own:
+                note(f"{place}: there is no module {name}, unless it is where {other} extends the path to")
+                return True
+        return False
 
     def is_lost(self, name):
         parent = name.rpartition(".")[0]
@@ -314,7 +330,9 @@ def main():
         modules, missing = reached(path, target, everything)
     print(json.dumps({"version": sys.version_info[:2], "modules": modules, "notes": notes,
                       "everything": everything, "missing": missing, "unseen": [] if is_folder else unseen,
-                      "path": [folder for folder in path if is_text(folder)], "libraries": loaded_libraries(),
+                      "path": [folder for folder in path
+                               if is_text(folder) and folder not in map(os.path.abspath, first)],
+                      "libraries": loaded_libraries(),
                       "executable": os.path.realpath(sys.executable) if sys.platform == "linux" else "",
                       "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED"))}))
 

@@ -120,7 +120,9 @@ def run_line(folder, name, line):
         if not editable.read(folder, finder[1]):
             unseen.append(whole)
             note(f"{whole} is an editable install by code, and which modules it adds is not seen")
-    elif name not in ("distutils-precedence.pth", "interlock_children.pth"):
+    elif name == "distutils-precedence.pth":  # of setuptools, which has what Python 3.12 dropped
+        editable.namespaces.setdefault("distutils", [os.path.join(folder, "setuptools", "_distutils")])
+    elif name != "interlock_children.pth":
         note(f"{whole} runs code at each start, and what it adds is not seen")
 
 

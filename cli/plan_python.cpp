@@ -98,7 +98,9 @@ std::map<std::string, std::string> files_on_path(const Environment& environment)
     std::map<std::string, std::string> files;
     for (const std::string& folder : environment.path) {
         std::error_code error;
-        std::filesystem::recursive_directory_iterator entry(folder, error), end;
+        std::filesystem::recursive_directory_iterator entry(
+            folder, std::filesystem::directory_options::skip_permission_denied, error),
+            end;
         for (; !error && entry != end; entry.increment(error))
             if (const std::string name = entry->path().filename().native(); name.find(".so") != name.npos)
                 files.emplace(name, entry->path().native());

@@ -197,10 +197,15 @@ StrayFiles find_stray_files(const AuditReport& report) {
 
 void find_in_wheels(const AuditReport& report, const StrayFiles& strays, FindingCollector& findings) {
     const std::vector<WheelFiles> wheels = wheels_of(report);
+    std::set<std::string_view> incomplete;
+    for (const InputError& error : report.errors)
+        incomplete.insert(std::string_view(error.path).substr(0, error.path.rfind('!')));
     for (std::size_t i = 0; i < wheels.size(); ++i) {
-        find_strays(report.packages[i], wheels[i], strays, findings);
-        find_optional_modules(report.packages[i], wheels[i], findings);
-        find_missing_machines(report.packages[i], wheels[i], findings);
+        const PackageAudit& package = report.packages[i];
+        find_strays(package, wheels[i], strays, findings);
+        find_optional_modules(package, wheels[i], findings);
+        // What could not be read may be what seems to be missing.
+        if (!incomplete.contains(package.path)) find_missing_machines(package, wheels[i], findings);
     }
 }
 

@@ -9,6 +9,26 @@
 
 namespace interlock::auditing {
 
+namespace {
+
+// The program counter is only up to date at the end of a block, and while each instruction has a hook. Such hooks would
+// make other blocks, and one run would not be like the other: so faults have the address of their block.
+bool is_about_memory(uc_err error) noexcept {
+    switch (error) {
+        case UC_ERR_READ_UNMAPPED:
+        case UC_ERR_WRITE_UNMAPPED:
+        case UC_ERR_FETCH_UNMAPPED:
+        case UC_ERR_READ_PROT:
+        case UC_ERR_WRITE_PROT:
+        case UC_ERR_FETCH_PROT:
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
 Guest::Guest(const Cpu& cpu) : cpu_(cpu), impl_(std::make_unique<Impl>(*this)) {}
 Guest::~Guest() = default;
 
@@ -51,7 +71,7 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
             fault_ = error == UC_ERR_FETCH_PROT ? "runs data" : impl.what_it_ran(error == UC_ERR_INSN_INVALID);
         if (fault_.empty()) fault_ = std::string("stops: ") + uc_strerror(error);
     }
-    impl.at = Impl::is_about_memory(error) ? impl.block : impl.get(cpu_.pc);
+    impl.at = is_about_memory(error) ? impl.block : impl.get(cpu_.pc);
     impl.broken = impl.stop != Stop::returned && impl.stop != Stop::asked;
     return impl.stop;
 }

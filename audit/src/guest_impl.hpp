@@ -312,22 +312,6 @@ struct Guest::Impl {
         return uc_mem_protect(uc, GuestMap::stand_ins, GuestMap::stand_ins_size, UC_PROT_ALL) == UC_ERR_OK;
     }
 
-    // The program counter is only up to date at the end of a block, and while each instruction has a hook. Such hooks
-    // would make other blocks, and one run would not be like the other: so faults have the address of their block.
-    static bool is_about_memory(uc_err error) noexcept {
-        switch (error) {
-            case UC_ERR_READ_UNMAPPED:
-            case UC_ERR_WRITE_UNMAPPED:
-            case UC_ERR_FETCH_UNMAPPED:
-            case UC_ERR_READ_PROT:
-            case UC_ERR_WRITE_PROT:
-            case UC_ERR_FETCH_PROT:
-                return true;
-            default:
-                return false;
-        }
-    }
-
     static void on_block(uc_engine* uc, std::uint64_t address, std::uint32_t size, void* self) {
         auto& impl = *static_cast<Impl*>(self);
         impl.block = address;

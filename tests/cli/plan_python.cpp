@@ -132,6 +132,9 @@ BOOST_AUTO_TEST_CASE(an_import_that_finds_nothing_fails) {
         {"from good import anything\n", "", nullptr},
         {"import winreg, xml.not_there\n", "", nullptr},
         {"import good.plain_folder.inner\n", "", nullptr},
+        {"import sys\nsys.path.insert(0, 'x')\nimport not_there\n", "",
+         ":3: there is no module not_there, unless it is where"},
+        {"import sys\nprint(sys.path)\nimport not_there\n", "not_there 3", nullptr},
         {"import conjurer.rabbit\n", "", ":1: there is no file for conjurer.rabbit, which conjurer may make"},
     };
     folder.write("lib/helper.py", "import inside\n");

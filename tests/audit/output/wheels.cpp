@@ -121,6 +121,9 @@ BOOST_AUTO_TEST_CASE(false_alarms) {
     BOOST_TEST(found_in({library}, {universal}) == "");
     BOOST_TEST(found_in({library, slice("pkg._m", "x86_64"), slice("pkg._m", "aarch64")}, {universal}) == "");
     BOOST_TEST(found_in({mac("pkg._m", "x86_64")}, {"cp313-cp313t-macosx_10_13_intel"}) == "");
+    AuditReport incomplete = wheel_with({mac("pkg._m", "x86_64")}, {universal});
+    incomplete.errors = {{"d/pkg-1.0.whl!pkg/_m.cpython-313t-darwin.so", Errc::malformed_file, "it is damaged"}};
+    BOOST_TEST(in_short(judged(std::move(incomplete))) == "");
     // What fits no tag at all is said of the file.
     const AuditReport wrong = judged(wheel_with({linux_file("pkg._m", "x86_64")}, {universal}));
     BOOST_TEST(in_short(wrong) == "IL004 error");
