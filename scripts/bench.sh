@@ -12,7 +12,7 @@ usage: $program [--summary | --audit | --python] [--json FILE]
 Builds the bench preset (Release) and runs every benchmark in build/bench/bin. Nothing else should run meanwhile.
 
   --summary     only the rows that have a target, without the audit and CPython
-  --audit       only the audit: on the wheels of scripts/corpus.sh, beside abi3audit and the interpreter of
+  --audit       only the audit: on the wheels of scripts/corpus.sh, beside abi3audit, unzip and the interpreter of
                 scripts/freethreaded-python.sh; without them it is left out
   --python      only the host for CPython, beside plain CPython: pip installs it for the interpreter of
                 scripts/freethreaded-python.sh into build/bench-python-venv

@@ -40,6 +40,8 @@ void check_crc(const ZipMember& member, std::uint32_t crc, const std::string& pa
 /// Where the packed bytes are: behind a header that has a name and a field of its own. What else it says does not
 /// count, but for the name: that is how zipfile knows that it is the right one.
 std::uint64_t start_of_data(const OpenedFile& archive, const ZipMember& member, const std::string& path) {
+    if (!member.unreadable.empty())
+        throw Failure({Errc::unsupported, "cannot read " + quoted(path, 4096) + ": " + member.unreadable});
     FileStream file(archive.descriptor.get(), 0, archive.size, path);
     std::array<std::uint8_t, header_size> header;
     file.seek(member.offset);
@@ -179,8 +181,6 @@ ZipMemberStream::ZipMemberStream(const OpenedFile& archive, const ZipMember& mem
 ZipMemberStream::~ZipMemberStream() = default;
 
 void ZipMemberStream::begin() {
-    if (!member_.unreadable.empty())
-        throw Failure({Errc::unsupported, "cannot read " + quoted(path_, 4096) + ": " + member_.unreadable});
     const std::uint64_t start = start_of_data(archive_, member_, path_);
     packed_ = std::make_unique<FileStream>(archive_.descriptor.get(), start, member_.packed, path_);
     if (member_.method == deflate)

@@ -55,7 +55,7 @@ Error too_large(const std::string& name, std::uint64_t limit) {
 
 bool MemoryBudget::fits(std::uint64_t bytes) const noexcept {
     const std::uint64_t limit = limit_ - std::min(limit_, fixed_);
-    return used_ == 0 || (used_ <= limit && bytes <= limit - used_);
+    return tickets_ == 0 || (tickets_ < most_tickets && used_ <= limit && bytes <= limit - used_);
 }
 
 MemoryBudget::Ticket MemoryBudget::reserve(std::uint64_t bytes) {
@@ -69,13 +69,15 @@ MemoryBudget::Ticket MemoryBudget::reserve(std::uint64_t bytes) {
         if (!helped) released_.wait(lock, [&] { return fits(bytes); });
     }
     used_ += bytes;
+    ++tickets_;
     peak_ = std::max(peak_, used_);
     return {this, bytes};
 }
 
-void MemoryBudget::release(std::uint64_t bytes) noexcept {
+void MemoryBudget::release(std::uint64_t bytes, std::size_t tickets) noexcept {
     const std::lock_guard lock(mutex_);
     used_ -= bytes;
+    tickets_ -= tickets;
     released_.notify_all();
 }
 

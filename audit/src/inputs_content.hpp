@@ -42,13 +42,13 @@ public:
             return *this;
         }
         ~Ticket() {
-            if (budget_ != nullptr) budget_->release(bytes_);
+            if (budget_ != nullptr) budget_->release(bytes_, 1);
         }
         std::uint64_t bytes() const noexcept { return bytes_; }
         /// Gives back what is more than that.
         void keep(std::uint64_t bytes) noexcept {
             if (budget_ == nullptr || bytes >= bytes_) return;
-            budget_->release(bytes_ - bytes);
+            budget_->release(bytes_ - bytes, 0);
             bytes_ = bytes;
         }
 
@@ -59,8 +59,12 @@ public:
         std::uint64_t bytes_ = 0;
     };
 
-    /// Waits until `bytes` are free, or all is: a share that is larger than the budget is had alone. Only one thread
-    /// reserves, and it holds no ticket meanwhile, or it could wait for itself.
+    /// What has a share may have a descriptor, too, and a process has no more than 1024 unless somebody asks for more.
+    static constexpr std::size_t most_tickets = 256;
+
+    /// Waits until `bytes` are free, or all is: a share that is larger than the budget is had alone. And until there
+    /// are fewer than `most_tickets`. Only one thread reserves, and it holds no ticket meanwhile, or it could wait for
+    /// itself.
     Ticket reserve(std::uint64_t bytes);
     /// What the waiting thread does instead of waiting: audit one of the files that it has read. False: there is none.
     void set_help(std::function<bool()> help) { help_ = std::move(help); }
@@ -72,12 +76,13 @@ public:
     std::uint64_t peak() const;
 
 private:
-    void release(std::uint64_t bytes) noexcept;
+    void release(std::uint64_t bytes, std::size_t tickets) noexcept;
     bool fits(std::uint64_t bytes) const noexcept;
 
     mutable std::mutex mutex_;
     std::condition_variable released_;
     std::uint64_t limit_, fixed_ = 0, used_ = 0, peak_ = 0;
+    std::size_t tickets_ = 0;
     std::function<bool()> help_;
 };
 

@@ -6,6 +6,7 @@
 #include <oneapi/tbb/global_control.h>
 
 #include <atomic>
+#include <deque>
 #include <latch>
 #include <thread>
 
@@ -135,6 +136,26 @@ BOOST_AUTO_TEST_CASE(budget_is_kept) {
         BOOST_TEST(memory.peak() >= mebibyte);
         BOOST_TEST(memory.in_flight() == 0);
     }
+}
+
+BOOST_AUTO_TEST_CASE(many_small_ones) {
+    // Each may have a descriptor, of which a process has not as many as there is memory for.
+    MemoryBudget memory(1u << 30);
+    std::deque<MemoryBudget::Ticket> tickets;
+    memory.set_help([&] {
+        tickets.pop_front();
+        return true;
+    });
+    for (std::size_t i = 0; i < 2 * MemoryBudget::most_tickets; ++i) {
+        tickets.push_back(memory.reserve(1));
+        BOOST_REQUIRE(tickets.size() <= MemoryBudget::most_tickets);
+    }
+    // What keeps less of its share still counts.
+    for (MemoryBudget::Ticket& ticket : tickets) ticket.keep(0);
+    tickets.push_back(memory.reserve(1));
+    BOOST_TEST(tickets.size() <= MemoryBudget::most_tickets);
+    tickets.clear();
+    BOOST_TEST(memory.in_flight() == 0);
 }
 
 BOOST_AUTO_TEST_CASE(larger_than_the_budget) {

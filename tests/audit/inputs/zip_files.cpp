@@ -293,23 +293,27 @@ BOOST_AUTO_TEST_CASE(members_by_name) {
     const std::string content = much(100'000);
     ZipEntry damaged = deflated_entry("damaged.so", content);
     damaged.crc = 1;
+    ZipEntry encrypted = deflated_entry("encrypted.so", content);
+    encrypted.flags = 1;
     const std::string file = folder.write(
         "x.whl",
         zip({{"x.libs/libx.so.1", "first"}, deflated_entry("x.libs/libx.so.1", content), {"x.py", "text"}, damaged}));
     const auto index = ZipIndex::of_file(file, {});
     BOOST_REQUIRE(index.ok());
-    BOOST_TEST(index->libraries().size() == 2);
+    BOOST_TEST(index->libraries().size() == 3);
     BOOST_TEST(index->libraries().at("x.libs/libx.so.1").unpacked == content.size());
     const auto found = index->extract("x.libs/libx.so.1", content.size());
     BOOST_REQUIRE(found.ok());
     BOOST_TEST((found->head(found->size()) == content));
     BOOST_TEST(index->extract("x.py", 1000).error().message == "'" + file + "' has no library 'x.py'");
     BOOST_TEST((index->extract("damaged.so", 1 << 20).error().code == Errc::malformed_file));
+    BOOST_TEST(index->extract("encrypted.so", 1 << 20).error().message ==
+               "cannot read '" + file + "!encrypted.so': it is encrypted");
     BOOST_TEST((index->extract("x.libs/libx.so.1", 99'999).error().code == Errc::unsupported));
     BOOST_TEST((ZipIndex::of_file(folder / "none.whl", {}).error().code == Errc::not_found));
     BOOST_TEST((ZipIndex::of_file(folder.write("y.whl", "no zip"), {}).error().code == Errc::malformed_file));
     AuditBudget budget;
-    budget.archive_entries = 3;
+    budget.archive_entries = 4;
     BOOST_TEST((ZipIndex::of_file(file, budget).error().code == Errc::unsupported));
 }
 
