@@ -110,14 +110,13 @@ class Interpreter:
             return Seen(second.free, second.imported, second.module, first.error)
 
         missing = [member for member in members if kept[member.wheel].get(member) is None]
+        now = {}
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
-            now = dict(zip(missing, pool.map(observe_one, missing)))
-        for member, seen in now.items():
-            # A failure may be one of this machine at this time.
-            if seen.free is not None or not seen.module:
-                kept[member.wheel].put(member, seen)
-        for one in kept.values():
-            one.save()
+            for member, seen in zip(missing, pool.map(observe_one, missing)):
+                now[member] = seen
+                # A failure may be one of this machine at this time.
+                if seen.free is not None or not seen.module:
+                    kept[member.wheel].put(member, seen)
         return {member: now.get(member) or kept[member.wheel].get(member) for member in members}
 
     def _run(self, how: str, member: Member, path: list[pathlib.Path]) -> Seen:
@@ -198,7 +197,6 @@ class Kept:
     def __init__(self, file: pathlib.Path):
         self._file = file
         self._entries: dict[str, dict] = {}
-        self._changed = False
         try:
             self._entries = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -209,12 +207,8 @@ class Kept:
         return None if entry is None else Seen(**entry)
 
     def put(self, member: Member, seen: Seen) -> None:
+        """At once: a run that is interrupted goes on where it stopped."""
         self._entries[member.path] = vars(seen)
-        self._changed = True
-
-    def save(self) -> None:
-        if not self._changed:
-            return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=self._file.parent, delete=False, encoding="utf-8") as out:
             json.dump(self._entries, out, indent=1, sort_keys=True)
