@@ -295,9 +295,11 @@ BOOST_AUTO_TEST_CASE(members_by_name) {
     damaged.crc = 1;
     ZipEntry encrypted = deflated_entry("encrypted.so", content);
     encrypted.flags = 1;
-    const std::string file = folder.write(
-        "x.whl",
-        zip({{"x.libs/libx.so.1", "first"}, deflated_entry("x.libs/libx.so.1", content), {"x.py", "text"}, damaged}));
+    const std::string file = folder.write("x.whl", zip({{"x.libs/libx.so.1", "first"},
+                                                        deflated_entry("x.libs/libx.so.1", content),
+                                                        {"x.py", "text"},
+                                                        damaged,
+                                                        encrypted}));
     const auto index = ZipIndex::of_file(file, {});
     BOOST_REQUIRE(index.ok());
     BOOST_TEST(index->libraries().size() == 3);
