@@ -338,6 +338,7 @@ AuditReport audit(std::span<const std::string> inputs, const AuditOptions& given
     }
     std::vector<BinaryAudit> others;
     if (!options.search_path.empty() && delegates(report)) others = audit_search_path(options, report);
+    judge_by_wheel(report);
     resolve_delegations(report, others, options);
     summarize_packages(report);
     find_all(report, given);  // which has the interpreters that were asked for by name

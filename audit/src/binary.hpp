@@ -30,6 +30,10 @@ struct BinaryContext {
 Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options,
                                               std::span<const Bytes> libraries = {});
 
+/// Modules of which nothing could be found out, in files whose names and contents do not say for which interpreters they
+/// are, in wheels for interpreters with a GIL: they are for these.
+void judge_by_wheel(AuditReport& report);
+
 /// For modules that are `delegated` to one that is in `report` or in `others`: takes over its verdict, with the way as
 /// evidence, and computes the effects anew. Circles and chains of any length are dealt with.
 void resolve_delegations(AuditReport& report, std::span<const BinaryAudit> others, const AuditOptions& options);

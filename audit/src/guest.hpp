@@ -107,8 +107,8 @@ public:
 
     /// Where an image's thread-local block begins, seen from the thread pointer.
     std::uint64_t tls_block(std::size_t image = 0) const noexcept;
-    /// Where a thread-local variable lies that another library defines.
-    static std::uint64_t tls_of_import(std::uint32_t import) noexcept;
+    /// Where a thread-local variable of this name lies that another library defines: one for all images.
+    std::uint64_t tls_of_import(std::string_view name) const;
 
     /// Reading and writing memory; false or nullopt when it is not there.
     bool read(std::uint64_t address, void* to, std::uint64_t size);

@@ -377,6 +377,7 @@ struct Guest::Impl {
     Region tls{GuestMap::tls, GuestMap::tls_size};
 
     std::vector<Placed> images;
+    std::unordered_map<std::string_view, std::uint64_t> tls_imports;  ///< numbers; names are the images'
     std::map<std::uint64_t, Chunk> chunks;
     Chunk spare;
     std::uint64_t objects_used = 0, heap_used = 0;

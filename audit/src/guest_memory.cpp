@@ -28,6 +28,7 @@ bool Guest::load(std::span<const Image* const> images,
     for (Region* region : impl.regions()) region->clear();  // all of it: the guest may write anywhere
     impl.allocations.clear();
     impl.resumptions.clear();
+    impl.tls_imports.clear();
     impl.objects_used = impl.heap_used = 0;
     stand_in_count_ = unknown_count_ = table_count_ = 0;
     executed_ = charged_ = 0;
@@ -149,15 +150,16 @@ std::uint64_t Guest::value_of(const Placed& placed, const Fixup& fixup) const {
     return 0;
 }
 
-std::uint64_t Guest::tls_of_import(std::uint32_t import) noexcept {
+std::uint64_t Guest::tls_of_import(std::string_view name) const {
     constexpr std::uint64_t first = thread_area + GuestMap::tls_size / 4 + GuestMap::tls_size / 8, each = 64;
-    return first + import % 1024 * each;
+    const auto [place, _] = impl_->tls_imports.try_emplace(name, impl_->tls_imports.size());
+    return first + place->second % 1024 * each;
 }
 
 // From the beginning of the image's block, also for what lies in another library's.
 std::uint64_t Guest::offset_in_block(const Placed& placed, const Fixup& fixup) const {
     if (fixup.import == Fixup::no_import || fixup.import >= placed.imports.size()) return fixup.value;
-    return tls_of_import(fixup.import) - thread_area - placed.tls_block + fixup.value;
+    return tls_of_import(placed.image->imports[fixup.import].name) - thread_area - placed.tls_block + fixup.value;
 }
 
 void Guest::store(std::uint64_t chunk, std::uint8_t* bytes, std::uint64_t address, std::uint64_t value,

@@ -50,7 +50,7 @@ constexpr std::array<unsigned, 3> versions = {14, 13, 15};
 constexpr std::array<unsigned, 6> gil_versions = {14, 13, 15, 12, 11, 10};
 // Constructors, and functions that a slot points to.
 constexpr std::uint64_t side_budget = 400'000, constructors_budget = 2'000'000;
-constexpr std::uint64_t max_constructors = 512, max_failures = 4;  // of each image
+constexpr std::uint64_t max_constructors = 2048, max_failures = 4;  // of each image
 
 // What a verdict is made of.
 std::string decisive(const InitResult& result) {
@@ -101,6 +101,59 @@ std::string where_it_is(const Guest& guest, std::span<const Library> libraries) 
     const std::string place = place_of(guest, guest.at(), libraries);
     return place.empty() ? "" : ", in the code at " + place;
 }
+
+/// What runs of one image when it is loaded: resolvers, then constructors, within bounds.
+class Constructors {
+public:
+    Constructors(Guest& guest, Interpreter& interpreter, const Guest::Handler& handler, const Image& image,
+                 std::size_t number)
+        : guest_(guest), interpreter_(interpreter), handler_(handler), image_(image), number_(number) {}
+
+    /// False when some of it could not be run.
+    bool run() {
+        for (const Fixup& fixup : image_.fixups) {
+            if (fixup.kind != Fixup::Kind::indirect) continue;
+            const auto answer = run_one(guest_.to_guest(fixup.value, number_));
+            if (answer) guest_.set_number(guest_.to_guest(fixup.address, number_), *answer, fixup.width);
+        }
+        for (const std::uint64_t function : image_.constructors) run_one(guest_.to_guest(function, number_));
+        const unsigned word = guest_.cpu().word();
+        for (std::uint64_t i = 0; i < image_.constructor_table_size / word && !used_up(); ++i) {
+            const auto function = guest_.word(guest_.to_guest(image_.constructor_table, number_) + i * word);
+            if (!function) return false;                                           // the table is longer than the image
+            if (*function == 0 || *function == 1 || *function + 1 == 0) continue;  // 1, -1: fillers
+            run_one(*function);
+        }
+        return all_ && !used_up();
+    }
+
+private:
+    bool used_up() const noexcept { return done_ > max_constructors || failed_ >= max_failures || left_ == 0; }
+
+    /// What it returns; nullopt if it does not.
+    std::optional<std::uint64_t> run_one(std::uint64_t function) {
+        ++done_;
+        all_ = all_ && !used_up();
+        if (used_up()) return std::nullopt;
+        const std::uint64_t before = guest_.spent();
+        const Stop stop = guest_.run(function, {}, std::min(side_budget, left_), handler_);
+        left_ -= std::min(left_, guest_.spent() - before);
+        interpreter_.record().ending = Ending::none;
+        interpreter_.record().raised.clear();
+        if (stop == Stop::returned) return guest_.result();
+        ++failed_;
+        all_ = false;
+        return std::nullopt;
+    }
+
+    Guest& guest_;
+    Interpreter& interpreter_;
+    const Guest::Handler& handler_;
+    const Image& image_;
+    std::size_t number_;
+    std::uint64_t left_ = constructors_budget, done_ = 0, failed_ = 0;
+    bool all_ = true;
+};
 
 }  // namespace
 
@@ -159,42 +212,10 @@ struct InitRunner::Impl {
     // What the dynamic linker runs before anybody can call the init function. False when some of it could not be run.
     static bool begin(Guest& guest, Interpreter& interpreter, std::span<const Image* const> images,
                       const Guest::Handler& handler) {
-        std::uint64_t left = constructors_budget * images.size();
-        std::uint64_t done = 0, failed = 0;
-        const auto run_one = [&](std::uint64_t function, std::uint64_t& answer) {
-            if (++done > max_constructors * images.size() || failed >= max_failures * images.size() || left == 0)
-                return false;
-            const std::uint64_t before = guest.spent();
-            const Stop stop = guest.run(function, {}, std::min(side_budget, left), handler);
-            left -= std::min(left, guest.spent() - before);
-            answer = guest.result();
-            interpreter.record().ending = Ending::none;
-            interpreter.record().raised.clear();
-            if (stop != Stop::returned) ++failed;
-            return stop == Stop::returned;
-        };
         bool all = true;
-        std::uint64_t answer = 0;
         // Libraries first, each before those that are linked to it.
-        for (std::size_t number = images.size(); number-- > 0;) {
-            const Image& image = *images[number];
-            for (const Fixup& fixup : image.fixups) {
-                if (fixup.kind != Fixup::Kind::indirect) continue;
-                if (run_one(guest.to_guest(fixup.value, number), answer))
-                    guest.set_number(guest.to_guest(fixup.address, number), answer, fixup.width);
-                else
-                    all = false;
-            }
-            for (const std::uint64_t function : image.constructors)
-                if (!run_one(guest.to_guest(function, number), answer)) all = false;
-            const std::uint64_t count = image.constructor_table_size / guest.cpu().word();
-            for (std::uint64_t i = 0; i < count; ++i) {
-                const auto function =
-                    guest.word(guest.to_guest(image.constructor_table, number) + i * guest.cpu().word());
-                if (!function || *function == 0 || *function == 1 || *function + 1 == 0) continue;  // 1, -1: fillers
-                if (!run_one(*function, answer)) all = false;
-            }
-        }
+        for (std::size_t number = images.size(); number-- > 0;)
+            if (!Constructors(guest, interpreter, handler, *images[number], number).run()) all = false;
         if (!all) interpreter.assume("a constructor of the file that could not be run");
         return all;
     }

@@ -265,6 +265,11 @@ public:
     /// Texts that are being built (PyUnicodeWriter); nullopt: something of it is not known.
     std::unordered_map<std::uint64_t, std::optional<std::string>>& writers() noexcept { return writers_; }
     unsigned word() const noexcept { return guest_.cpu().word(); }
+    /// Bytes of PyHeapTypeObject, where it is known: free-threaded 3.14 and 3.15, 64 bits (cpython/object.h); else 0.
+    std::uint64_t heap_type_size() const noexcept {
+        if (!model_.free_threaded || word() != 8 || model_.minor < 14) return 0;
+        return model_.minor == 14 ? 960 : 968;
+    }
     /// Bytes of PyObject.
     unsigned head_size() const noexcept { return model_.free_threaded ? (word() == 8 ? 32 : 20) : 2 * word(); }
     /// For the general dynamic model of thread-local variables, in the block of an image.

@@ -67,6 +67,15 @@ void text_to_number(I& in) {  // (text, end or NULL, base)
 void text_as_number(I& in) {
     in.result(static_cast<std::uint64_t>(std::strtoll(text_of(in, in.argument(0)).c_str(), nullptr, 10)));
 }
+// Numbers with fractions: how far they reach; which they are, in registers of their own, is not said.
+void text_to_fraction(I& in) {  // (text, end or NULL)
+    const std::string text = text_of(in, in.argument(0));
+    char* end = nullptr;
+    std::strtod(text.c_str(), &end);
+    if (const std::uint64_t place = in.argument(1); place != 0)
+        in.guest().set_word(place, in.argument(0) + static_cast<std::uint64_t>(end - text.c_str()));
+    in.unknown_number(0, 0);
+}
 // The same for one character.
 template <typename Answer>
 void of_character(I& in, Answer answer) {
@@ -113,6 +122,14 @@ constexpr ModelEntry table[] = {
     {"__isoc23_strtoll", text_to_number},
     {"__isoc23_strtoul", text_to_number},
     {"__isoc23_strtoull", text_to_number},
+    {"strtod", text_to_fraction},
+    {"strtof", text_to_fraction},
+    {"strtold", text_to_fraction},
+    {"strtod_l", text_to_fraction},
+    {"strtof_l", text_to_fraction},
+    {"strtold_l", text_to_fraction},
+    {"__strtod_l", text_to_fraction},
+    {"__strtof_l", text_to_fraction},
     {"atoi", text_as_number},
     {"atol", text_as_number},
     {"atoll", text_as_number},

@@ -65,6 +65,13 @@ std::string_view text_of_machine(I& in, std::string_view name) {
     if (name == "hw.machine") return in.image().architecture == Architecture::aarch64 ? "arm64" : "x86_64";
     return {};
 }
+// For each level of the memory, of which the first is the memory itself: how many processors share it, or its size.
+std::optional<std::array<std::uint64_t, 4>> levels_of_memory(I& in, std::string_view name) {
+    const std::uint64_t processors = in.likely() ? 1 : 3;
+    if (name == "hw.cacheconfig") return std::array<std::uint64_t, 4>{processors, 1, processors, 0};
+    if (name == "hw.cachesize") return std::array<std::uint64_t, 4>{8ull << 30, 65536, 4u << 20, 0};
+    return std::nullopt;
+}
 // The size of a number is what the caller has room for: 4 bytes, or 8.
 void answer(I& in, std::string_view name, std::uint64_t place, std::uint64_t place_of_size) {
     in.assume("sysctl " + std::string(name.substr(0, 64)));
@@ -73,6 +80,12 @@ void answer(I& in, std::string_view name, std::uint64_t place, std::uint64_t pla
     if (const std::string_view text = text_of_machine(in, name); !text.empty()) {
         if (place != 0 && room > text.size()) in.guest().write(place, std::string(text).c_str(), text.size() + 1);
         if (place_of_size != 0) in.guest().set_word(place_of_size, text.size() + 1);
+        return;
+    }
+    if (const auto levels = levels_of_memory(in, name)) {
+        const std::uint64_t count = place == 0 ? levels->size() : std::min<std::uint64_t>(room / 8, levels->size());
+        for (std::uint64_t i = 0; place != 0 && i < count; ++i) in.guest().set_number(place + 8 * i, (*levels)[i], 8);
+        if (place_of_size != 0) in.guest().set_word(place_of_size, 8 * count);
         return;
     }
     const auto number = number_of(in, name);

@@ -29,6 +29,33 @@ void user_number(I& in) { in.unknown_number(1000, 0); }
 void processor_count(I& in) { in.unknown_number(1, 3); }
 void perhaps_not(I& in) { in.unknown_number(0, 1); }
 void no_text(I& in) { in.unknown_number(0, in.likely() ? 0 : in.guest().new_text("1")); }
+// ---- the environment: what the program puts there is found again ----
+
+constexpr std::uint64_t environment = GuestMap::tls;  // stands for it, as no object is there
+
+void get_variable(I& in) {
+    const std::string name = text_of(in, in.argument(0));
+    if (const std::uint64_t value = in.attribute(environment, name)) return in.result(value);
+    no_text(in);
+}
+void set_variable(I& in) {  // (name, value, whether to replace it)
+    const std::string name = text_of(in, in.argument(0));
+    in.result(0);
+    if (in.argument(2) == 0 && in.attribute(environment, name) != 0) return;
+    in.set_attribute(environment, name, in.guest().new_text(text_of(in, in.argument(1))));
+}
+void unset_variable(I& in) {
+    in.set_attribute(environment, text_of(in, in.argument(0)), 0);
+    in.result(0);
+}
+void put_variable(I& in) {  // "name=value", which stays the program's
+    const std::string text = text_of(in, in.argument(0));
+    const std::size_t equals = text.find('=');
+    in.result(0);
+    if (equals != std::string::npos)
+        in.set_attribute(environment, text.substr(0, equals), in.argument(0) + equals + 1);
+}
+
 void handle(I& in) { in.unknown_number(0, in.likely() ? 0 : in.guest().new_object(512)); }
 
 // dlopen(NULL): the program itself. A library that a name stands for may be there or not.
@@ -312,12 +339,12 @@ constexpr ModelEntry table[] = {
     {"___tls_get_addr", tls_address_in_register},
     {"__tls_get_offset", tls_offset},
     {"_tlv_bootstrap", tlv_address},
-    {"getenv", no_text},
-    {"secure_getenv", no_text},
-    {"__secure_getenv", no_text},
-    {"setenv", zero},
-    {"unsetenv", zero},
-    {"putenv", zero},
+    {"getenv", get_variable},
+    {"secure_getenv", get_variable},
+    {"__secure_getenv", get_variable},
+    {"setenv", set_variable},
+    {"unsetenv", unset_variable},
+    {"putenv", put_variable},
     {"getpid", process_number},
     {"_getpid", process_number},
     {"getppid", process_number},
@@ -404,6 +431,10 @@ constexpr ModelEntry table[] = {
     {"socket", new_file},
     {"setsockopt", zero},
     {"setlocale", c_locale},
+    {"newlocale", object},
+    {"duplocale", object},
+    {"uselocale", object},
+    {"freelocale", zero},
     {"localeconv", configuration},
     {"nl_langinfo", character_set},
     {"signal", zero},

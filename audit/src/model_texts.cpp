@@ -170,9 +170,11 @@ void compare_object(I& in) { compare(in, known_text(in, in.argument(1))); }
 void compare_text(I& in) { compare(in, in.guest().text(in.argument(1), longest)); }
 // It stays the object that it is.
 void intern(I&) {}
-// str(text) is the text.
+// str(text) is the text, and str(number) its digits.
 void as_str(I& in) {
     if (known_text(in, in.argument(0))) return in.result(in.argument(0));
+    if (const auto number = in.numbers().find(in.argument(0)); number != in.numbers().end())
+        return in.result(in.new_text_object(std::to_string(static_cast<std::int64_t>(number->second))));
     in.unknown_object({});
 }
 

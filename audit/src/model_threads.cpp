@@ -149,12 +149,7 @@ void libcxx_once(I& in) {
 }
 // std::call_once() hands this to pthread_once(), and its function over in a variable of the thread.
 void once_proxy(I& in) {
-    const auto& imports = in.image().imports;
-    const auto variable = std::ranges::find(imports, "_ZSt11__once_call", &Import::name);
-    const std::uint64_t function =
-        variable == imports.end()
-            ? 0
-            : in.guest().word(Guest::tls_of_import(static_cast<std::uint32_t>(variable - imports.begin()))).value_or(0);
+    const std::uint64_t function = in.guest().word(in.guest().tls_of_import("_ZSt11__once_call")).value_or(0);
     if (function == 0) return in.give_up("std::call_once");
     in.guest().call_first(function, 0, 0);
 }

@@ -141,9 +141,27 @@ void is_false(I& in) {
     is_true(in);
     in.result(in.guest().result() == 0 ? 1 : 0);
 }
-// Only what is the same object, and known texts and numbers, can be compared. -1: it is not known.
-int equal(I& in, std::uint64_t a, std::uint64_t b) {
+// Only what is the same object, known texts and numbers, and tuples of these can be compared. -1: it is not known.
+int equal(I& in, std::uint64_t a, std::uint64_t b, int depth = 0);
+bool is_tuple(I& in, std::uint64_t object) {
+    return in.sized().contains(object) && in.type_of(object) == in.named_type("PyTuple_Type");
+}
+int equal_tuples(I& in, std::uint64_t a, std::uint64_t b, int depth) {
+    const std::uint64_t count = in.guest().word(a + in.head_size()).value_or(0), first = in.head_size() + in.word();
+    if (count != in.guest().word(b + in.head_size()).value_or(0)) return 0;
+    int all = 1;
+    for (std::uint64_t i = 0; i < std::min(count, I::most_items); ++i) {
+        const std::uint64_t at = first + i * in.word();
+        const int one = equal(in, in.guest().word(a + at).value_or(0), in.guest().word(b + at).value_or(0), depth + 1);
+        if (one == 0) return 0;
+        all = std::min(all, one);
+    }
+    return all;
+}
+int equal(I& in, std::uint64_t a, std::uint64_t b, int depth) {
+    constexpr int deepest = 8;
     if (a == b) return 1;
+    if (is_tuple(in, a) && is_tuple(in, b)) return depth < deepest ? equal_tuples(in, a, b, depth) : -1;
     const std::uint64_t *first = known_number(in, a), *second = known_number(in, b);
     if (first != nullptr && second != nullptr) return *first == *second ? 1 : 0;
     const bool texts = in.texts().contains(a) && in.texts().contains(b) && !in.is_type(a) && !in.is_type(b);
