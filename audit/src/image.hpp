@@ -140,8 +140,8 @@ using Names = std::unordered_set<std::string_view>;
 Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const Names* also = nullptr);
 
 // One for each format; read_images() chooses.
-Result<Image> read_elf(Bytes file, const std::string& name, const Names* also);
-Result<Image> read_pe(Bytes file, const std::string& name, const Names* also);
-Result<std::vector<Image>> read_macho(Bytes file, const std::string& name, const Names* also);
+Result<Image> read_elf(Bytes file, const std::string& name, const Names* also = nullptr);
+Result<Image> read_pe(Bytes file, const std::string& name, const Names* also = nullptr);
+Result<std::vector<Image>> read_macho(Bytes file, const std::string& name, const Names* also = nullptr);
 
 }  // namespace interlock::auditing
