@@ -21,6 +21,14 @@ namespace {
 
 constexpr std::size_t max_calls = 1000, max_assumed = 100;
 
+// A weak import that a library beside the module may have: not what compilers and the C library leave for tools.
+bool may_be_of_library(std::string_view name) noexcept {
+    for (const std::string_view prefix :
+         {"_ITM_", "__", "pthread_", "_ZGTt", "_Jv_", "_ZSt", "_ZNSt", "_ZNKSt", "_Zn", "_Zd"})
+        if (name.starts_with(prefix)) return false;
+    return true;
+}
+
 void make_object(Interpreter& interpreter) { interpreter.result_object(); }
 void do_nothing(Interpreter& interpreter) { interpreter.result(0); }
 // tp_new(type, arguments, ...): a class of classes that is called with a name, bases and attributes makes a class.
@@ -110,13 +118,17 @@ std::uint64_t Interpreter::address_of_import(std::size_t number, std::uint32_t i
     if (handler == nullptr) handler = c_library_function(import.name);
     if (const Export* own = image().find_export(import.name); own != nullptr && own->address != 0) {
         address = guest_.to_guest(own->address);
-    } else if (const std::uint64_t library = python || handler != nullptr ? 0 : exported_by_library(import)) {
+    } else if (const std::uint64_t library =
+                   handler != nullptr || is_of_c_api(import.name) ? 0 : exported_by_library(import)) {
         address = library;
     } else if (is_data(import.name)) {
         address = new_data(import.name);
     } else {
         // Optional hooks of the tools: not there, as in most processes.
-        if (import.weak && (python ? !has_function(import.name) : handler == nullptr)) return 0;
+        if (import.weak && (python ? !has_function(import.name) : handler == nullptr)) {
+            record_.called_library = record_.called_library || (!python && may_be_of_library(import.name));
+            return 0;
+        }
         const bool unknown = handler == nullptr && !python && !import.function;
         address = unknown ? add_unknown(import.name, stack)
                           : add_stand_in({.name = import.name, .handler = handler, .stack = stack});

@@ -64,6 +64,16 @@ void text_to_number(I& in) {  // (text, end or NULL, base)
         in.guest().set_word(place, in.argument(0) + static_cast<std::uint64_t>(end - text.c_str()));
     in.result(static_cast<std::uint64_t>(value));
 }
+void text_to_unsigned(I& in) {  // the same
+    const std::string text = text_of(in, in.argument(0));
+    const auto base = static_cast<int>(in.argument(2));
+    char* end = nullptr;
+    const unsigned long long value =
+        base == 0 || (base > 1 && base <= 36) ? std::strtoull(text.c_str(), &end, base) : 0;
+    if (const std::uint64_t place = in.argument(1); place != 0 && end != nullptr)
+        in.guest().set_word(place, in.argument(0) + static_cast<std::uint64_t>(end - text.c_str()));
+    in.result(value);
+}
 void text_as_number(I& in) {
     in.result(static_cast<std::uint64_t>(std::strtoll(text_of(in, in.argument(0)).c_str(), nullptr, 10)));
 }
@@ -114,14 +124,14 @@ void is_printable(I& in) {
 constexpr ModelEntry table[] = {
     {"strtol", text_to_number},
     {"strtoll", text_to_number},
-    {"strtoul", text_to_number},
-    {"strtoull", text_to_number},
+    {"strtoul", text_to_unsigned},
+    {"strtoull", text_to_unsigned},
     {"_strtoi64", text_to_number},
-    {"_strtoui64", text_to_number},
+    {"_strtoui64", text_to_unsigned},
     {"__isoc23_strtol", text_to_number},
     {"__isoc23_strtoll", text_to_number},
-    {"__isoc23_strtoul", text_to_number},
-    {"__isoc23_strtoull", text_to_number},
+    {"__isoc23_strtoul", text_to_unsigned},
+    {"__isoc23_strtoull", text_to_unsigned},
     {"strtod", text_to_fraction},
     {"strtof", text_to_fraction},
     {"strtold", text_to_fraction},

@@ -143,16 +143,22 @@ Directive read_directive(I& in, std::string_view format, std::size_t& at, Argume
         directive.space |= format[at] == ' ';
         directive.alternative |= format[at] == '#';
     }
-    const auto length = [&]() -> std::size_t {
-        if (at >= format.size() || format[at] != '*') return read_number(format, at);
+    // Below 0 for an argument alone.
+    const auto length = [&]() -> std::int64_t {
+        if (at >= format.size() || format[at] != '*') return static_cast<std::int64_t>(read_number(format, at));
         ++at;
-        const auto value = static_cast<std::int32_t>(static_cast<std::uint32_t>(arguments.next(false)));
-        return value < 0 ? 0 : std::min<std::size_t>(static_cast<std::size_t>(value), most_written);
+        return static_cast<std::int32_t>(static_cast<std::uint32_t>(arguments.next(false)));
     };
-    directive.width = length();
+    const auto bounded = [](std::int64_t value) {
+        return std::min(static_cast<std::size_t>(value < 0 ? -value : value), most_written);
+    };
+    const std::int64_t width = length();
+    directive.width = bounded(width);
+    directive.left |= width < 0;
     if (at < format.size() && format[at] == '.') {
         ++at;
-        directive.precision = length();
+        // A precision below 0 is none.
+        if (const std::int64_t precision = length(); precision >= 0) directive.precision = bounded(precision);
     }
     const unsigned of_long = in.image().format == Format::pe ? 4 : in.word();
     for (; at < format.size() && std::string_view("hlLqjztIw").contains(format[at]); ++at) {

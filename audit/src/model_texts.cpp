@@ -173,7 +173,8 @@ void intern(I&) {}
 // str(text) is the text, and str(number) its digits.
 void as_str(I& in) {
     if (known_text(in, in.argument(0))) return in.result(in.argument(0));
-    if (const auto number = in.numbers().find(in.argument(0)); number != in.numbers().end())
+    const bool truth = in.type_of(in.argument(0)) == in.named_type("PyBool_Type");
+    if (const auto number = in.numbers().find(in.argument(0)); number != in.numbers().end() && !truth)
         return in.result(in.new_text_object(std::to_string(static_cast<std::int64_t>(number->second))));
     in.unknown_object({});
 }

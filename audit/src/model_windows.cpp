@@ -109,7 +109,14 @@ void convert(I& in) {
     in.guest().charge(count);
     in.result(count);
 }
-void wide_length(I& in) { in.result(wide_text(in, in.argument(0), longest_text).size()); }
+// Elsewhere units have 32 bits.
+void wide_length(I& in) {
+    if (in.image().format == Format::pe) return in.result(wide_text(in, in.argument(0), longest_text).size());
+    std::uint64_t length = 0;
+    while (length < longest_text && in.guest().number(in.argument(0) + 4 * length, 4).value_or(0) != 0) ++length;
+    in.guest().charge(length);
+    in.result(length);
+}
 
 // ---- libraries ----
 
