@@ -220,7 +220,7 @@ ZipMember member_of(std::span<const std::uint8_t> entry) {
     if (const auto stored = entry.subspan(entry_size, name_size(entry)); !stored.empty())
         member.stored_name.assign(reinterpret_cast<const char*>(stored.data()), stored.size());
     const std::string name = name_in_use(member, extra);
-    member.nameless = (flags & utf8_name) != 0 && !is_utf8(name);
+    member.nameless = name.size() > PATH_MAX || ((flags & utf8_name) != 0 && !is_utf8(name));
     if (!member.nameless) member.name = member_name(name);
     // To an installer a link is a file with the path of its target in it, and so is a device. What is longer than any
     // path is looked at, whatever it claims to be.

@@ -262,7 +262,8 @@ private:
             index_ = nullptr;
             indexed_ = packed.archive;
             try {
-                index_ = std::make_shared<const ZipIndex>(packed.archive, packed.path, options_.budget);
+                const std::string archive = packed.path.substr(0, packed.path.size() - packed.member.name.size() - 1);
+                index_ = std::make_shared<const ZipIndex>(packed.archive, archive, options_.budget);
             } catch (const Failure&) {
             }
         }

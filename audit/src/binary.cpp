@@ -220,6 +220,7 @@ private:
                 const bool there = std::ranges::find(context_.libraries, name) != context_.libraries.end();
                 const bool known =
                     std::ranges::find(binary_.missing_libraries, name) != binary_.missing_libraries.end();
+                if (binary_.missing_libraries.size() >= most_libraries) return;
                 if (!there && !known && !is_library_of_the_system(path)) binary_.missing_libraries.push_back(name);
             }
         };

@@ -64,6 +64,7 @@ Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments
     impl.stop = Stop::fault;
     fault_.clear();
     const uc_err error = uc_emu_start(impl.uc, function, 0xffff'ffff'ffff'fff0, 0, 0);
+    impl.budget = ~std::uint64_t{0};
     if (impl.thrown) std::rethrow_exception(impl.thrown);
     if (error != UC_ERR_OK && impl.stop != Stop::memory) {
         impl.stop = Stop::fault;

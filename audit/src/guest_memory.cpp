@@ -246,7 +246,8 @@ bool Guest::access(std::uint64_t address, void* data, std::uint64_t size, bool s
     };
     auto* buffer = static_cast<std::uint8_t*>(data);
     if (size == 0) return true;
-    charge(size / bytes_like_an_instruction);
+    charge(1 + size / bytes_like_an_instruction);
+    if (spent() > impl.budget) return false;  // what a handler does for the guest ends as well
     for (const Region* region : impl.regions())
         if (region->contains(address, size)) return copy(region->at(address), buffer, size), true;
     while (size > 0) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -168,6 +169,17 @@ struct InitRunner::Impl {
 
     InitResult run(const Image& image, const Export& entry, const RunOptions& options, unsigned minor, Answers answers,
                    bool& asked_version) {
+        try {
+            return run_once(image, entry, options, minor, answers, asked_version);
+        } catch (const std::bad_alloc&) {
+            InitResult result;
+            result.failure = "it uses more memory than the emulator has";
+            return result;
+        }
+    }
+
+    InitResult run_once(const Image& image, const Export& entry, const RunOptions& options, unsigned minor,
+                        Answers answers, bool& asked_version) {
         InitResult result;
         if (options.left != nullptr && *options.left == 0) {
             result.failure = "the init functions of the file use up the budget of instructions";

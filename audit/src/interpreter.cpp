@@ -264,6 +264,11 @@ void Interpreter::handle(std::uint32_t number) {
         current_ = "a call of the system";
         return system_call_of_program(*this);
     }
+    // The guest may call any address where a stand-in could be.
+    const bool known = number >= Guest::first_table     ? number - Guest::first_table < tables_.size()
+                       : number >= Guest::first_unknown ? number - Guest::first_unknown < unknown_.size()
+                                                        : number < stand_ins_.size();
+    if (!known) return give_up("a call of an address where there is no function");
     if (number >= Guest::first_table) {
         current_ = {};
         return call_table_entry({.origin = tables_.at(number - Guest::first_table), .entry = ~0u});

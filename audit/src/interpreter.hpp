@@ -197,7 +197,7 @@ public:
     /// A class of errors: "ImportError"; one that Python does not have is derived from Exception.
     std::uint64_t error_type(const std::string& name);
     /// What PyType_Ready() fills in: the base, what is inherited, tp_bases, tp_mro, tp_dict.
-    void ready_type(std::uint64_t type);
+    void ready_type(std::uint64_t type, unsigned depth = 0);
     /// A class that is made at run time, before ready_type().
     std::uint64_t new_heap_type(std::uint64_t metaclass, const std::string& name);
     /// An object as tp_alloc makes it. 0 without memory.
@@ -378,8 +378,6 @@ std::span<const ModelEntry> model_strings();
 /// What the guest calls the system for by itself. (model_address_space.cpp)
 void system_call_of_program(Interpreter& interpreter);
 /// Variables of the system. (interpreter_system.cpp)
-bool is_data_of_system(std::string_view name) noexcept;
-/// Variables of the system, and what is in them. (interpreter_system.cpp)
 bool is_data_of_system(std::string_view name) noexcept;
 ModelFunction c_api_function(std::string_view name) noexcept;
 ModelFunction c_library_function(std::string_view name) noexcept;

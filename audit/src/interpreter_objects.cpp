@@ -340,6 +340,8 @@ std::uint64_t Interpreter::take_error() {
         fill_head(object, type);
         keep_text(object, record_.raised.substr(0, record_.raised.find(':')));
     }
+    texts_size_ += record_.raised.size();
+    if (texts_size_ > max_texts) guest_.out_of_memory();
     errors_[object] = record_.raised;
     record_.raised.clear();
     return object;

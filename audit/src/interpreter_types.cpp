@@ -242,7 +242,8 @@ void Interpreter::inherit(std::uint64_t type, std::uint64_t base) {
     set_type_field(type, F::flags, type_field(type, F::flags) | kinds);
 }
 
-void Interpreter::ready_type(std::uint64_t type) {
+void Interpreter::ready_type(std::uint64_t type, unsigned depth) {
+    constexpr unsigned deepest = 64;
     if (!guest_.word(type_place(type, F::vectorcall))) return;
     if ((type_field(type, F::flags) & TypeFlags::ready) != 0) return;
     const std::uint64_t object = named_type("PyBaseObject_Type");
@@ -253,7 +254,7 @@ void Interpreter::ready_type(std::uint64_t type) {
     }
     const std::uint64_t base = type_field(type, F::base);
     // A base of the module's own must be complete before; CPython does the same.
-    if (base != type && base != object) ready_type(base);
+    if (base != type && base != object && depth < deepest) ready_type(base, depth + 1);
     if (type_of(type) == 0) fill_head(type, type_of(base) != 0 ? type_of(base) : named_type("PyType_Type"));
     if (bases == 0) set_type_field(type, F::bases, bases = new_tuple_of(std::array{base}));
     set_type_field(type, F::mro, mro_of(type, bases));

@@ -309,9 +309,10 @@ Result<std::vector<BinaryAudit>> Judge::judge(Question question) {
         }
         if (got == Answer::whole) return audits_from_wire(answer);
         const std::string how = end();
-        if (again)
-            return {Errc::unreadable, "cannot audit " + quoted(question.context.path, 4096) + ": the process that read it " +
-                                          how + "; was the file changed meanwhile?"};
+        // What a library does to the process says nothing of the module alone, which has been judged before.
+        if (again || !question.libraries.empty())
+            return {Errc::unreadable, "cannot audit " + quoted(question.context.path, 4096) +
+                                          ": the process that read it " + how + "; was the file changed meanwhile?"};
         question.context.not_run_because = "the process in which it was run " + how;
     }
 }

@@ -145,6 +145,19 @@ FindLibrary libraries_on_disk(const fs::path& file, const std::string& module_pa
                const BinaryAudit& binary, const std::string& name) { return (*finder)(binary, name); };
 }
 
+namespace {
+
+// A library that cannot be had is no reason to know nothing of the module.
+std::optional<Content> found_library(const FindLibrary& find, const BinaryAudit& binary, const std::string& name) {
+    try {
+        return find(binary, name);
+    } catch (const std::exception&) {
+        return std::nullopt;
+    }
+}
+
+}  // namespace
+
 Result<std::vector<BinaryAudit>> judge_with_libraries(Judges& judges, const Content& file, const BinaryContext& context,
                                                       const FindLibrary& find) {
     Question question{file.file(), file.size(), context};
@@ -155,8 +168,9 @@ Result<std::vector<BinaryAudit>> judge_with_libraries(Judges& judges, const Cont
         bool found = false;
         for (const BinaryAudit& binary : *result)
             for (const std::string& name : binary.missing_libraries) {
-                if (question.libraries.size() >= most_libraries || !tried.insert(name).second) continue;
-                auto content = find(binary, name);
+                if (question.libraries.size() >= most_libraries || tried.size() >= 4 * most_libraries) continue;
+                if (!tried.insert(name).second) continue;
+                auto content = found_library(find, binary, name);
                 if (!content) continue;
                 contents.push_back(std::make_unique<Content>(std::move(*content)));
                 question.context.libraries.push_back(name);

@@ -33,6 +33,7 @@ void allocate_zeroed(I& in) {
 std::uint64_t move_to_new(I& in, std::uint64_t old, std::uint64_t size) {
     const std::uint64_t fresh = in.guest().allocate(size);
     const std::uint64_t count = std::min(in.guest().allocated_size(old), size);
+    if (count > largest_copy) return no_memory_there(in), 0;
     if (old != 0 && fresh != 0 && count != 0) {
         std::vector<std::uint8_t> bytes(count);
         if (in.guest().read(old, bytes.data(), count)) in.guest().write(fresh, bytes.data(), count);
@@ -164,7 +165,6 @@ constexpr ModelEntry table[] = {
     {"_ZnwmSt11align_val_tRKSt9nothrow_t", allocate_as},
     {"_ZnwjRKSt9nothrow_t", allocate},
     {"_ZnajRKSt9nothrow_t", allocate},
-    {"_ZnamSt11align_val_t", allocate},
     {"_ZdlPv", release},
     {"_ZdaPv", release},
     {"_ZdlPvm", release},

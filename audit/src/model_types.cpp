@@ -34,6 +34,7 @@ struct Specification {
     std::int64_t basic_size = 0, item_size = 0;  ///< a negative size is added to that of the base
     std::uint64_t flags = 0;
     std::vector<std::pair<SlotPlace, std::uint64_t>> slots{};
+    unsigned seen = 0;  ///< of slots, in all arrays together: they may contain each other
 };
 
 void add_slot(I& in, Specification& spec, unsigned id, std::uint64_t value);
@@ -42,7 +43,7 @@ void add_slot(I& in, Specification& spec, unsigned id, std::uint64_t value);
 void read_slots(I& in, Specification& spec, std::uint64_t at) {
     for (unsigned i = 0; at != 0 && i < most_slots; ++i, at += 2 * std::uint64_t{in.word()}) {
         const std::uint64_t id = in.guest().number(at, 4).value_or(0);
-        if (id == 0) return;
+        if (id == 0 || ++spec.seen > most_slots) return;
         add_slot(in, spec, static_cast<unsigned>(id), in.guest().word(at + in.word()).value_or(0));
     }
 }
@@ -51,7 +52,7 @@ void read_slots(I& in, Specification& spec, std::uint64_t at) {
 void read_new_slots(I& in, Specification& spec, std::uint64_t at, unsigned depth) {
     for (unsigned i = 0; at != 0 && depth <= deepest && i < most_slots; ++i, at += 16) {
         const std::uint64_t id = in.guest().number(at, 2).value_or(0), value = in.guest().word(at + 8).value_or(0);
-        if (id == 0) return;
+        if (id == 0 || ++spec.seen > most_slots) return;
         if (id == TypeSlot::subslots)
             read_new_slots(in, spec, value, depth + 1);
         else

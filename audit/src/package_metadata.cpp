@@ -35,12 +35,14 @@ std::string first_value(std::string_view text, std::string_view key) {
     return values.empty() ? std::string() : std::move(values.front());
 }
 
+constexpr std::size_t longest_tag = 1000;
+
 void apply_wheel_tags(PackageAudit& package, std::string_view text) {
     std::vector<std::string> tags;
     // Some build tools write sets of tags here as well.
     for (const std::string& value : header_values(text, "Tag")) {
         auto expanded = expand_tags(value);
-        if (expanded.empty()) expanded.push_back(value);
+        if (expanded.empty() && value.size() < longest_tag) expanded.push_back(value);
         tags.insert(tags.end(), expanded.begin(), expanded.end());
         if (tags.size() > most_tags) return;
     }

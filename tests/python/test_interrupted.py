@@ -43,15 +43,15 @@ while handled < 300:
         pass
 signal.setitimer(signal.ITIMER_REAL, 0)
 say(state=nobody())
-import clock
-import clock_used
+import by_path
+import by_path_used
 """
 IMPORTS = 'sys.modules.pop("multi_free_own_gil", None); importlib.import_module("multi_free_own_gil")'
 
 
 def signals(action: str) -> Case:
-    return Case(SIGNALS.replace("ACTION", action), Expect(True, ("clock_used",), {"state": None}),
-                Expect(True, ("clock_used",), {"state": CLEAN}))
+    return Case(SIGNALS.replace("ACTION", action), Expect(True, ("by_path_used",), {"state": None}),
+                Expect(True, ("by_path_used",), {"state": CLEAN}))
 
 
 # B is in an import that leaves the GIL alone, and imports one that CPython judges. Meanwhile A joins the window, and stays.
@@ -76,7 +76,7 @@ say(during=gil())
 a_may_end.set()
 a.join()
 say(afterwards=gil())
-import clock, multi_free
+import by_path, multi_free
 """
 
 INTERRUPTED_WAIT = NOBODY + """
@@ -103,13 +103,13 @@ interrupter.join()
 may_end.set()
 first.join()
 say(state=nobody())
-import clock, clock_used
+import by_path, by_path_used
 """
 
 
 def interrupted_wait(name: str, warned: tuple[str, ...]) -> Case:
     return Case(INTERRUPTED_WAIT.replace("NAME", name), None,
-                Expect(True, (*warned, "clock_used"), {"result": "KeyboardInterrupt", "then": False, "state": CLEAN}))
+                Expect(True, (*warned, "by_path_used"), {"result": "KeyboardInterrupt", "then": False, "state": CLEAN}))
 
 
 HANDLER = """
@@ -175,7 +175,7 @@ say(traced=calls > 50, state=nobody())
 """, Expect(False, (), {"traced": True, "state": None}), Expect(False, (), {"traced": True, "state": CLEAN})),
     "recursion_limit": Case(NOBODY + """
 import importlib, sys
-import multi_free, clock
+import multi_free, by_path
 def deep(depth, name):
     if depth:
         return deep(depth - 1, name)
@@ -186,13 +186,13 @@ def deep(depth, name):
         return 1
     return 0
 sys.setrecursionlimit(200)
-failed = sum(deep(depth, name) for depth in range(60, 190) for name in ("multi_free", "clock"))
+failed = sum(deep(depth, name) for depth in range(60, 190) for name in ("multi_free", "by_path"))
 say(failed=0 < failed < 260, state=nobody())
 sys.setrecursionlimit(1000)
-import clock_used
-""", Expect(True, ("clock_used",), {"failed": True, "state": None}),
-        Expect(True, ("clock_used",), {"failed": True, "state": CLEAN})),
-    "wait_interrupted": interrupted_wait("clock", ()),
+import by_path_used
+""", Expect(True, ("by_path_used",), {"failed": True, "state": None}),
+        Expect(True, ("by_path_used",), {"failed": True, "state": CLEAN})),
+    "wait_interrupted": interrupted_wait("by_path", ()),
     "wait_interrupted_unmarked": interrupted_wait("multi_unmarked", ("multi_unmarked",)),
     # Whoever installs in the middle of an import finds the GIL on, for that moment.
     "install_in_an_import": Case(

@@ -116,12 +116,12 @@ def cycle(left: str, right: str) -> str:
         Expect(True, ("multi_unmarked",), {"result": ["ok"] * 5})),
     "undetermined_beside_free": Case(
         'say(result=in_threads(*[lambda name=name: attempt(name) for name in ("environment", "multi_free", '
-        '"environment_2", "single_free", "clock", "pack_free", "single_again_free")]))',
+        '"environment_2", "single_free", "by_path", "pack_free", "single_again_free")]))',
         Expect(False, (), {"result": ["ok"] * 7})),
     "undetermined_used_beside_free": Case(
-        'say(result=in_threads(*[lambda name=name: attempt(name) for name in ("clock_used", "multi_free", '
-        '"environment_2", "single_free", "clock", "pack_free", "single_again_free")]))',
-        Expect(True, ("clock_used",), {"result": ["ok"] * 7})),
+        'say(result=in_threads(*[lambda name=name: attempt(name) for name in ("by_path_used", "multi_free", '
+        '"environment_2", "single_free", "by_path", "pack_free", "single_again_free")]))',
+        Expect(True, ("by_path_used",), {"result": ["ok"] * 7})),
     "same_unmarked": Case(
         'say(result=in_threads(*[lambda: attempt("single_unmarked")] * 8))\n'
         'import single_unmarked; say(initialized=single_unmarked.initialized)',

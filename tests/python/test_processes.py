@@ -35,15 +35,15 @@ hooks.handlers["NAME", "init"] = handler
 thread = threading.Thread(target=attempt, args=("NAME",))
 thread.start()
 is_in.wait()
-say(during=gil(), child=child("multi_free", "clock", "single_free"))
+say(during=gil(), child=child("multi_free", "by_path", "single_free"))
 may_end.set()
 thread.join()
-import clock, multi_free
+import by_path, multi_free
 """
 
 
 @table({
-    "free": Case(FORK + 'say(child=child("multi_free", "clock"))', Expect(False, (), {"child": 0})),
+    "free": Case(FORK + 'say(child=child("multi_free", "by_path"))', Expect(False, (), {"child": 0})),
     "unmarked": Case(FORK + 'say(child=child("multi_unmarked"))\nimport multi_free',
                      Expect(False, ("multi_unmarked",), {"child": 10})),
     "free_by_override": Case(FORK + 'say(child=child("multi_unmarked"))',
@@ -52,9 +52,9 @@ import clock, multi_free
     "refused": Case(FORK + 'say(child=child("multi_unmarked"))', Expect(False, ("multi_unmarked",), {"child": 10}),
                     Expect(False, (), {"child": 1}), options=("--override", "multi_unmarked=refuse")),
     # The parent is not disturbed by what its child did, and another child neither.
-    "twice": Case(FORK + 'say(first=child("clock_used"), second=child("clock", "multi_free"))\nimport clock_used',
-                  Expect(True, ("clock_used", "clock_used"), {"first": 10, "second": 0})),
-    "after_fallback": Case(FORK + 'import multi_unmarked\nsay(child=child("single_unmarked", "clock_used"))',
+    "twice": Case(FORK + 'say(first=child("by_path_used"), second=child("by_path", "multi_free"))\nimport by_path_used',
+                  Expect(True, ("by_path_used", "by_path_used"), {"first": 10, "second": 0})),
+    "after_fallback": Case(FORK + 'import multi_unmarked\nsay(child=child("single_unmarked", "by_path_used"))',
                            Expect(True, ("multi_unmarked",), {"child": 10}),
                            Expect(True, ("multi_unmarked", "single_unmarked"), {"child": 10})),
     "grandchild": Case(
@@ -167,8 +167,8 @@ def inside(code):
         Expect(False, ("multi_unmarked_own_gil",), {"error": None}),
         options=("--override", "multi_unmarked_own_gil=free")),
     "main_afterwards": Case(
-        INTERPRETER + 'say(error=inside("import multi_unmarked_own_gil"), then=gil())\nimport clock\nsay(later=gil())\n'
-        "import clock_used\n", Expect(True, ("multi_unmarked_own_gil", "clock_used"),
+        INTERPRETER + 'say(error=inside("import multi_unmarked_own_gil"), then=gil())\nimport by_path\nsay(later=gil())\n'
+        "import by_path_used\n", Expect(True, ("multi_unmarked_own_gil", "by_path_used"),
                                       {"error": None, "then": False, "later": False})),
 })
 class Interpreters(unittest.TestCase):

@@ -57,10 +57,10 @@ class Report(unittest.TestCase):
         return [one for one in report["modules"] if one["file"].startswith(str(cases.world.modules))]
 
     def test_culprit(self) -> None:
-        run, report = self.made_by("import multi_free\nimport user\nimport single_unmarked, clock\n")
+        run, report = self.made_by("import multi_free\nimport user\nimport single_unmarked, by_path\n")
         free, culprit, other, judged = self.ours(report)
         self.assertEqual([one["module"] for one in (free, culprit, other, judged)],
-                         ["multi_free", "multi_unmarked", "single_unmarked", "clock"])
+                         ["multi_free", "multi_unmarked", "single_unmarked", "by_path"])
         self.assertEqual((free["verdict"], free["action"], free["decided_by"], free["gil_before"], free["gil_after"]),
                          ("free", "free", "marker", False, False))
         self.assertEqual((culprit["verdict"], culprit["action"], culprit["decided_by"], culprit["gil_before"],
@@ -89,13 +89,13 @@ class Report(unittest.TestCase):
         self.assertRegex(run.errors, rf"(?m)^single_unmarked +unmarked +free +on +{case}:4$")
 
     def test_gil_stays_off(self) -> None:
-        _, report = self.made_by("import multi_free, clock\n")
+        _, report = self.made_by("import multi_free, by_path\n")
         self.assertEqual((report["gil_enabled"], report["gil_came_on"]), (False, None))
 
     def test_judged_by_cpython(self) -> None:
-        _, report = self.made_by("import multi_free, clock_used\n")
+        _, report = self.made_by("import multi_free, by_path_used\n")
         [free, judged] = self.ours(report)
-        self.assertEqual(report["gil_came_on"], {"module": "clock_used", "file": judged["file"], "at": judged["at"]})
+        self.assertEqual(report["gil_came_on"], {"module": "by_path_used", "file": judged["file"], "at": judged["at"]})
         self.assertEqual((judged["gil_before"], judged["gil_after"]), (False, True))
 
     def test_nested_culprit(self) -> None:

@@ -28,8 +28,8 @@ def undetermined(name: str, on: bool, **more: object) -> Case:
 @table({
     "environment": undetermined("environment", False),
     "environment_used": undetermined("environment", True, env={"ACME_USE_GIL": "1"}),
-    "clock": undetermined("clock", False),
-    "clock_used": undetermined("clock_used", True),
+    "by_path": undetermined("by_path", False),
+    "by_path_used": undetermined("by_path_used", True),
     "loops": undetermined("loops", False),
     "loops_used": undetermined("loops_used", True),
     # Within the window of another one: here an init function asks for the state.
@@ -38,22 +38,22 @@ def undetermined(name: str, on: bool, **more: object) -> Case:
     "during_free": Case("import hooks\nhooks.handlers['single_hooks', 'init'] = lambda: say(during=gil())\n"
                         "import single_hooks\n", Expect(False, (), {"during": True}),
                         Expect(False, (), {"during": False})),
-    "nested": Case("import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(inner=attempt('clock'))\n"
+    "nested": Case("import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(inner=attempt('by_path'))\n"
                    "import environment_hooks\n", Expect(False, (), {"inner": "ok"})),
     "nested_used": Case(
-        "import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(inner=attempt('clock_used'))\n"
-        "import environment_hooks\n", Expect(True, ("clock_used",), {"inner": "ok"})),
+        "import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(inner=attempt('by_path_used'))\n"
+        "import environment_hooks\n", Expect(True, ("by_path_used",), {"inner": "ok"})),
     "nested_unmarked": Case(
         "import hooks\nhooks.handlers['environment_hooks', 'init'] = lambda: say(inner=attempt('single_unmarked'))\n"
         "import environment_hooks\n", Expect(True, ("single_unmarked",), {"inner": "ok"})),
     "undetermined_in_free": Case(
-        "import hooks\nhooks.handlers['single_hooks', 'init'] = lambda: say(inner=attempt('clock'), then=gil())\n"
+        "import hooks\nhooks.handlers['single_hooks', 'init'] = lambda: say(inner=attempt('by_path'), then=gil())\n"
         "import single_hooks\n", Expect(False, (), {"inner": "ok", "then": True}),
         Expect(False, (), {"inner": "ok", "then": False})),
     "free_in_undetermined_in_free": Case(
         "import hooks\nhooks.handlers['single_hooks', 'init'] = lambda: say(inner=attempt('environment_hooks'))\n"
         "hooks.handlers['environment_hooks', 'init'] = lambda: say(innermost=attempt('single_free'))\n"
-        "import single_hooks, multi_free, clock\n", Expect(False, (), {"inner": "ok", "innermost": "ok"})),
+        "import single_hooks, multi_free, by_path\n", Expect(False, (), {"inner": "ok", "innermost": "ok"})),
 })
 class Undetermined(unittest.TestCase):
     pass
@@ -96,11 +96,11 @@ first_may_end.set()
 first.join()
 second.join()
 say(gil_then=gil(), setting=_host.get_enable_gil())
-import clock, multi_free
+import by_path, multi_free
 say(gil_later=gil(), setting_later=_host.get_enable_gil())
-import clock_used
+import by_path_used
 """
-SOUND = Expect(True, ("clock_used",), {"waits": True, "in_window": 0, "gil_then": False, "setting": 0,
+SOUND = Expect(True, ("by_path_used",), {"waits": True, "in_window": 0, "gil_then": False, "setting": 0,
                                        "gil_later": False, "setting_later": 0})
 
 # A module that CPython has to judge is in its init function: the GIL is on for as long as that takes. Meanwhile
@@ -157,16 +157,16 @@ hooks.handlers["single_hooks", "init"] = handler("single_hooks", "environment_ho
 hooks.handlers["environment_hooks", "init"] = handler("environment_hooks", "single_hooks")
 say(result=in_threads(lambda: ends("single_hooks"), lambda: ends("environment_hooks")))
 say(then=gil())
-import clock, multi_free
+import by_path, multi_free
 say(later=gil())
-import clock_used
+import by_path_used
 """
 
 
 def each_other(last: str) -> Case:
     """No window can be opened, so the GIL comes on for the module that CPython would have had to judge."""
     return Case(EACH_OTHER.replace("LAST", last),
-                Expect(True, ("clock_used",), {"result": ["ok", "ok"], "then": False, "later": False}),
+                Expect(True, ("by_path_used",), {"result": ["ok", "ok"], "then": False, "later": False}),
                 Expect(True, ("environment_hooks",), {"result": ["ok", "ok"], "then": True, "later": True}))
 
 
@@ -174,8 +174,8 @@ def each_other(last: str) -> Case:
     "unmarked_meanwhile": meanwhile("multi_unmarked", True),
     "single_unmarked_meanwhile": meanwhile("single_unmarked", True),
     "free_meanwhile": meanwhile("multi_free", False),
-    "undetermined_meanwhile": meanwhile("clock", False),
-    "undetermined_used_meanwhile": meanwhile("clock_used", True),
+    "undetermined_meanwhile": meanwhile("by_path", False),
+    "undetermined_used_meanwhile": meanwhile("by_path_used", True),
     "each_other_free_ends_last": each_other("single_hooks"),
     "each_other_judged_ends_last": each_other("environment_hooks"),
 })

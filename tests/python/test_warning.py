@@ -94,8 +94,8 @@ class Text(unittest.TestCase):
         """Its own warning, and where it points to without interlock."""
         for side in (PLAIN, INTERLOCK):
             with self.subTest(side=side):
-                [warned] = self.run_case("import clock_used\n", side).warned
-                self.assertEqual((warned.module, warned.category), ("clock_used", "RuntimeWarning"))
+                [warned] = self.run_case("import by_path_used\n", side).warned
+                self.assertEqual((warned.module, warned.category), ("by_path_used", "RuntimeWarning"))
                 self.assertTrue(warned.file.startswith("<frozen importlib"), warned)
 
     def test_import_by_a_module_in_c__interlock(self) -> None:

@@ -1,7 +1,7 @@
 // undetermined.c: what it declares is known to nobody who has not run it.
 //
 //   BY_ENVIRONMENT  a variable of the environment decides: ACME_USE_GIL
-//   BY_TIME         the clock does: it needs the GIL in the years up to 2000 and not since, or with GIL the other way
+//   BY_PATH         PATH does, which always is there: it needs the GIL without, or with GIL the other way
 //   BY_LOOP         an init function that takes too long for who only looks at it
 //   HOOKS           its init function calls reached()
 //
@@ -9,7 +9,6 @@
 #include "common.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 static int execute(PyObject *module) { return PyModule_AddIntConstant(module, "executed", 1); }
 
@@ -22,12 +21,12 @@ PyMODINIT_FUNC INIT(void) {
 #endif
 #if defined BY_ENVIRONMENT
     if (getenv("ACME_USE_GIL") != NULL) slots[1].value = Py_MOD_GIL_USED;
-#elif defined BY_TIME
-    const int modern = time(NULL) > 946684800;
+#elif defined BY_PATH
+    const int usual = getenv("PATH") != NULL;
 #ifdef GIL
-    slots[1].value = modern ? GIL : Py_MOD_GIL_NOT_USED;
+    slots[1].value = usual ? GIL : Py_MOD_GIL_NOT_USED;
 #else
-    slots[1].value = modern ? Py_MOD_GIL_NOT_USED : Py_MOD_GIL_USED;
+    slots[1].value = usual ? Py_MOD_GIL_NOT_USED : Py_MOD_GIL_USED;
 #endif
 #elif defined BY_LOOP
     volatile unsigned long steps = 0;
@@ -36,7 +35,7 @@ PyMODINIT_FUNC INIT(void) {
     slots[1].value = steps > 0 ? GIL : Py_MOD_GIL_NOT_USED;
 #endif
 #else
-#error "one of BY_ENVIRONMENT, BY_TIME and BY_LOOP"
+#error "one of BY_ENVIRONMENT, BY_PATH and BY_LOOP"
 #endif
     return PyModuleDef_Init(&definition);
 }
