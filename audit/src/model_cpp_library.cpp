@@ -2,6 +2,7 @@
 // tables, streams, names.
 //
 // SPDX-License-Identifier: MIT
+#include "model_answers.hpp"
 #include "model_strings.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
@@ -13,10 +14,6 @@ namespace interlock::auditing {
 namespace {
 
 using I = Interpreter;
-
-void zero(I& in) { in.result(0); }
-void one(I& in) { in.result(1); }
-void same(I& in) { in.result(in.argument(0)); }
 
 // ---- what only libstdc++ has of strings ----
 

@@ -1,7 +1,7 @@
 // model_libcxx.cpp: the functions of libc++ and of Microsoft's C++ library that init functions call, but for strings.
 //
 // SPDX-License-Identifier: MIT
-#include "model_memory.hpp"
+#include "model_answers.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
@@ -12,10 +12,6 @@ namespace interlock::auditing {
 namespace {
 
 using I = Interpreter;
-
-void zero(I& in) { in.result(0); }
-void one(I& in) { in.result(1); }
-void same(I& in) { in.result(in.argument(0)); }
 
 // std::__next_prime(n): the sizes of hash tables.
 void next_prime(I& in) {

@@ -1,7 +1,7 @@
 // model_macos.cpp: what macOS knows of the machine and of the libraries that are loaded.
 //
 // SPDX-License-Identifier: MIT
-#include "model_memory.hpp"
+#include "model_answers.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
@@ -15,7 +15,6 @@ namespace {
 
 using I = Interpreter;
 
-void zero(I& in) { in.result(0); }
 void port(I& in) { in.result(0x103); }
 void unsupported(I& in) { in.unknown_number(~std::uint64_t{0}, ~std::uint64_t{0}); }
 

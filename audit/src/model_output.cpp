@@ -2,7 +2,7 @@
 // like that of printf().
 //
 // SPDX-License-Identifier: MIT
-#include "model_memory.hpp"
+#include "model_answers.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
@@ -17,8 +17,6 @@ namespace interlock::auditing {
 namespace {
 
 using I = Interpreter;
-
-void zero(I& in) { in.result(0); }
 
 // ---- arguments of which the number is open ----
 

@@ -3,6 +3,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include "model_strings.hpp"
+#include "model_answers.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
@@ -16,8 +17,6 @@ namespace {
 using I = Interpreter;
 
 constexpr std::uint64_t everything = ~std::uint64_t{0};
-
-void zero(I& in) { in.result(0); }
 
 // ---- what changes a string: the object is argument 0, and comes back ----
 

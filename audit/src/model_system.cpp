@@ -2,7 +2,7 @@
 // libraries, the locale. Time, threads, memory, output and the ways to end have files of their own.
 //
 // SPDX-License-Identifier: MIT
-#include "model_memory.hpp"
+#include "model_answers.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
@@ -17,7 +17,6 @@ using I = Interpreter;
 
 constexpr std::uint64_t failed = ~std::uint64_t{0};
 
-void zero(I& in) { in.result(0); }
 void object(I& in) { in.result(in.guest().new_object(512)); }
 void set_error(I& in, std::uint64_t number) { in.guest().set_number(model_slot(ModelSlot::error_number), number, 4); }
 
@@ -52,8 +51,7 @@ void put_variable(I& in) {  // "name=value", which stays the program's
     const std::string text = text_of(in, in.argument(0));
     const std::size_t equals = text.find('=');
     in.result(0);
-    if (equals != std::string::npos)
-        in.set_attribute(environment, text.substr(0, equals), in.argument(0) + equals + 1);
+    if (equals != std::string::npos) in.set_attribute(environment, text.substr(0, equals), in.argument(0) + equals + 1);
 }
 
 void handle(I& in) { in.unknown_number(0, in.likely() ? 0 : in.guest().new_object(512)); }
@@ -62,15 +60,6 @@ void handle(I& in) { in.unknown_number(0, in.likely() ? 0 : in.guest().new_objec
 void open_library(I& in) {
     if (in.argument(0) == 0) return in.result(in.guest().new_object(512));
     handle(in);
-}
-// The C API is found in each process with an interpreter, what the model knows in a system that is new enough; of other
-// names nothing is known.
-void find_symbol(I& in) {
-    const std::string name = in.argument(1) < 0x10000 ? std::string() : text_of(in, in.argument(1));
-    const std::uint64_t found = name.empty() ? 0 : in.find_symbol(name);
-    if (found != 0 || !in.has_function(name)) return in.result(found);
-    in.assume("whether the system has " + name.substr(0, 64));
-    in.result(in.likely() ? in.find_system_symbol(name) : 0);
 }
 
 // ---- numbers of the machine ----

@@ -3,7 +3,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include "model_threads.hpp"
-#include "model_memory.hpp"
+#include "model_answers.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
@@ -17,8 +17,6 @@ namespace {
 
 using I = Interpreter;
 
-void zero(I& in) { in.result(0); }
-void one(I& in) { in.result(1); }
 void object(I& in) { in.result(in.guest().new_object(512)); }
 
 }  // namespace

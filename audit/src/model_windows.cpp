@@ -2,7 +2,7 @@
 // environment, and the start-up functions of its C library.
 //
 // SPDX-License-Identifier: MIT
-#include "model_memory.hpp"
+#include "model_answers.hpp"
 #include "model_threads.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
@@ -16,12 +16,9 @@ namespace {
 
 using I = Interpreter;
 
-void zero(I& in) { in.result(0); }
-void one(I& in) { in.result(1); }
 void two(I& in) { in.result(2); }
 void nothing(I&) {}
 void minus_one(I& in) { in.result(~std::uint64_t{0}); }
-void same(I& in) { in.result(in.argument(0)); }
 void heap(I& in) { in.result(windows_heap); }
 void process(I& in) { in.result(~std::uint64_t{0}); }
 void thread(I& in) { in.result(~std::uint64_t{0} - 1); }
@@ -138,14 +135,6 @@ void library_into(I& in) {  // GetModuleHandleEx(flags, name or address, place)
     const std::uint64_t base =
         itself ? in.guest().to_guest(in.image().segments.front().address) & ~std::uint64_t{0xfff} : 0;
     in.guest().set_word(in.argument(2), itself ? base : in.guest().new_object(512));
-}
-// The C API is found in each process with an interpreter, what the model knows in a system that is new enough.
-void find_function(I& in) {
-    const std::string name = in.argument(1) < 0x10000 ? std::string() : text_of(in, in.argument(1));
-    const std::uint64_t found = name.empty() ? 0 : in.find_symbol(name);
-    if (found != 0 || !in.has_function(name)) return in.result(found);
-    in.assume("whether the system has " + name.substr(0, 64));
-    in.result(in.likely() ? in.find_system_symbol(name) : 0);  // 0: a system of before
 }
 
 // ---- handles: the first word is what it is, the second whether it is signalled ----
@@ -301,7 +290,7 @@ constexpr ModelEntry table[] = {
     {"LoadLibraryExA", library},
     {"LoadLibraryExW", library},
     {"FreeLibrary", one},
-    {"GetProcAddress", find_function},
+    {"GetProcAddress", find_symbol},
     {"GetModuleFileNameA", module_file<1>},
     {"GetModuleFileNameW", module_file<2>},
     {"DisableThreadLibraryCalls", one},
