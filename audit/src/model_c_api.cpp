@@ -2,7 +2,7 @@
 // threads, memory; those of other subjects are in the model_*.cpp of their name. And where each is looked up.
 //
 // SPDX-License-Identifier: MIT
-#include "interpreter.hpp"
+#include "model_memory.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
 
@@ -109,15 +109,7 @@ void allocate_zeroed(I& in) {
     std::uint64_t size = 0;
     in.result(__builtin_mul_overflow(in.argument(0), in.argument(1), &size) ? 0 : in.guest().allocate(size));
 }
-void reallocate(I& in) {
-    const std::uint64_t old = in.argument(0), size = in.argument(1), fresh = in.guest().allocate(size);
-    const std::uint64_t count = std::min(in.guest().allocated_size(old), size);
-    if (old != 0 && fresh != 0 && count != 0) {
-        std::vector<std::uint8_t> bytes(count);
-        if (in.guest().read(old, bytes.data(), count)) in.guest().write(fresh, bytes.data(), count);
-    }
-    in.result(fresh);
-}
+void reallocate(I& in) { in.result(move_to_new(in, in.argument(0), in.argument(1))); }
 void release(I&) {}
 
 // Sorted by name.

@@ -30,16 +30,6 @@ void allocate_zeroed(I& in) {
     std::uint64_t size = 0;
     in.result(__builtin_mul_overflow(in.argument(0), in.argument(1), &size) ? 0 : in.guest().allocate(size));
 }
-std::uint64_t move_to_new(I& in, std::uint64_t old, std::uint64_t size) {
-    const std::uint64_t fresh = in.guest().allocate(size);
-    const std::uint64_t count = std::min(in.guest().allocated_size(old), size);
-    if (count > largest_copy) return no_memory_there(in), 0;
-    if (old != 0 && fresh != 0 && count != 0) {
-        std::vector<std::uint8_t> bytes(count);
-        if (in.guest().read(old, bytes.data(), count)) in.guest().write(fresh, bytes.data(), count);
-    }
-    return fresh;
-}
 void reallocate(I& in) { in.result(move_to_new(in, in.argument(0), in.argument(1))); }
 void heap_reallocate(I& in) { in.result(move_to_new(in, in.argument(2), in.argument(3))); }
 void allocate_into(I& in) {  // posix_memalign

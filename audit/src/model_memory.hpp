@@ -51,4 +51,16 @@ inline void fill_with(Interpreter& in, std::uint64_t to, std::uint8_t value, std
     if (!in.guest().write(to, bytes.data(), size)) no_memory_there(in);
 }
 
+/// A larger or smaller block with what was in the old one, as far as that is known; 0 without memory.
+inline std::uint64_t move_to_new(Interpreter& in, std::uint64_t old, std::uint64_t size) {
+    const std::uint64_t fresh = in.guest().allocate(size);
+    const std::uint64_t count = std::min(in.guest().allocated_size(old), size);
+    if (count > largest_copy) return no_memory_there(in), 0;
+    if (old != 0 && fresh != 0 && count != 0) {
+        std::vector<std::uint8_t> bytes(count);
+        if (in.guest().read(old, bytes.data(), count)) in.guest().write(fresh, bytes.data(), count);
+    }
+    return fresh;
+}
+
 }  // namespace interlock::auditing
