@@ -61,6 +61,7 @@ public:
 
     Done operator()(Input input, std::uint64_t& bytes) {
         Done done{std::move(input.path), std::move(input.error), {}, {}};
+        content_.clear();  // an input that was never read has no bytes, whatever this thread read before it
         try {
             if (!done.error) call(done);
         } catch (const std::bad_alloc&) {
@@ -74,7 +75,6 @@ public:
 
 private:
     void call(Done& done) {
-        content_.clear();
         const bool by_path = options_.input_as == "path";
         if (!by_path) {
             if (Outcome read = read_content(done.path, content_); !read) {

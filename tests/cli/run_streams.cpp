@@ -196,6 +196,11 @@ BOOST_AUTO_TEST_CASE(the_summary) {
     BOOST_TEST(lines[3].starts_with("  parallel  3       1.5 kB  "));
     BOOST_TEST(lines[4] == "  switched to locked 0x, to parallel 0x; parallel now");
 
+    // One thread does all of it, so the input that cannot be read comes after one that was.
+    const Json alone = summary_of(call_with_modules(run("probe.size", {"-j1", "--json", folder / "in", folder / "none"})));
+    BOOST_TEST(alone.at("unreadable") == 1);
+    BOOST_TEST(alone.at("phases")[0].at("bytes") == 1503);
+
     const Json summary = summary_of(call_with_modules(run("probe.picky", {"-j3", "--json", folder / "in"})));
     BOOST_TEST(summary.at("schema_version") == 1);
     BOOST_TEST(summary.at("inputs") == 2);
