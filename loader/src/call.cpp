@@ -15,7 +15,7 @@
 
 #include <interlock/escape.hpp>
 
-#include "module_record.hpp"
+#include "lent.hpp"
 
 namespace interlock::detail {
 
@@ -220,7 +220,20 @@ namespace {
     return status;
 }
 
+/// With arguments that may belong to modules.
+[[gnu::noinline]] static il_status invoke_lending(FunctionRecord& function, Scope& scope, std::span<const il_value> args,
+                                                  il_value& result) {
+    Lent lent(function.module);
+    if (Outcome held = lent.add(args); !held) {
+        const il_status status = held.error().code == Errc::unloaded ? IL_ERROR_STATE : IL_ERROR_ARGUMENT;
+        scope.set_error(status, std::move(held).error().message);
+        return status;
+    }
+    return invoke_inline(function, scope, args.data(), args.size(), result);
+}
+
 il_status invoke(FunctionRecord& function, Scope& scope, const il_value* args, std::size_t nargs, il_value& result) {
+    if (lends({args, nargs})) [[unlikely]] return invoke_lending(function, scope, {args, nargs}, result);
     return invoke_inline(function, scope, args, nargs, result);
 }
 
@@ -245,6 +258,7 @@ const std::string& Function::name() const noexcept { return function_->name; }
 const std::string& Function::doc() const noexcept { return function_->doc; }
 
 il_status Function::call(Scope& scope, std::span<const il_value> args, il_value& result) const {
+    if (detail::lends(args)) [[unlikely]] return detail::invoke_lending(*function_, scope, args, result);
     return detail::invoke_inline(*function_, scope, args.data(), args.size(), result);
 }
 
@@ -257,6 +271,8 @@ Result<Value> Function::operator()(std::span<const Value> args) const {
         if (!c_form) return std::move(c_form).error();
         borrowed.push_back(*c_form);
     }
+    detail::Lent lent(function_->module);
+    if (Outcome held = lent.add(borrowed); !held) return std::move(held).error();
     // Copied inside the gate: the result may lie in memory that the next caller overwrites, or that is unmapped.
     Result<Value> value{Value()};
     const il_status status = detail::through_gate(

@@ -10,6 +10,7 @@
 #include <interlock/version.hpp>
 
 #include "handle.hpp"
+#include "lent.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
@@ -55,25 +56,34 @@ void* alloc(il_call* call, std::size_t size, std::size_t alignment) {
 
 il_status retain(il_call* c, const il_value* value, il_value* kept) {
     Invocation& call = invocation(c);
+    ModuleRecord& record = call.record();
+    // Until it is written down, so that its owners cannot be unloaded in between.
+    Lent lent(&record);
+    if (Outcome held = lent.add({value, 1}); !held) return fail(call, IL_ERROR_STATE, std::move(held).error().message);
     Result<Value> copied = Value::copy_of(*value);
     if (!copied) return fail(call, IL_ERROR_ARGUMENT, copied.error().message);
     auto keep = std::make_unique<KeptValue>();
     keep->value = std::move(*copied);
+    keep->owners = lent.owners();
     Result<il_value> c_form = keep->scope.borrow(keep->value);
     if (!c_form) return fail(call, IL_ERROR_MEMORY, c_form.error().message);
-    std::lock_guard guard(call.record().objects);
+    std::lock_guard guard(record.objects);
     *kept = *c_form;
-    while (kept->reserved == 0 || call.record().kept.contains(kept->reserved)) kept->reserved = call.record().next_kept++;
-    call.record().kept.emplace(kept->reserved, std::move(keep));
+    while (kept->reserved == 0 || record.kept.contains(kept->reserved)) kept->reserved = record.next_kept++;
+    record.keeps.insert(keep->owners.begin(), keep->owners.end());
+    record.kept.emplace(kept->reserved, std::move(keep));
     return IL_OK;
 }
 
 void release_kept(il_call* c, il_value* kept) {
     Invocation& call = invocation(c);
+    ModuleRecord& record = call.record();
     std::unique_ptr<KeptValue> dropped;  // destroyed without the lock, as it may run destructors
     {
-        std::lock_guard guard(call.record().objects);
-        if (auto node = call.record().kept.extract(kept->reserved)) dropped = std::move(node.mapped());
+        std::lock_guard guard(record.objects);
+        if (auto node = record.kept.extract(kept->reserved)) dropped = std::move(node.mapped());
+        if (dropped)
+            for (const ModuleRecord* owner : dropped->owners) record.keeps.extract(owner);
     }
     *kept = il_null();
 }

@@ -96,6 +96,8 @@ Loader::~Loader() {
             if (is_inside(*record)) detail::fatal_destruction(*record);
             record->uses.clear();
             record->package = nullptr;
+            std::lock_guard objects(record->objects);
+            record->keeps.clear();
         }
     }
 }

@@ -143,7 +143,7 @@ struct LoaderState {
     ModuleStats stats_of(const ModuleRecord& record) const;  ///< under mutex
     // unload.cpp
     Outcome unload(std::string_view name, const UnloadOptions& unload_options);
-    enum class Emptied : std::uint8_t { yes, timed_out, wanted };
+    enum class Emptied : std::uint8_t { yes, timed_out, wanted, kept };
     /// Closes the gate and waits until nobody is inside. If not `yes`, the gate is open again. The caller is detached
     /// and not inside.
     Emptied close_gate(Passage& passage, std::optional<std::chrono::milliseconds> timeout);
@@ -151,6 +151,8 @@ struct LoaderState {
     static void take_down(ModuleRecord& record, bool run_teardown);
     /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
     std::optional<std::size_t> retire(const std::shared_ptr<ModuleRecord>& record);
+    /// The modules that keep (il_retain) what belongs to another one, as text; "" for none. Under mutex.
+    std::string keepers(const ModuleRecord& owner) const;
     /// Why this thread cannot unload a module now. Under mutex.
     std::optional<Error> hindrance(const std::shared_ptr<ModuleRecord>& record) const;
 };

@@ -47,6 +47,7 @@ struct FunctionRecord {
 struct KeptValue {
     Value value;
     Scope scope;
+    std::vector<ModuleRecord*> owners;  ///< other modules, of buffers and handles in it
 };
 
 struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
@@ -93,6 +94,7 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     il_handle* handles = nullptr;
     std::unordered_map<std::uint32_t, std::unique_ptr<KeptValue>> kept;
     std::uint32_t next_kept = 1;
+    std::multiset<const ModuleRecord*> keeps;  ///< the owners of all kept values: they are not unloaded before
 };
 
 /// The table of services that every module gets.

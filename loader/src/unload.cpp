@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include <interlock/escape.hpp>
 
@@ -20,7 +21,24 @@ void drop_kept_values(ModuleRecord& record) {
     {
         std::lock_guard guard(record.objects);
         kept.swap(record.kept);
+        record.keeps.clear();
     }
+}
+
+bool keeps_of(const ModuleRecord& keeper, const ModuleRecord& owner) {
+    std::lock_guard guard(keeper.objects);
+    return keeper.keeps.contains(&owner);
+}
+
+/// "function 'f' of module 'm'", for each.
+std::string names_of(const std::vector<CallSite>& sites) {
+    std::set<std::string> names;
+    for (const CallSite& site : sites)
+        names.insert(site.module.empty() ? "code of the host"
+                                         : "function " + quoted(site.function, 80) + " of module " + quoted(site.module));
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
 }
 
 }  // namespace
@@ -37,11 +55,13 @@ LoaderState::Emptied LoaderState::close_gate(Passage& passage, std::optional<std
         empty = wait_until_outside(record.index, 0, slice);
         const bool late = timeout && Clock::now() - begin >= limit;
         std::lock_guard guard(mutex);
-        if (empty && !passage.wanted) {
+        // A call that was inside may have given others something to keep.
+        const bool kept = empty && !keepers(record).empty();
+        if (empty && !passage.wanted && !kept) {
             passage.torn_down = true;
-        } else if (late || passage.wanted) {
+        } else if (late || passage.wanted || kept) {
             record.gate.fetch_or(gate_open, std::memory_order_seq_cst);
-            return passage.wanted ? Emptied::wanted : Emptied::timed_out;
+            return passage.wanted ? Emptied::wanted : kept ? Emptied::kept : Emptied::timed_out;
         }
     }
     return Emptied::yes;
@@ -81,6 +101,17 @@ std::optional<std::size_t> LoaderState::retire(const std::shared_ptr<ModuleRecor
     return std::exchange(record->fallback, std::nullopt);
 }
 
+std::string LoaderState::keepers(const ModuleRecord& owner) const {
+    std::string names;
+    const auto look_at = [&](const ModuleRecord& keeper) {
+        if (&keeper != &owner && keeps_of(keeper, owner)) names += (names.empty() ? "" : ", ") + quoted(keeper.name);
+    };
+    for (const auto& [name, record] : loaded) look_at(*record);
+    for (const auto& [name, passage] : passages)
+        if (passage->record) look_at(*passage->record);
+    return names;
+}
+
 std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>& record) const {
     const auto in_use = [&](std::string why) {
         return Error{Errc::in_use, "module " + quoted(record->name) + " cannot be unloaded" + std::move(why)};
@@ -97,7 +128,13 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
         if (!passage->unloading && needed) add_user(name);
     }
     if (!users.empty()) return in_use(", as it is imported by " + users + "; unload that first");
-    if (is_inside(*record)) return in_use(" from inside one of its own calls");
+    if (const std::string names = keepers(*record); !names.empty())
+        return in_use(", as " + names + " keeps a buffer or object of it (il_retain); unload that first");
+    if (const ModuleTally* own = tally_of(own_slot(), record->index); own->inside.load(std::memory_order_relaxed) != 0) {
+        if (own->lent.load(std::memory_order_relaxed) == own->inside.load(std::memory_order_relaxed))
+            return in_use(" from inside a call that uses a buffer or object of it");
+        return in_use(" from inside one of its own calls");
+    }
     for (const auto& [name, passage] : passages)
         if (passage->unloading && is_inside(*passage->record))
             return in_use(" from inside a call into " + quoted(name) +
@@ -135,17 +172,21 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
     }
     const InPassage unloading(*passage);
     if (const Emptied emptied = close_gate(*passage, unload_options.timeout); emptied != Emptied::yes) {
+        const std::string users = names_of(borrowers(record->index));
+        std::string keeper;
         {
             std::lock_guard guard(mutex);
+            keeper = keepers(*record);
             loaded.emplace(record->name, record);
         }
         finish_passage(passage);
-        return Error{Errc::in_use,
-                     "module " + quoted(name) + " was not unloaded: " +
-                         (emptied == Emptied::wanted ? std::string("code of a module imports it at this moment")
-                                                     : "after " + std::to_string(unload_options.timeout->count()) +
-                                                           " ms a call is still inside it") +
-                         "; it stays loaded"};
+        const auto why = [&]() -> std::string {
+            if (emptied == Emptied::wanted) return "code of a module imports it at this moment";
+            if (emptied == Emptied::kept) return keeper + " keeps a buffer or object of it (il_retain)";
+            const std::string waited = "after " + std::to_string(unload_options.timeout->count()) + " ms ";
+            return waited + (users.empty() ? "a call is still inside it" : users + " still uses a buffer or object of it");
+        };
+        return Error{Errc::in_use, "module " + quoted(name) + " was not unloaded: " + why() + "; it stays loaded"};
     }
     take_down(*record, true);
     std::optional<std::size_t> fallback;

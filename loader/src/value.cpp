@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "handle.hpp"
+#include "lent.hpp"
 
 namespace interlock {
 
@@ -145,7 +146,8 @@ std::string base64(const std::vector<std::uint8_t>& data) {
 }
 
 template <typename T> Json items_of(const Buffer& buffer) {
-    if (buffer.owner.get() != nullptr && detail::is_dead(buffer.owner.get())) return nullptr;
+    detail::Lent lent;
+    if (buffer.owner.get() != nullptr && !lent.add(buffer.owner.get())) return nullptr;
     Json items = Json::array();
     for (std::size_t i = 0; i < buffer.count(); ++i) {
         T item;
@@ -213,8 +215,9 @@ std::size_t Buffer::count() const noexcept {
 }
 
 bool Buffer::operator==(const Buffer& other) const {
-    const auto dead = [](const Buffer& b) { return b.owner.get() != nullptr && detail::is_dead(b.owner.get()); };
-    if (dead(*this) || dead(other)) return false;
+    detail::Lent lent;
+    for (const Buffer* buffer : {this, &other})
+        if (buffer->owner.get() != nullptr && !lent.add(buffer->owner.get())) return false;
     return item == other.item && shape == other.shape &&
            (size_bytes() == 0 || std::memcmp(data, other.data, size_bytes()) == 0);
 }
@@ -238,6 +241,10 @@ const Value* Value::find(std::string_view key) const noexcept {
 std::string Value::to_json() const {
     return json_of(*this).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
+
+Pinned::Pinned(const Value& value) : lent_(std::make_unique<detail::Lent>()), pinned_(lent_->add(value).ok()) {}
+
+Pinned::~Pinned() = default;
 
 void Value::wrong_type() const {
     throw Failure({Errc::invalid_argument, std::string("the value is of type ") + type_names[type()] +

@@ -64,7 +64,10 @@ void forget_thread(ThreadSlot& slot) noexcept {
     if (slot.tallies != nullptr)
         for (std::size_t c = 0; c < tally_chunk_count; ++c)
             if (ModuleTally* chunk = slot.tallies[c].load(std::memory_order_relaxed))
-                for (std::size_t i = 0; i < tally_chunk_size; ++i) chunk[i].inside.store(0, std::memory_order_relaxed);
+                for (std::size_t i = 0; i < tally_chunk_size; ++i) {
+                    chunk[i].lent.store(0, std::memory_order_relaxed);
+                    chunk[i].inside.store(0, std::memory_order_relaxed);
+                }
     slot.os_thread.store(0, std::memory_order_relaxed);
     slot.in_use.store(false, std::memory_order_relaxed);
 }

@@ -70,6 +70,17 @@ TallySum sum_tallies(std::size_t module_index) noexcept {
     return sum;
 }
 
+std::vector<CallSite> borrowers(std::size_t module_index) {
+    std::vector<CallSite> found;
+    for_each_slot([&](ThreadSlot& slot) {
+        const ModuleTally* tally = existing_tally(slot, module_index);
+        if (tally == nullptr || tally->lent.load(std::memory_order_relaxed) == 0) return;
+        const CallSite* site = slot.site.load(std::memory_order_acquire);
+        found.push_back(site == nullptr ? CallSite{} : *site);
+    });
+    return found;
+}
+
 void take_module_lock(ThreadSlot* slot, HandoffLock& lock) {
     if (!lock.try_lock()) {
         IL_POINT("module_lock.blocked");

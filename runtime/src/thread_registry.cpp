@@ -19,7 +19,10 @@ void clear_inside(ThreadSlot& slot) noexcept {
     for (std::size_t c = 0; c < tally_chunk_count; ++c) {
         ModuleTally* chunk = slot.tallies[c].load(std::memory_order_relaxed);
         if (chunk == nullptr) continue;
-        for (std::size_t i = 0; i < tally_chunk_size; ++i) chunk[i].inside.store(0, std::memory_order_release);
+        for (std::size_t i = 0; i < tally_chunk_size; ++i) {
+            chunk[i].lent.store(0, std::memory_order_relaxed);
+            chunk[i].inside.store(0, std::memory_order_release);
+        }
     }
 }
 

@@ -55,7 +55,8 @@ private:
     il_handle* handle_ = nullptr;
 };
 
-/// A typed, shaped view. The items belong to `owner`, or to `storage`, or (both empty) to somebody who outlives it.
+/// A typed, shaped view. The items belong to `owner`, or to `storage`, or (both empty) to somebody who outlives it. Those
+/// of an owner go when its module is unloaded: where another thread may do that, read them under a Pinned.
 struct Buffer {
     void* data = nullptr;
     il_item item = IL_ITEM_U8;
@@ -118,6 +119,27 @@ private:
     static constexpr std::array<std::uint8_t, 10> order_ = {IL_NULL,   IL_BOOL,   IL_INT64, IL_DOUBLE, IL_STRING,
                                                             IL_BYTES,  IL_BUFFER, IL_LIST,  IL_MAP,    IL_HANDLE};
     Content content_;
+};
+
+namespace detail {
+class Lent;
+}
+
+/// Keeps the modules loaded that own the buffers and objects in a value, while the host reads the items of a buffer
+/// itself: an unload waits for the guard, as it does for a call. Calls do the same for their arguments. On the stack, as
+/// Attached is. [any-thread]
+class [[nodiscard]] Pinned {
+public:
+    IL_API explicit Pinned(const Value& value);
+    IL_API ~Pinned();
+    Pinned(const Pinned&) = delete;
+    Pinned& operator=(const Pinned&) = delete;
+    /// False if an object or a buffer's memory is gone, or about to go, as its module is unloaded.
+    explicit operator bool() const noexcept { return pinned_; }
+
+private:
+    std::unique_ptr<detail::Lent> lent_;
+    bool pinned_;
 };
 
 /// Holds what calls produce: memory of il_alloc, handles that nobody kept, and the text of an error. One thread at a

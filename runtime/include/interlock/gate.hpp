@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include <interlock/export.hpp>
 #include <interlock/handoff_lock.hpp>
@@ -25,6 +26,7 @@ namespace detail {
 /// Of one thread for one module; written by that thread only, read by all.
 struct alignas(64) ModuleTally {
     std::atomic<std::uint32_t> inside{0};  ///< calls of this thread that are inside, nested ones counted
+    std::atomic<std::uint32_t> lent{0};    ///< of these: no calls, but uses of what belongs to the module
     std::array<std::atomic<std::uint64_t>, gate_kind_count> calls{};
     std::atomic<std::uint64_t> ns_inside{0};   ///< every call through a lock, of calls without a lock every 256th, times 256
     std::atomic<std::uint64_t> ns_waiting{0};  ///< for the module's lock or the global lock
@@ -57,6 +59,9 @@ struct TallySum {
     std::uint64_t ns_inside = 0, ns_waiting = 0;
 };
 IL_API TallySum sum_tallies(std::size_t module_index) noexcept;
+
+/// What the threads run that use what belongs to a module without a call into it; without names: code of the host.
+IL_API std::vector<CallSite> borrowers(std::size_t module_index);
 
 /// Makes every CPU that runs a thread of this process pass a full barrier; the heavy side of announce().
 IL_API void heavy_fence() noexcept;
