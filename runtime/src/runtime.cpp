@@ -17,6 +17,7 @@
 #include <interlock/escape.hpp>
 #include <interlock/gate.hpp>
 
+#include "copies.hpp"
 #include "executor.hpp"
 #include "process_state.hpp"
 #include "test_points.hpp"
@@ -218,8 +219,16 @@ Runtime::Runtime(RuntimeOptions options) {
         throw Failure({Errc::wrong_state, "a second interlock::Runtime was created while one lives; a process has one "
                                           "mode, so use Runtime::current() or destroy the first"});
     try {
+        // First told, then looked: of two that begin together at least one sees the other.
+        detail::tell_copies(true);
+        if (const auto file = detail::copy_in_use())
+            throw Failure({Errc::wrong_state,
+                           "another copy of libinterlock has a Runtime in this process: " + quoted(*file, 1000) +
+                               "; the two would know nothing of each other's threads and modules, so link the program and "
+                               "its plugins with one libinterlock.so, and none of them with the static library"});
         state_ = std::make_unique<State>(std::move(options));
     } catch (...) {
+        detail::tell_copies(false);
         living.store(nullptr);
         throw;
     }
@@ -233,6 +242,12 @@ Runtime::Runtime(RuntimeOptions options) {
 }
 
 Runtime::~Runtime() {
+    // exit() in the middle of attached code: nobody comes back from there, and what other threads run goes on until the
+    // process is gone. So all stays as it is.
+    if (detail::thread_ends() && detail::is_in_the_middle()) {
+        static_cast<void>(state_.release());
+        return;
+    }
     if (is_attached())
         detail::fatal("the Runtime is destroyed by a thread that is attached to it; let the Attached guard end first");
     state_->executor.wait();
@@ -249,6 +264,7 @@ Runtime::~Runtime() {
     }
     process().global_lock.unlock_and_dismiss();
     state_->end_switch();
+    detail::tell_copies(false);
     living.store(nullptr);
 }
 

@@ -68,6 +68,8 @@ ProcessState& process() noexcept {
 
 namespace {
 
+constinit thread_local bool ending = false;
+
 ThreadSlot* unused_slot() {
     for (ThreadSlot* slot = process().slots.load(std::memory_order_acquire); slot != nullptr;
          slot = slot->next.load(std::memory_order_relaxed)) {
@@ -81,7 +83,13 @@ ThreadSlot* unused_slot() {
 
 }  // namespace
 
+bool thread_ends() noexcept { return ending; }
+
 ThreadSlot* register_thread() {
+    struct End {
+        ~End() { ending = true; }
+    };
+    [[maybe_unused]] static thread_local End end;
     ThreadSlot* slot = unused_slot();
     if (slot == nullptr) {
         slot = new ThreadSlot;

@@ -75,6 +75,14 @@ IL_API void drop_module_lock(ThreadSlot* slot) noexcept;
 /// gate and called heavy_fence() before. False if `timeout_ms` (0: for ever) passed.
 IL_API bool wait_until_outside(std::size_t module_index, std::uint64_t own, std::uint64_t timeout_ms);
 
+/// Whether the thread ends: it destroys its thread_local objects, or has called exit(), which begins with that.
+IL_API bool thread_ends() noexcept;
+/// Whether the thread is attached, or detached inside code of a module.
+inline bool is_in_the_middle() noexcept {
+    return this_thread != nullptr &&
+           (this_thread->depth != 0 || this_thread->site.load(std::memory_order_relaxed) != nullptr);
+}
+
 /// Hooks around fork(2) for the loader; at most one set, null to clear.
 struct ForkHooks {
     void (*before)(void* context);
