@@ -50,6 +50,9 @@ function(interlock_add_module target)
     endif()
     target_link_libraries(${target} PRIVATE interlock::module)
     target_link_options(${target} PRIVATE -Wl,--build-id=sha1)
+    # What gcc makes unique in the process (static variables of templates and inline functions) pins the library: it would
+    # never be unmapped. Nobody else has the same ones, as modules are loaded with RTLD_LOCAL. clang makes none.
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-gnu-unique>)
     if(NOT arg_THREADING STREQUAL unmarked)
         string(TOUPPER ${arg_THREADING} level)
         target_compile_definitions(${target} PRIVATE IL_MODULE_THREADING=${level})

@@ -68,4 +68,6 @@ std::string_view errc_name(Errc code) noexcept {
 
 Failure::~Failure() = default;
 
+void throw_failure(Error error) { throw Failure(std::move(error)); }
+
 }  // namespace interlock

@@ -48,6 +48,14 @@ il_status closed_error(const ModuleRecord& record, Scope& scope) {
 /// The module left something open: repairs what can be repaired and makes it an error of the call.
 [[gnu::cold, gnu::noinline]] il_status finish_badly(Invocation& call, il_status status,
                                                     const CriticalFrame* critical_before) {
+    if (call.open_scopes != 0) {
+        while (call.open_scopes != 0) close_scope(call);
+        // After an error the result does not count, so it may lie in one of them.
+        if (status == IL_OK) {
+            call.scope->set_error(IL_ERROR_FAILED, "the function returned between il_scope_begin and il_scope_end");
+            status = IL_ERROR_FAILED;
+        }
+    }
     if (call.is_detached) {
         call.is_detached = false;
         resume(call.detached);
@@ -77,11 +85,12 @@ template <typename Code>
     try {
         status = code(call);
     } catch (...) {
+        while (call.open_scopes != 0) close_scope(call);
         // No C++ exception: the unwinding of pthread_exit or pthread_cancel, which must go on.
         if (abi::__cxa_current_exception_type() == nullptr) throw;
         status = describe_exception(scope);
     }
-    if (status != IL_OK || call.is_detached || slot->critical != critical_before) [[unlikely]]
+    if (status != IL_OK || call.is_detached || call.open_scopes != 0 || slot->critical != critical_before) [[unlikely]]
         status = finish_badly(call, status, critical_before);
     slot->site.store(outer_site, std::memory_order_relaxed);
     slot->loader_frame = outer_frame;
@@ -141,9 +150,9 @@ il_status enter_slowly(ModuleRecord& record, ThreadSlot* slot, ModuleTally* tall
 constexpr std::uint64_t sample_every = 256;  // calls without a lock whose time is measured
 
 /// Makes a result the scope's own, as long as the module's lock is held.
-il_status keep_result(Scope& scope, il_value& result) {
+il_status keep_result(Scope& scope, il_value& result, const ValueLimits& limits) {
     if (result.type < IL_STRING) return IL_OK;
-    Result<Value> copied = Value::copy_of(result);
+    Result<Value> copied = Value::copy_of(result, limits);
     Result<il_value> kept = copied ? scope.keep(std::move(*copied)) : Result<il_value>(copied.error());
     if (!kept) {
         scope.set_error(IL_ERROR_FAILED, kept.error().message);
@@ -174,7 +183,7 @@ namespace {
                                 });
                             if (status != IL_OK || !function.module->copies_results.load(std::memory_order_relaxed))
                                 return status;
-                            return keep_result(scope, result);
+                            return keep_result(scope, result, value_limits(*function.module));
                         });
 }
 
@@ -280,7 +289,8 @@ Result<Value> Function::operator()(std::span<const Value> args) const {
         [&](detail::Invocation& call) -> il_status {
             il_value result = il_null();
             const il_status returned = function_->function(&call, borrowed.data(), borrowed.size(), &result);
-            if (returned == IL_OK && !call.is_detached) value = Value::copy_of(result);
+            if (returned == IL_OK && !call.is_detached) 
+                value = Value::copy_of(result, detail::value_limits(*function_->module));
             return returned;
         });
     const auto full_name = [&] { return function_->module->name + "." + escape(function_->name, 200) + ": "; };

@@ -93,13 +93,18 @@ std::string_view parent_of(std::string_view name) noexcept {
     return dot == std::string_view::npos ? std::string_view() : name.substr(0, dot);
 }
 
-Result<fs::path> LoaderState::locate(std::string_view name) const {
+std::optional<fs::path> LoaderState::file_of(std::string_view name) const {
     const std::string relative = relative_path(name);
     for (const fs::path& folder : search_path) {
         Places places(folder, relative);
         if (is_there(places.package)) return fs::path(std::move(places.package));
         if (is_there(places.file)) return fs::path(std::move(places.file));
     }
+    return std::nullopt;
+}
+
+Result<fs::path> LoaderState::locate(std::string_view name) const {
+    if (std::optional<fs::path> file = file_of(name)) return std::move(*file);
     return nothing_named(name);
 }
 
@@ -134,6 +139,7 @@ Error LoaderState::nothing_named(std::string_view name) const {
 }
 
 bool LoaderState::is_namespace(std::string_view name) const {
+    if (file_of(name)) return false;
     const std::string relative = relative_path(name);
     for (const fs::path& folder : search_path) {
         std::error_code error;

@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t max_message = 4000;
 
 std::string formatted(const char* format, va_list arguments) {
+    if (format == nullptr) return "(no message: its format is NULL)";
     char text[max_message];
     const int length = std::vsnprintf(text, sizeof text, format, arguments);
     if (length < 0) return "(a message that could not be formatted)";
@@ -60,7 +61,7 @@ il_status retain(il_call* c, const il_value* value, il_value* kept) {
     // Until it is written down, so that its owners cannot be unloaded in between.
     Lent lent(&record);
     if (Outcome held = lent.add({value, 1}); !held) return fail(call, IL_ERROR_STATE, std::move(held).error().message);
-    Result<Value> copied = Value::copy_of(*value);
+    Result<Value> copied = Value::copy_of(*value, value_limits(record));
     if (!copied) return fail(call, IL_ERROR_ARGUMENT, copied.error().message);
     auto keep = std::make_unique<KeptValue>();
     keep->value = std::move(*copied);
@@ -107,6 +108,7 @@ il_status handle_new(il_call* c, const il_handle_type* type, void* object, il_ha
 
 il_status handle_get(il_call* c, const il_value* value, const il_handle_type* type, void** object) {
     Invocation& call = invocation(c);
+    if (type == nullptr) return fail(call, IL_ERROR_ARGUMENT, "il_handle_get needs a type, not NULL");
     il_handle* handle = value->type == IL_HANDLE ? value->as.handle : nullptr;
     if (handle == nullptr) return fail(call, IL_ERROR_ARGUMENT, "the argument is not a handle");
     void* const held = handle->object.load(std::memory_order_acquire);
@@ -122,6 +124,7 @@ il_status handle_get(il_call* c, const il_value* value, const il_handle_type* ty
 
 il_status import_module(il_call* c, const char* name, il_module** module) {
     Invocation& call = invocation(c);
+    if (name == nullptr) return fail(call, IL_ERROR_ARGUMENT, "il_import needs the name of a module, not NULL");
     auto imported = call.record().loader.import_for(call.record(), call.site(), name);
     if (!imported)
         return fail(call, imported.error().code == Errc::not_found ? IL_ERROR_NOT_FOUND : IL_ERROR_IMPORT,
@@ -131,6 +134,8 @@ il_status import_module(il_call* c, const char* name, il_module** module) {
 }
 
 il_status find_function(il_call* c, il_module* module, const char* name, il_callable** function) {
+    if (module == nullptr || name == nullptr)
+        return fail(invocation(c), IL_ERROR_ARGUMENT, "il_find needs a module and the name of a function, not NULL");
     ModuleRecord& record = record_of(module);
     const auto entry = record.by_name.find(std::string_view(name));
     if (entry == record.by_name.end())
@@ -142,6 +147,8 @@ il_status find_function(il_call* c, il_module* module, const char* name, il_call
 
 il_status invoke_callable(il_call* c, il_callable* function, const il_value* args, std::size_t nargs,
                           il_value* result) {
+    if (function == nullptr)
+        return fail(invocation(c), IL_ERROR_ARGUMENT, "il_invoke needs a function, not NULL; look at what il_find says");
     return invoke(*reinterpret_cast<FunctionRecord*>(function), *invocation(c).scope, args, nargs, *result);
 }
 
@@ -212,20 +219,46 @@ il_status parallel_for(il_call* c, std::size_t begin, std::size_t end, std::size
     return loop.code == IL_OK ? IL_OK : fail(call, loop.code, std::move(loop.message));
 }
 
+void write_log(const ModuleRecord& record, il_log_level level, const std::string& text) {
+    const LoaderOptions& options = record.loader.options;
+    Detached outside;  // writing may block, and the callback may do anything
+    try {
+        if (options.on_log) return options.on_log(level, record.name, text);
+    } catch (...) {
+        // There are frames of C below, so it ends here; the line must not get lost.
+    }
+    std::fprintf(stderr, "interlock: [%s] %s\n", record.name.c_str(), text.c_str());
+}
+
 void log_line(il_call* c, il_log_level level, const char* format, ...) {
-    Invocation& call = invocation(c);
     va_list arguments;
     va_start(arguments, format);
     const std::string text = formatted(format, arguments);
     va_end(arguments);
-    const LoaderOptions& options = call.record().loader.options;
-    Detached outside;  // writing may block, and the callback may do anything
-    try {
-        if (options.on_log) return options.on_log(level, call.record().name, text);
-    } catch (...) {
-        // There are frames of C below, so it ends here; the line must not get lost.
-    }
-    std::fprintf(stderr, "interlock: [%s] %s\n", call.record().name.c_str(), text.c_str());
+    write_log(invocation(c).record(), level, text);
+}
+
+void log_from(il_module* module, il_log_level level, const char* format, ...) {
+    if (module == nullptr) return;
+    va_list arguments;
+    va_start(arguments, format);
+    const std::string text = formatted(format, arguments);
+    va_end(arguments);
+    write_log(record_of(module), level, text);
+}
+
+il_scope* scope_begin(il_call* c) {
+    Invocation& call = invocation(c);
+    il_scope* opened = open_scope(call);
+    if (opened == nullptr) fail(call, IL_ERROR_MEMORY, "no memory for a scope");
+    return opened;
+}
+
+void scope_end(il_call* c, il_scope* scope) {
+    Invocation& call = invocation(c);
+    if (scope == nullptr) return;
+    if (call.open_scopes == 0 || call.innermost != scope) fatal_misuse(call, "ended a scope that is not its innermost one");
+    close_scope(call);
 }
 
 il_status warn(il_call* c, const char* format, ...) {
@@ -267,9 +300,12 @@ il_module* module_create(const il_host* host, const il_module_def* def) {
 }
 
 il_status set_threading(il_module* module, il_threading level) {
-    ModuleRecord& record = record_of(module);
     il_call* c = current_call(&host_table);
     if (c == nullptr) return IL_ERROR_STATE;
+    if (module == nullptr)
+        return fail(invocation(c), IL_ERROR_ARGUMENT,
+                    "il_set_threading needs a module, not NULL; look at what il_module_create returns");
+    ModuleRecord& record = record_of(module);
     if (!record.in_init || &invocation(c).record() != &record)
         return fail(invocation(c), IL_ERROR_STATE,
                     "il_set_threading has a meaning only inside the legacy init function of the module; others state "
@@ -308,6 +344,9 @@ const il_host host_table = {
     current_call,
     module_create,
     set_threading,
+    scope_begin,
+    scope_end,
+    log_from,
 };
 
 }  // namespace interlock::detail

@@ -78,7 +78,21 @@ LoaderState::~LoaderState() {
 Loader::Loader(Runtime& runtime, LoaderOptions options)
     : runtime_(runtime), state_(std::make_unique<detail::LoaderState>(*this, runtime, std::move(options))) {}
 
+/// exit() inside a function of a module, or inside an import: nobody comes back from there.
+static bool exit_inside_a_module() noexcept {
+    return detail::thread_ends() && (detail::own_imports() != nullptr || detail::own_slot()->site.load() != nullptr);
+}
+
 Loader::~Loader() {
+    if (exit_inside_a_module()) {
+        const CallSite* site = detail::own_slot()->site.load();
+        const std::string where = site == nullptr ? "an import"
+                                                  : "function " + quoted(site->function, 80) + " of module " +
+                                                        quoted(site->module);
+        std::fprintf(stderr, "interlock: exit() was called inside %s, so no module is torn down\n", where.c_str());
+        static_cast<void>(state_.release());
+        return;
+    }
     {
         std::lock_guard guard(state_->mutex);
         state_->closing = true;
@@ -112,7 +126,11 @@ Result<Module> Loader::import(std::string_view name, const ImportOptions& option
     return Module(std::move(*record));
 }
 
-Outcome Loader::unload(std::string_view name, const UnloadOptions& options) { return state_->unload(name, options); }
+Outcome Loader::unload(std::string_view name, const UnloadOptions& options) { return state_->unload({&name, 1}, options); }
+
+Outcome Loader::unload(std::span<const std::string_view> names, const UnloadOptions& options) {
+    return state_->unload(names, options);
+}
 
 Result<Module> Loader::find(std::string_view name) const {
     std::lock_guard guard(state_->mutex);

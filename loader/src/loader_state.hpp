@@ -109,7 +109,8 @@ struct LoaderState {
     Imported run_import(const std::shared_ptr<Passage>& passage, const ImportOptions& import_options,
                         std::vector<std::string> imported_by);
     // find.cpp
-    /// Error: not_found, with where it was looked for.
+    std::optional<std::filesystem::path> file_of(std::string_view name) const;
+    /// The same. Error: not_found, with where it was looked for and what may have been meant, which takes its time.
     Result<std::filesystem::path> locate(std::string_view name) const;
     /// locate() and read_module_file() with less system calls. Errors: of both.
     Result<ModuleFile> find(std::string_view name, ReadDepth depth) const;
@@ -142,19 +143,27 @@ struct LoaderState {
     // report.cpp
     ModuleStats stats_of(const ModuleRecord& record) const;  ///< under mutex
     // unload.cpp
-    Outcome unload(std::string_view name, const UnloadOptions& unload_options);
     enum class Emptied : std::uint8_t { yes, timed_out, wanted, kept };
-    /// Closes the gate and waits until nobody is inside. If not `yes`, the gate is open again. The caller is detached
-    /// and not inside.
-    Emptied close_gate(Passage& passage, std::optional<std::chrono::milliseconds> timeout);
+    using Unloading = std::vector<std::shared_ptr<Passage>>;  ///< modules that are unloaded together
+    /// All of them or none.
+    Outcome unload(std::span<const std::string_view> names, const UnloadOptions& unload_options);
+    /// Makes the passages, unless there is something that speaks against it.
+    std::optional<Error> begin_unloading(std::span<const std::string_view> names, Unloading& unloading);
+    /// Everything is as it was; the error says why.
+    Error give_up_unloading(const Unloading& unloading, Emptied why, std::chrono::milliseconds timeout);
+    /// Closes the gates and waits until nobody is inside. If not `yes`, they are open again. The caller is detached and
+    /// not inside.
+    Emptied close_gates(const Unloading& unloading, std::optional<std::chrono::milliseconds> timeout);
     /// Behind a closed gate: destroys what the module made, and unmaps it.
     static void take_down(ModuleRecord& record, bool run_teardown);
+    /// Says that something may still run code of a module that has been taken down.
+    void warn_of_lingering(const ModuleRecord& record);
     /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
     std::optional<std::size_t> retire(const std::shared_ptr<ModuleRecord>& record);
     /// The modules that keep (il_retain) what belongs to another one, as text; "" for none. Under mutex.
-    std::string keepers(const ModuleRecord& owner) const;
+    std::string keepers(const ModuleRecord& owner, const Unloading& together) const;
     /// Why this thread cannot unload a module now. Under mutex.
-    std::optional<Error> hindrance(const std::shared_ptr<ModuleRecord>& record) const;
+    std::optional<Error> hindrance(const std::shared_ptr<ModuleRecord>& record, const Unloading& together) const;
 };
 
 /// The imports that the calling thread is in the middle of.

@@ -11,6 +11,7 @@
 #include <new>
 #include <thread>
 
+#include "lingering.hpp"
 #include "module_record.hpp"
 
 namespace interlock::detail {
@@ -72,7 +73,11 @@ void LinkerTurn::forget_other_threads() {
 
 bool unmap(ModuleRecord& record) {
     const LinkerTurn turn;
-    const bool stays = must_stay(record);
+    bool stays = must_stay(record);
+    if (!stays && record.library.is_loaded()) {
+        record.lingering = what_may_still_run(record.library.native());
+        stays = !record.lingering.empty();
+    }
     if (stays)
         keep_for_good(std::move(record.library));
     else

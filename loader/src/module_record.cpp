@@ -2,7 +2,7 @@
 // reference is gone, and the names of call sites.
 //
 // SPDX-License-Identifier: MIT
-#include "module_record.hpp"
+#include "loader_state.hpp"
 
 #include <mutex>
 #include <set>
@@ -66,6 +66,8 @@ bool is_inside(const ModuleRecord& record) {
 
 ModuleRecord::ModuleRecord(LoaderState& owner, std::string dotted_name)
     : index(indices().take()), loader(owner), name(std::move(dotted_name)), tally_base(sum_tallies(index)) {}
+
+const ValueLimits& value_limits(const ModuleRecord& record) noexcept { return record.loader.options.value_limits; }
 
 ModuleRecord::~ModuleRecord() { indices().give_back(index); }
 

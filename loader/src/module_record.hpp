@@ -84,6 +84,7 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     std::set<std::shared_ptr<ModuleRecord>> uses;  ///< modules it has imported: it may keep their il_module
     std::shared_ptr<ModuleRecord> package;         ///< the one that its name is in, or null
     TallySum tally_base;                           ///< of the index's earlier users
+    std::string lingering;                         ///< why its library stays mapped though it did not ask for that
 
     // A legacy init function that is running.
     bool in_init = false;
@@ -117,12 +118,21 @@ struct Invocation : il_call {
     ThreadSlot* slot;
     Scope* scope;
     bool is_detached = false;
+    std::uint32_t open_scopes = 0;  ///< of il_scope_begin
     union {
         Suspended detached;  ///< only while is_detached; not initialised before
     };
+    il_scope* innermost;  ///< only while open_scopes is not 0
 };
 
 inline Invocation& invocation(il_call* call) noexcept { return *static_cast<Invocation*>(call); }
+
+/// il_scope_begin and il_scope_end of the innermost one; null if there is no memory.
+il_scope* open_scope(Invocation& call) noexcept;
+void close_scope(Invocation& call) noexcept;
+
+/// LoaderOptions::value_limits, for code that knows no more of a loader.
+const ValueLimits& value_limits(const ModuleRecord& record) noexcept;
 
 /// Checks a definition and fills the record from it. The messages do not name the module.
 Outcome adopt_definition(ModuleRecord& record, const il_module_def* def);

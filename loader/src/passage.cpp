@@ -85,7 +85,7 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
     while (!passage) {
         std::shared_ptr<ModuleRecord> package;
         const std::string_view parent = parent_of(name);
-        if (!parent.empty() && (locate(parent) || !is_namespace(parent))) {
+        if (!parent.empty() && !is_namespace(parent)) {
             std::vector<std::string> through{"import of " + quoted(name)};
             through.insert(through.end(), imported_by.begin(), imported_by.end());
             ImportOptions package_options = import_options;

@@ -58,7 +58,7 @@ Result<Plan> Loader::plan(std::string_view name, const ImportOptions& options) c
     Plan plan;
     // Packages come first, and may fail or fall back before their part is looked at.
     if (const std::string_view parent = detail::parent_of(name);
-        !parent.empty() && (state_->locate(parent) || !state_->is_namespace(parent))) {
+        !parent.empty() && !state_->is_namespace(parent)) {
         ImportOptions package_options = options;
         package_options.threading = std::nullopt;
         Result<Plan> package = this->plan(parent, package_options);

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cstdlib>
+#include <deque>
 #include <set>
 
 #include <interlock/escape.hpp>
@@ -41,30 +42,65 @@ std::string names_of(const std::vector<CallSite>& sites) {
     return text;
 }
 
+/// The thread is in the middle of all of them; the frames end in the opposite order.
+struct Frames {
+    Frames() = default;
+    ~Frames() {
+        while (!nested.empty()) nested.pop_back();
+    }
+    Frames(const Frames&) = delete;
+    Frames& operator=(const Frames&) = delete;
+    std::deque<InPassage> nested;
+};
+
+bool contains(const LoaderState::Unloading& unloading, const ModuleRecord& record) noexcept {
+    return std::any_of(unloading.begin(), unloading.end(),
+                       [&](const auto& passage) { return passage->record.get() == &record; });
+}
+
+/// Whether a module has imported another one, by way of others or not. Under LoaderState::mutex.
+bool depends_on(const std::shared_ptr<ModuleRecord>& module, const std::shared_ptr<ModuleRecord>& other) {
+    std::vector<std::shared_ptr<ModuleRecord>> open{module};
+    std::set<std::shared_ptr<ModuleRecord>> seen{module};
+    while (!open.empty()) {
+        const auto next = std::move(open.back());
+        open.pop_back();
+        if (next->uses.contains(other)) return true;
+        for (const auto& used : next->uses)
+            if (seen.insert(used).second) open.push_back(used);
+    }
+    return false;
+}
+
 }  // namespace
 
-LoaderState::Emptied LoaderState::close_gate(Passage& passage, std::optional<std::chrono::milliseconds> timeout) {
-    ModuleRecord& record = *passage.record;
-    record.gate.fetch_and(~gate_open, std::memory_order_seq_cst);
+LoaderState::Emptied LoaderState::close_gates(const Unloading& unloading,
+                                              std::optional<std::chrono::milliseconds> timeout) {
+    for (const auto& passage : unloading) passage->record->gate.fetch_and(~gate_open, std::memory_order_seq_cst);
     heavy_fence();
     const auto limit = std::chrono::milliseconds(timeout ? std::max<std::int64_t>(timeout->count(), 1) : 0);
     const Clock::time_point begin = Clock::now();
-    bool empty = false;
     // In slices, to notice that it is wanted.
-    for (std::uint64_t slice = 1; !empty; slice = std::min<std::uint64_t>(2 * slice, 16)) {
-        empty = wait_until_outside(record.index, 0, slice);
+    for (std::uint64_t slice = 1;; slice = std::min<std::uint64_t>(2 * slice, 16)) {
+        bool empty = true, wanted = false, kept = false;
+        for (const auto& passage : unloading) empty = empty && wait_until_outside(passage->record->index, 0, slice);
         const bool late = timeout && Clock::now() - begin >= limit;
         std::lock_guard guard(mutex);
-        // A call that was inside may have given others something to keep.
-        const bool kept = empty && !keepers(record).empty();
-        if (empty && !passage.wanted && !kept) {
-            passage.torn_down = true;
-        } else if (late || passage.wanted || kept) {
-            record.gate.fetch_or(gate_open, std::memory_order_seq_cst);
-            return passage.wanted ? Emptied::wanted : kept ? Emptied::kept : Emptied::timed_out;
+        for (const auto& passage : unloading) {
+            wanted = wanted || passage->wanted;
+            // A call that was inside may have given others something to keep.
+            kept = kept || (empty && !keepers(*passage->record, unloading).empty());
+        }
+        if (empty && !wanted && !kept) {
+            for (const auto& passage : unloading) passage->torn_down = true;
+            return Emptied::yes;
+        }
+        if (late || wanted || kept) {
+            for (const auto& passage : unloading)
+                passage->record->gate.fetch_or(gate_open, std::memory_order_seq_cst);
+            return wanted ? Emptied::wanted : kept ? Emptied::kept : Emptied::timed_out;
         }
     }
-    return Emptied::yes;
 }
 
 void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
@@ -101,10 +137,10 @@ std::optional<std::size_t> LoaderState::retire(const std::shared_ptr<ModuleRecor
     return std::exchange(record->fallback, std::nullopt);
 }
 
-std::string LoaderState::keepers(const ModuleRecord& owner) const {
+std::string LoaderState::keepers(const ModuleRecord& owner, const Unloading& together) const {
     std::string names;
     const auto look_at = [&](const ModuleRecord& keeper) {
-        if (&keeper != &owner && keeps_of(keeper, owner)) names += (names.empty() ? "" : ", ") + quoted(keeper.name);
+        if (&keeper != &owner && !contains(together, keeper) && keeps_of(keeper, owner)) names += (names.empty() ? "" : ", ") + quoted(keeper.name);
     };
     for (const auto& [name, record] : loaded) look_at(*record);
     for (const auto& [name, passage] : passages)
@@ -112,23 +148,31 @@ std::string LoaderState::keepers(const ModuleRecord& owner) const {
     return names;
 }
 
-std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>& record) const {
+std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>& record,
+                                            const Unloading& together) const {
     const auto in_use = [&](std::string why) {
         return Error{Errc::in_use, "module " + quoted(record->name) + " cannot be unloaded" + std::move(why)};
     };
     std::string users;
+    bool circle = false;
     const auto add_user = [&](const std::string& user) { users += (users.empty() ? "" : ", ") + quoted(user); };
     for (const auto& [name, other] : loaded) {
+        if (contains(together, *other)) continue;
         // A package that imports its own parts can only go before them.
         const bool part = other->package == record && !record->uses.contains(other);
-        if (part || other->uses.contains(record)) add_user(name);
+        if (!part && !other->uses.contains(record)) continue;
+        add_user(name);
+        circle = circle || depends_on(record, other);
     }
     for (const auto& [name, passage] : passages) {
         const bool needed = passage->package == record || (passage->record && passage->record->uses.contains(record));
         if (!passage->unloading && needed) add_user(name);
     }
+    if (!users.empty() && circle)
+        return in_use(", as it is imported by " + users + ", which it imports itself; unload them in one call "
+                                                          "(Loader::unload with several names)");
     if (!users.empty()) return in_use(", as it is imported by " + users + "; unload that first");
-    if (const std::string names = keepers(*record); !names.empty())
+    if (const std::string names = keepers(*record, together); !names.empty())
         return in_use(", as " + names + " keeps a buffer or object of it (il_retain); unload that first");
     if (const ModuleTally* own = tally_of(own_slot(), record->index); own->inside.load(std::memory_order_relaxed) != 0) {
         if (own->lent.load(std::memory_order_relaxed) == own->inside.load(std::memory_order_relaxed))
@@ -142,15 +186,23 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
     return std::nullopt;
 }
 
-Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_options) {
-    Detached outside;
-    std::shared_ptr<ModuleRecord> record;
-    const auto passage = std::make_shared<Passage>();
-    {
-        std::unique_lock guard(mutex);
-        for (;;) {
-            const auto under_way = passages.find(name);
-            if (under_way == passages.end()) break;
+void LoaderState::warn_of_lingering(const ModuleRecord& record) {
+    if (record.lingering.empty()) return;
+    Warning warning{WarningCategory::module, record.name,
+                    "module " + quoted(record.name) + " has been unloaded, but its library stays mapped, as " +
+                        record.lingering, {}};
+    warning.details.push_back({"file", quoted(record.file.path.string(), 1000)});
+    warning.details.push_back({"effect", "a new version of the file cannot be imported in this process"});
+    warning.details.push_back({"fix", "end in teardown what the module began; if that cannot be done, state IL_KEEP_MAPPED "
+                                      "in IL_MODULE_FLAGS, and there is no warning"});
+    issue(warning);
+}
+
+std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_view> names, Unloading& unloading) {
+    std::unique_lock guard(mutex);
+    for (std::size_t i = 0; i < names.size();) {
+        const std::string_view name = names[i];
+        if (const auto under_way = passages.find(name); under_way != passages.end()) {
             const std::shared_ptr<Passage> other = under_way->second;
             const bool here = other->record && is_inside(*other->record);
             if (here || would_deadlock(own_imports(), other.get()))
@@ -158,44 +210,77 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
                                                " cannot be unloaded here, as it is being imported or unloaded, and "
                                                "that waits for this thread"};
             wait_for(guard, own_imports(), other, false);
+            unloading.clear();
+            i = 0;  // meanwhile everything may have changed
+            continue;
         }
         const auto entry = loaded.find(name);
         if (entry == loaded.end())
             return Error{Errc::not_found, "module " + quoted(name) + " is not loaded, so it cannot be unloaded"};
-        record = entry->second;
-        if (const auto error = hindrance(record)) return *error;
+        ++i;
+        if (contains(unloading, *entry->second)) continue;
+        const auto passage = std::make_shared<Passage>();
         passage->name = name;
         passage->unloading = true;
-        passage->record = record;
+        passage->record = entry->second;
+        unloading.push_back(passage);
+    }
+    for (const auto& passage : unloading)
+        if (auto error = hindrance(passage->record, unloading)) return error;
+    for (const auto& passage : unloading) {
         passages.emplace(passage->name, passage);
-        loaded.erase(entry);
+        loaded.erase(passage->name);
     }
-    const InPassage unloading(*passage);
-    if (const Emptied emptied = close_gate(*passage, unload_options.timeout); emptied != Emptied::yes) {
-        const std::string users = names_of(borrowers(record->index));
-        std::string keeper;
-        {
-            std::lock_guard guard(mutex);
-            keeper = keepers(*record);
-            loaded.emplace(record->name, record);
-        }
-        finish_passage(passage);
-        const auto why = [&]() -> std::string {
-            if (emptied == Emptied::wanted) return "code of a module imports it at this moment";
-            if (emptied == Emptied::kept) return keeper + " keeps a buffer or object of it (il_retain)";
-            const std::string waited = "after " + std::to_string(unload_options.timeout->count()) + " ms ";
-            return waited + (users.empty() ? "a call is still inside it" : users + " still uses a buffer or object of it");
-        };
-        return Error{Errc::in_use, "module " + quoted(name) + " was not unloaded: " + why() + "; it stays loaded"};
+    return std::nullopt;
+}
+
+Error LoaderState::give_up_unloading(const Unloading& unloading, Emptied why, std::chrono::milliseconds timeout) {
+    std::string names, users, kept_by;
+    for (const auto& passage : unloading) {
+        names += (names.empty() ? "" : ", ") + quoted(passage->name);
+        const std::string more = names_of(borrowers(passage->record->index));
+        users += (users.empty() || more.empty() ? "" : ", ") + more;
     }
-    take_down(*record, true);
-    std::optional<std::size_t> fallback;
     {
         std::lock_guard guard(mutex);
-        fallback = retire(record);
+        for (const auto& passage : unloading) {
+            if (kept_by.empty()) kept_by = keepers(*passage->record, unloading);
+            loaded.emplace(passage->name, passage->record);
+        }
     }
-    give_back_lock(fallback, "unloaded");
-    finish_passage(passage);
+    for (const auto& passage : unloading) finish_passage(passage);
+    const bool one = unloading.size() == 1;
+    const std::string it = one ? "it" : "one of them";
+    const auto reason = [&]() -> std::string {
+        if (why == Emptied::wanted) return "code of a module imports " + it + " at this moment";
+        if (why == Emptied::kept) return kept_by + " keeps a buffer or object of " + it + " (il_retain)";
+        const std::string waited = "after " + std::to_string(timeout.count()) + " ms ";
+        return waited + (users.empty() ? "a call is still inside " + it
+                                       : users + " still uses a buffer or object of " + it);
+    };
+    return {Errc::in_use, (one ? "module " : "modules ") + names + (one ? " was" : " were") + " not unloaded: " + reason() +
+                              (one ? "; it stays loaded" : "; all of them stay loaded")};
+}
+
+Outcome LoaderState::unload(std::span<const std::string_view> names, const UnloadOptions& unload_options) {
+    Detached outside;
+    Unloading unloading;
+    if (auto error = begin_unloading(names, unloading)) return std::move(*error);
+    Frames frames;
+    for (const auto& passage : unloading) frames.nested.emplace_back(*passage);
+    if (const Emptied emptied = close_gates(unloading, unload_options.timeout); emptied != Emptied::yes)
+        return give_up_unloading(unloading, emptied, unload_options.timeout.value_or(std::chrono::milliseconds(0)));
+    for (const auto& passage : unloading) {
+        take_down(*passage->record, true);
+        std::optional<std::size_t> fallback;
+        {
+            std::lock_guard guard(mutex);
+            fallback = retire(passage->record);
+        }
+        give_back_lock(fallback, "unloaded");
+        finish_passage(passage);
+    }
+    for (const auto& passage : unloading) warn_of_lingering(*passage->record);
     return Ok{};
 }
 

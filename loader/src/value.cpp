@@ -44,89 +44,134 @@ bool known_item(il_item item) noexcept {
     }
 }
 
-Result<Value> copy(const il_value& value, int depth);
+/// Copies into place: a Result for each item of a list would cost more than the item.
+class Copier {
+public:
+    explicit Copier(const ValueLimits& limits) : limits_(limits), left_(limits) {}
 
-Result<Value> copy_buffer(const il_buffer* view) {
-    if (view == nullptr) return malformed("a buffer without a description");
-    if (!known_item(view->item)) return malformed("a buffer with item type " + std::to_string(view->item));
-    if (view->dimensions == 0 || view->dimensions > IL_MAX_DIMENSIONS)
-        return malformed("a buffer with " + std::to_string(view->dimensions) + " dimensions");
-    Buffer buffer;
-    buffer.item = view->item;
-    std::size_t bytes = IL_ITEM_SIZE(view->item);
-    for (std::uint32_t d = 0; d < view->dimensions; ++d) {
-        if (__builtin_mul_overflow(bytes, view->shape[d], &bytes)) return malformed("a buffer larger than memory");
-        buffer.shape.push_back(view->shape[d]);
-    }
-    if (bytes != 0 && view->data == nullptr) return malformed("a buffer without memory");
-    if (view->owner != nullptr) {
-        buffer.data = view->data;
-        buffer.writable = view->writable != 0;
-        buffer.owner = HandleRef(detail::share(view->owner));
-    } else {
-        buffer.storage = std::make_shared<std::vector<std::uint8_t>>(bytes);
-        if (bytes != 0) std::memcpy(buffer.storage->data(), view->data, bytes);
-        buffer.data = buffer.storage->data();
-        buffer.writable = true;
-    }
-    return Value(std::move(buffer));
-}
-
-Result<Value> copy_list(const il_list& list, int depth) {
-    if (list.count != 0 && list.items == nullptr) return malformed("a list without items");
-    List copied;
-    copied.reserve(list.count);
-    for (std::size_t i = 0; i < list.count; ++i) {
-        Result<Value> item = copy(list.items[i], depth + 1);
-        if (!item) return item;
-        copied.push_back(std::move(*item));
-    }
-    return Value(std::move(copied));
-}
-
-Result<Value> copy_map(const il_map& map, int depth) {
-    if (map.count != 0 && map.entries == nullptr) return malformed("a map without entries");
-    Map copied;
-    copied.reserve(map.count);
-    for (std::size_t i = 0; i < map.count; ++i) {
-        const il_string& key = map.entries[i].key;
-        if (key.size != 0 && key.data == nullptr) return malformed("a key without text");
-        if (!exists(key.size)) return malformed("something larger than memory");
-        Result<Value> item = copy(map.entries[i].value, depth + 1);
-        if (!item) return item;
-        copied.emplace_back(key.size == 0 ? std::string() : std::string(key.data, key.size), std::move(*item));
-    }
-    return Value(std::move(copied));
-}
-
-Result<Value> copy(const il_value& value, int depth) {
-    if (depth > max_depth) return malformed("lists or maps nested more than 64 deep");
-    switch (value.type) {
-        case IL_NULL: return Value();
-        case IL_BOOL: return Value(value.as.boolean != 0);
-        case IL_INT64: return Value(value.as.int64);
-        case IL_DOUBLE: return Value(value.as.real);
-        case IL_STRING:
-            if (value.as.string.size == 0) return Value(std::string());
-            if (value.as.string.data == nullptr) return malformed("a string without text");
-            if (!exists(value.as.string.size)) return malformed("something larger than memory");
-            return Value(std::string(value.as.string.data, value.as.string.size));
-        case IL_BYTES: {
-            if (value.as.bytes.size == 0) return Value(Bytes{});
-            if (value.as.bytes.data == nullptr) return malformed("bytes without memory");
-            if (!exists(value.as.bytes.size)) return malformed("something larger than memory");
-            const auto* first = static_cast<const std::uint8_t*>(value.as.bytes.data);
-            return Value(Bytes{{first, first + value.as.bytes.size}});
+    bool copy(const il_value& value, Value& out, int depth) {
+        switch (value.type) {
+            case IL_NULL: return true;
+            case IL_BOOL: return out = Value(value.as.boolean != 0), true;
+            case IL_INT64: return out = Value(value.as.int64), true;
+            case IL_DOUBLE: return out = Value(value.as.real), true;
+            case IL_STRING: {
+                std::string text;
+                if (!copy_text(value.as.string, "a string without text", text)) return false;
+                return out = Value(std::move(text)), true;
+            }
+            case IL_BYTES: return copy_bytes(value.as.bytes, out);
+            case IL_BUFFER: return copy_buffer(value.as.buffer, out);
+            case IL_LIST: return copy_list(value.as.list, out, depth);
+            case IL_MAP: return copy_map(value.as.map, out, depth);
+            case IL_HANDLE:
+                if (value.as.handle == nullptr) return wrong("a handle that is null");
+                return out = Value(HandleRef(detail::share(value.as.handle))), true;
+            default: return wrong("type " + std::to_string(value.type));
         }
-        case IL_BUFFER: return copy_buffer(value.as.buffer);
-        case IL_LIST: return copy_list(value.as.list, depth);
-        case IL_MAP: return copy_map(value.as.map, depth);
-        case IL_HANDLE:
-            if (value.as.handle == nullptr) return malformed("a handle that is null");
-            return Value(HandleRef(detail::share(value.as.handle)));
-        default: return malformed("type " + std::to_string(value.type));
     }
-}
+
+    Error error() const { return malformed(what_); }
+
+private:
+    bool wrong(std::string what) { return what_ = std::move(what), false; }
+
+    bool take_values(std::size_t count) {
+        if (count > left_.values)
+            return wrong("lists and maps with more than " + std::to_string(limits_.values) +
+                         " values, where what is in it several times counts each time; return a buffer, or raise "
+                         "LoaderOptions::value_limits");
+        return left_.values -= count, true;
+    }
+
+    bool take_bytes(std::size_t count) {
+        if (!exists(count)) return wrong("something larger than memory");
+        if (count > left_.bytes)
+            return wrong("more than " + std::to_string(limits_.bytes) +
+                         " bytes, where what is in it several times counts each time; return a buffer with an owner, or "
+                         "raise LoaderOptions::value_limits");
+        return left_.bytes -= count, true;
+    }
+
+    bool copy_text(const il_string& text, const char* without, std::string& out) {
+        if (text.size == 0) return true;
+        if (text.data == nullptr) return wrong(without);
+        if (!take_bytes(text.size)) return false;
+        return out.assign(text.data, text.size), true;
+    }
+
+    bool copy_bytes(const il_bytes& bytes, Value& out) {
+        if (bytes.size == 0) return out = Value(Bytes{}), true;
+        if (bytes.data == nullptr) return wrong("bytes without memory");
+        if (!take_bytes(bytes.size)) return false;
+        const auto* first = static_cast<const std::uint8_t*>(bytes.data);
+        return out = Value(Bytes{{first, first + bytes.size}}), true;
+    }
+
+    bool copy_buffer(const il_buffer* view, Value& out) {
+        if (view == nullptr) return wrong("a buffer without a description");
+        if (!known_item(view->item)) return wrong("a buffer with item type " + std::to_string(view->item));
+        if (view->dimensions == 0 || view->dimensions > IL_MAX_DIMENSIONS)
+            return wrong("a buffer with " + std::to_string(view->dimensions) + " dimensions");
+        Buffer buffer;
+        buffer.item = view->item;
+        std::size_t bytes = IL_ITEM_SIZE(view->item);
+        for (std::uint32_t d = 0; d < view->dimensions; ++d) {
+            if (__builtin_mul_overflow(bytes, view->shape[d], &bytes)) return wrong("a buffer larger than memory");
+            buffer.shape.push_back(view->shape[d]);
+        }
+        if (bytes != 0 && view->data == nullptr) return wrong("a buffer without memory");
+        if (view->owner != nullptr) {
+            buffer.data = view->data;
+            buffer.writable = view->writable != 0;
+            buffer.owner = HandleRef(detail::share(view->owner));
+        } else {
+            if (!take_bytes(bytes)) return false;
+            const auto* first = static_cast<const std::uint8_t*>(view->data);
+            buffer.storage = bytes == 0 ? std::make_shared<std::vector<std::uint8_t>>()
+                                        : std::make_shared<std::vector<std::uint8_t>>(first, first + bytes);
+            buffer.data = buffer.storage->data();
+            buffer.writable = true;
+        }
+        return out = Value(std::move(buffer)), true;
+    }
+
+    bool copy_list(const il_list& list, Value& out, int depth) {
+        if (depth == max_depth && list.count != 0) return wrong("lists or maps nested more than 64 deep");
+        if (list.count != 0 && list.items == nullptr) return wrong("a list without items");
+        if (!take_values(list.count)) return false;
+        List copied;
+        copied.reserve(list.count);
+        for (std::size_t i = 0; i < list.count; ++i) {
+            const il_value& item = list.items[i];
+            if (item.type == IL_INT64)
+                copied.emplace_back(item.as.int64);
+            else if (item.type == IL_DOUBLE)
+                copied.emplace_back(item.as.real);
+            else if (!copy(item, copied.emplace_back(), depth + 1))
+                return false;
+        }
+        return out = Value(std::move(copied)), true;
+    }
+
+    bool copy_map(const il_map& map, Value& out, int depth) {
+        if (depth == max_depth && map.count != 0) return wrong("lists or maps nested more than 64 deep");
+        if (map.count != 0 && map.entries == nullptr) return wrong("a map without entries");
+        if (!take_values(map.count)) return false;
+        Map copied;
+        copied.reserve(map.count);
+        for (std::size_t i = 0; i < map.count; ++i) {
+            auto& [key, value] = copied.emplace_back();
+            if (!copy_text(map.entries[i].key, "a key without text", key)) return false;
+            if (!copy(map.entries[i].value, value, depth + 1)) return false;
+        }
+        return out = Value(std::move(copied)), true;
+    }
+
+    const ValueLimits limits_;
+    ValueLimits left_;
+    std::string what_;
+};
 
 using Json = nlohmann::ordered_json;
 
@@ -222,9 +267,12 @@ bool Buffer::operator==(const Buffer& other) const {
            (size_bytes() == 0 || std::memcmp(data, other.data, size_bytes()) == 0);
 }
 
-Result<Value> Value::copy_of(const il_value& value) {
+Result<Value> Value::copy_of(const il_value& value, const ValueLimits& limits) {
     try {
-        return copy(value, 0);
+        Copier copier(limits);
+        Value copied;
+        if (!copier.copy(value, copied, 0)) return copier.error();
+        return copied;
     } catch (const std::exception&) {  // a size of 2^60: std::length_error, std::bad_alloc
         return malformed("something larger than memory");
     }
@@ -245,6 +293,11 @@ std::string Value::to_json() const {
 Pinned::Pinned(const Value& value) : lent_(std::make_unique<detail::Lent>()), pinned_(lent_->add(value).ok()) {}
 
 Pinned::~Pinned() = default;
+
+void Value::too_large(std::uint64_t number) {
+    throw Failure({Errc::invalid_argument, "the number " + std::to_string(number) +
+                                               " is too large for a value: integers have 64 bits with a sign"});
+}
 
 void Value::wrong_type() const {
     throw Failure({Errc::invalid_argument, std::string("the value is of type ") + type_names[type()] +

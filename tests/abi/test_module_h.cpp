@@ -123,11 +123,36 @@ il_status set_threading(il_module* module, il_threading level) {
     return module == the_module() ? IL_OK : IL_ERROR_FAILED;
 }
 
+il_scope* scope_begin(il_call* call) {
+    record.push_back(call == current ? "scope begin" : "wrong scope");
+    return reinterpret_cast<il_scope*>(handle_object);
+}
+void scope_end(il_call* call, il_scope* scope) {
+    record.push_back(call == current && scope == reinterpret_cast<il_scope*>(handle_object) ? "scope end" : "wrong");
+}
+void log_from(il_module* module, il_log_level level, const char* format, ...) {
+    std::va_list arguments;
+    va_start(arguments, format);
+    record.push_back("log from " + std::to_string(level) + " " + formatted(format, arguments));
+    va_end(arguments);
+    if (module != the_module()) record.push_back("wrong log");
+}
+
 const il_host host = {sizeof(il_host), IL_ABI_VERSION, 0,        "test",     raise_error,  error_message,
                       alloc,           retain,         release,  handle_new, handle_get,   import_module,
                       find_function,   invoke,         detach,   attach,     safe_point,   critical_begin,
                       critical_end,    parallel_for,   log_line, warn,       current_call, module_create,
-                      set_threading};
+                      set_threading,   scope_begin,    scope_end, log_from};
+
+/// As it was before the last three members were added.
+const il_host older_host = [] {
+    il_host older = host;
+    older.size = offsetof(il_host, scope_begin);
+    older.scope_begin = nullptr;
+    older.scope_end = nullptr;
+    older.log_from = nullptr;
+    return older;
+}();
 
 }  // namespace
 
@@ -234,6 +259,18 @@ BOOST_AUTO_TEST_CASE(values_of_every_type) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_host_older_than_the_header) {
+    for (const auto& instance : instances) {
+        const il_module_def& def = *instance.main();
+        TestCall test(def);
+        test.call.host = &older_host;
+        BOOST_REQUIRE((test.run(def.methods[1], {il_object(the_handle())}) == IL_OK));
+        BOOST_TEST(std::count(record.begin(), record.end(), "invoke 1") == 1);
+        for (const std::string& line : record) BOOST_TEST(line.find("scope") == std::string::npos, line);
+        BOOST_TEST(std::count(record.begin(), record.end(), "log from 1 thread 1") == 0);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(services_of_the_host) {
     for (const auto& instance : instances) {
         const il_module_def& def = *instance.main();
@@ -251,7 +288,10 @@ BOOST_AUTO_TEST_CASE(services_of_the_host) {
                 "handle_get object",
                 "import other",
                 "find function",
+                "scope begin",
                 "invoke 1",
+                "scope end",
+                "log from 1 thread 1",
                 "detach",
                 "log 1 detached",
                 "attach",

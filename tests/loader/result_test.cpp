@@ -162,6 +162,34 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_repaired_ends_the_process_and_names_the_culp
     }
 }
 
+BOOST_AUTO_TEST_CASE(null_where_a_name_or_an_object_belongs) {
+    Lab lab;
+    const Module module = lab.import("values");
+    const char* answers[] = {
+        "il_import needs the name of a module, not NULL",
+        "il_find needs a module and the name of a function, not NULL",
+        "il_find needs a module and the name of a function, not NULL",
+        "il_invoke needs a function, not NULL; look at what il_find says",
+        "il_handle_new needs a type and an object",
+        "il_handle_new needs a type and an object",
+        "il_handle_get needs a type, not NULL",
+        "(no message: its format is NULL)",
+    };
+    for (int i = 0; i < static_cast<int>(std::size(answers)); ++i) {
+        const auto result = module.function("nulls").value()({i});
+        BOOST_REQUIRE(!result.ok());
+        BOOST_TEST(result.error().message == std::string("values.nulls: ") + answers[i]);
+    }
+    // A legacy module that does not look at what il_module_create returned.
+    Events::all().script("legacy1:init", "no module");
+    Events::all().on("legacy1:init", [] { return 3; });
+    const auto legacy = lab.loader.import("legacy1");
+    BOOST_REQUIRE(!legacy.ok());
+    BOOST_TEST(legacy.error().message.ends_with("its legacy init function failed: il_set_threading needs a module, not "
+                                                "NULL; look at what il_module_create returns"),
+               legacy.error().message);
+}
+
 BOOST_AUTO_TEST_CASE(functions_of_a_module) {
     Lab lab;
     const Module module = lab.import("values");
@@ -170,7 +198,7 @@ BOOST_AUTO_TEST_CASE(functions_of_a_module) {
     BOOST_TEST((missing.error().code == Errc::not_found));
     BOOST_TEST(missing.error().message.starts_with("module 'values' has no function 'ecko'; "),
                missing.error().message);
-    BOOST_TEST(module.functions().size() == 14u);
+    BOOST_TEST(module.functions().size() == 16u);
     BOOST_TEST(module.function("odd \x1b[31m name").value().doc() == "Its name is odd.");
     BOOST_TEST(lab.import("free1").doc() == "A probe.");
     const auto failing = lab.import("free1").function("run").value()({"call values nothing"});

@@ -373,6 +373,61 @@ BOOST_AUTO_TEST_CASE(a_file_with_two_modules_is_mapped_until_both_are_gone) {
     BOOST_TEST(!lab.stats("pair_free").mapped);
 }
 
+BOOST_AUTO_TEST_CASE(modules_that_import_each_other_are_unloaded_together) {
+    for (const bool of_three : {false, true}) {
+        Lab lab;
+        const Module first = lab.import("free1"), second = lab.import("unm1");
+        BOOST_TEST(lab.run(first, of_three ? "import lock1" : "import unm1").ok());
+        if (of_three) BOOST_TEST(lab.run(lab.import("lock1"), "import unm1").ok());
+        BOOST_TEST(lab.run(second, "import free1").ok());
+        const auto alone = lab.loader.unload("free1");
+        BOOST_REQUIRE(!alone.ok());
+        BOOST_TEST(alone.error().code == Errc::in_use);
+        BOOST_TEST(alone.error().message ==
+                   "module 'free1' cannot be unloaded, as it is imported by 'unm1', which it imports itself; unload them "
+                   "in one call (Loader::unload with several names)");
+        if (of_three) {
+            const auto two = lab.loader.unload({"free1", "unm1"});
+            BOOST_REQUIRE(!two.ok());
+            BOOST_TEST(two.error().message.find("imported by 'lock1'") != std::string::npos, two.error().message);
+            BOOST_TEST((first.loaded() && second.loaded()));
+            BOOST_TEST(lab.loader.unload({"lock1", "free1", "unm1", "free1"}).ok());
+        } else {
+            BOOST_TEST(lab.loader.unload({"free1", "unm1"}).ok());
+        }
+        BOOST_TEST((!first.loaded() && !second.loaded()));
+        BOOST_TEST(lab.parallel());
+        BOOST_TEST(!lab.stats("free1").mapped);
+        BOOST_TEST(!lab.stats("unm1").mapped);
+        BOOST_TEST(Events::all().count("free1:teardown") == 1u);
+        BOOST_TEST(Events::all().count("unm1:teardown") == 1u);
+        BOOST_TEST(lab.run(lab.import("free1"), "import unm1").ok());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(several_are_unloaded_all_or_none) {
+    Lab lab;
+    const Module first = lab.import("free1"), second = lab.import("lock1");
+    const auto missing = lab.loader.unload({"free1", "free2"});
+    BOOST_REQUIRE(!missing.ok());
+    BOOST_TEST(missing.error().code == Errc::not_found);
+    BOOST_TEST(lab.loader.unload({"free1"}, {.timeout = std::chrono::milliseconds(1)}).ok());
+    const Module again = lab.import("free1");
+    {
+        Visitor visitor(second, "detached stay", "stay");
+        const auto late = lab.loader.unload({"free1", "lock1"}, {.timeout = std::chrono::milliseconds(5)});
+        BOOST_REQUIRE(!late.ok());
+        BOOST_TEST(late.error().code == Errc::in_use);
+        BOOST_TEST(late.error().message == "modules 'free1', 'lock1' were not unloaded: after 5 ms a call is still inside "
+                                           "one of them; all of them stay loaded");
+        BOOST_TEST(lab.run(again, "call lock1 count").ok());
+        BOOST_TEST(lab.loader.find("lock1").ok());
+    }
+    BOOST_TEST(lab.loader.unload({"free1", "lock1"}).ok());
+    BOOST_TEST(lab.loader.unload(std::span<const std::string_view>()).ok());
+    BOOST_TEST(!first.loaded());
+}
+
 BOOST_AUTO_TEST_CASE(the_destructor_unloads_the_last_one_first) {
     Texts order;
     {

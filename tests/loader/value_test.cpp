@@ -101,6 +101,72 @@ BOOST_AUTO_TEST_CASE(values_as_json) {
     BOOST_CHECK_THROW(static_cast<void>(Value(1).get<std::string>()), Failure);
 }
 
+// What becomes a value, and what does not.
+static_assert(std::is_convertible_v<unsigned char, Value> && std::is_convertible_v<short, Value> &&
+              std::is_convertible_v<unsigned, Value> && std::is_convertible_v<long, Value> &&
+              std::is_convertible_v<long long, Value> && std::is_convertible_v<std::size_t, Value> &&
+              std::is_convertible_v<unsigned long long, Value> && std::is_convertible_v<char, Value> &&
+              std::is_convertible_v<float, Value> && std::is_convertible_v<long double, Value> &&
+              std::is_convertible_v<char*, Value> && std::is_convertible_v<std::nullptr_t, Value> &&
+              std::is_constructible_v<Value, std::vector<bool>::reference>);
+static_assert(!std::is_constructible_v<Value, const unsigned char*> && !std::is_constructible_v<Value, void*> &&
+              !std::is_constructible_v<Value, const int*> && !std::is_constructible_v<Value, Value*> &&
+              !std::is_constructible_v<Value, void (*)()> && !std::is_constructible_v<Value, const wchar_t*>);
+
+BOOST_AUTO_TEST_CASE(values_of_numbers_of_every_type) {
+    BOOST_TEST(Value(std::size_t{7}).get<std::int64_t>() == 7);
+    BOOST_TEST(Value(1u).get<std::int64_t>() == 1);
+    BOOST_TEST(Value(-1LL).get<std::int64_t>() == -1);
+    BOOST_TEST(Value(static_cast<signed char>(-3)).get<std::int64_t>() == -3);
+    BOOST_TEST(Value(std::uint32_t{0xffffffff}).get<std::int64_t>() == 0xffffffff);
+    BOOST_TEST(Value(std::uint64_t{INT64_MAX}).get<std::int64_t>() == INT64_MAX);
+    BOOST_TEST(Value(1.5f).get<double>() == 1.5);
+    BOOST_TEST(Value(true).get<bool>());
+    BOOST_TEST(Value(nullptr).is_null());
+    BOOST_TEST(Value(static_cast<const char*>(nullptr)).is_null());
+    try {
+        static_cast<void>(Value(std::uint64_t{INT64_MAX} + 1));
+        BOOST_ERROR("a number that does not fit was taken");
+    } catch (const Failure& failure) {
+        BOOST_TEST((failure.error().code == Errc::invalid_argument));
+        BOOST_TEST(failure.error().message ==
+                   "the number 9223372036854775808 is too large for a value: integers have 64 bits with a sign");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_value_has_its_limits) {
+    const auto limited = [](PolicyAction level) {
+        return LabOptions{.change = [level](LoaderOptions& options) {
+            options.overrides = {{"values", level}};
+            options.value_limits = {.values = 100, .bytes = 1000};
+        }};
+    };
+    const std::string malformed = "the module returned a malformed value: ";
+    const std::string too_many = malformed + "lists and maps with more than 100 values, where what is in it several times "
+                                             "counts each time; return a buffer, or raise LoaderOptions::value_limits";
+    const std::string too_long = malformed + "more than 1000 bytes, where what is in it several times counts each time; "
+                                             "return a buffer with an owner, or raise LoaderOptions::value_limits";
+    for (const PolicyAction level : levels) {
+        const ValuesLab lab(limited(level));
+        // 2 + 4 + ... + 2^depth values from 2 * depth ones.
+        BOOST_TEST(lab.call("shared", {5, 1}).ok());
+        BOOST_TEST(lab.call("shared", {6, 1}).error().message == "values.shared: " + too_many);
+        BOOST_TEST(lab.call("shared", {60, 1}).error().message == "values.shared: " + too_many);
+        // Twice 500 bytes.
+        BOOST_TEST(lab.call("shared", {1, 500}).ok());
+        BOOST_TEST(lab.call("shared", {1, 501}).error().message == "values.shared: " + too_long);
+        BOOST_TEST(lab.call("echo", {Value(List(101, Value(1)))}).error().message == "values.echo: " + too_many);
+        BOOST_TEST(lab.call("echo", {Value(std::string(1001, 'x'))}).error().message == "values.echo: " + too_long);
+        BOOST_TEST(lab.call("echo", {buffer_of(IL_ITEM_U8, {1001}, std::vector<std::uint8_t>(1001))}).error().message ==
+                   "values.echo: " + too_long);
+        // What belongs to a module is not copied.
+        BOOST_TEST(lab.call("matrix", {1000}).ok());
+        BOOST_TEST(!lab.call("keep", {Value(List(101, Value(1)))}).ok());
+    }
+    const ValuesLab lab;
+    BOOST_TEST(lab.call("shared", {40, 1}).error().message.find("more than 4194304 values") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_list_of_a_million) {
     const ValuesLab lab;
     List big;
@@ -124,7 +190,8 @@ BOOST_AUTO_TEST_CASE(values_that_break_the_rules) {
         "a buffer without memory",
         "a buffer larger than memory",
         "lists or maps nested more than 64 deep",
-        "something larger than memory",
+        "lists and maps with more than 4194304 values, where what is in it several times counts each time; return a "
+        "buffer, or raise LoaderOptions::value_limits",
         "something larger than memory",
         "something larger than memory",
         "a key without text",

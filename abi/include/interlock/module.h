@@ -93,6 +93,7 @@ typedef struct il_buffer il_buffer;
 typedef struct il_handle il_handle; /* opaque: owned by the host, counted */
 typedef struct il_module il_module; /* opaque: a loaded module */
 typedef struct il_callable il_callable; /* opaque: a function of a loaded module */
+typedef struct il_scope il_scope;       /* opaque: results of a part of a call */
 typedef struct il_call il_call;
 typedef struct il_host il_host;
 
@@ -281,7 +282,9 @@ typedef struct il_method {
 } il_method;
 
 /* il_module_def::flags: code of this library may run after teardown (threads it cannot stop, callbacks it cannot take
- * back), so it stays mapped when the module is unloaded. `#define IL_MODULE_FLAGS IL_KEEP_MAPPED` before IL_MODULE. */
+ * back), so it stays mapped when the module is unloaded. `#define IL_MODULE_FLAGS IL_KEEP_MAPPED` before IL_MODULE. The
+ * host finds threads that began in the library, handlers of signals and destructors of a pthread_key_t by itself, and warns
+ * of them; callbacks that other libraries hold it cannot find: without the flag they crash the process. */
 #define IL_KEEP_MAPPED 1u
 #ifndef IL_MODULE_FLAGS
 #define IL_MODULE_FLAGS 0u
@@ -348,7 +351,14 @@ struct il_host {
     il_call *(*current_call)(const il_host *host);
     il_module *(*module_create)(const il_host *host, const il_module_def *def);
     il_status (*set_threading)(il_module *module, il_threading level);
+
+    il_scope *(*scope_begin)(il_call *call);
+    void (*scope_end)(il_call *call, il_scope *scope);
+    void (*log_from)(il_module *module, il_log_level level, const char *format, ...) IL_PRINTF(3, 4);
 };
+
+/* [any-thread] Whether the host's table reaches that far: a host may be older than this header. */
+#define IL_HOST_HAS(host, member) ((host)->size >= offsetof(il_host, member) + sizeof((host)->member))
 
 /* [attached] Records an error and returns `code`, so that a function can `return il_raise(...)`. The text is copied.
  * A later call replaces it. `code` IL_OK is taken as IL_ERROR_FAILED. */
@@ -364,7 +374,7 @@ static inline void *il_alloc(il_call *call, size_t size, size_t alignment) {
 }
 
 /* [attached] A deep copy of `value` that lives until il_release(), or until the module is unloaded. Handles and owned
- * buffers are shared, not copied. */
+ * buffers are shared, not copied: the modules that they belong to cannot be unloaded before. */
 static inline il_status il_retain(il_call *call, const il_value *value, il_value *kept) {
     return call->host->retain(call, value, kept);
 }
@@ -372,8 +382,9 @@ static inline il_status il_retain(il_call *call, const il_value *value, il_value
 static inline void il_release(il_call *call, il_value *kept) { call->host->release(call, kept); }
 
 /* [attached] Wraps `object` so that it can be returned. The handle lives as long as anybody holds a value with it, and
- * at least until this call ends; then, or when the module is unloaded, type->destroy(object) runs once. On error the
- * caller still owns `object`. `type` must be static storage of this module. */
+ * at least until this call ends; then, or when the module is unloaded, type->destroy(object) runs once. A call that uses
+ * it, and a module that keeps it (il_retain), hold the unloading up; the host's own values do not, and are dead then. On
+ * error the caller still owns `object`. `type` must be static storage of this module. */
 static inline il_status il_handle_new(il_call *call, const il_handle_type *type, void *object, il_handle **handle) {
     return call->host->handle_new(call, type, object, handle);
 }
@@ -394,10 +405,23 @@ static inline il_status il_find(il_call *call, il_module *module, const char *na
     return call->host->find_function(call, module, name, function);
 }
 /* [attached] Calls it through its gate; this module's own lock is dropped meanwhile. The result lives until this call
- * returns. */
+ * returns, or until the scope ends in which it was made (il_scope_begin). Modules that own a buffer or an object among the
+ * arguments are not unloaded before the call returns. */
 static inline il_status il_invoke(il_call *call, il_callable *function, const il_value *args, size_t nargs,
                                   il_value *result) {
     return call->host->invoke(call, function, args, nargs, result);
+}
+
+/* [attached] For a call that calls others many times: what il_invoke, il_alloc and il_handle_new give from here on lasts
+ * until il_scope_end() instead of the end of the call. Scopes nest, and are ended in the opposite order on the way to
+ * `return IL_OK`, which is an error while one is open; another status ends them all. NULL: the host is older than this, or
+ * has no memory, and everything lasts until the call returns; il_scope_end(NULL) does nothing. */
+static inline il_scope *il_scope_begin(il_call *call) {
+    return IL_HOST_HAS(call->host, scope_begin) ? call->host->scope_begin(call) : NULL;
+}
+/* [attached] Ends the innermost scope: what was made in it is gone. The text of an error stays. */
+static inline void il_scope_end(il_call *call, il_scope *scope) {
+    if (scope != NULL) call->host->scope_end(call, scope);
 }
 
 /* Around work that blocks or takes long and touches nothing that belongs to the host or needs a lock: the thread is
@@ -438,8 +462,12 @@ static inline il_status il_parallel_for(il_call *call, size_t begin, size_t end,
     return call->host->parallel_for(call, begin, end, grain, body, context);
 }
 
-/* [any-thread] A line for the host's log. */
+/* [attached] A line for the host's log; also [detached], in a block of the same call. */
 #define il_log(call, level, ...) ((call)->host->log((call), (level), __VA_ARGS__))
+/* [any-thread] The same for a thread that the module began, and that has no call: `host` and `module` are those of exec's
+ * call. An older host drops the line. */
+#define il_log_from(host, module, level, ...) \
+    (IL_HOST_HAS((host), log_from) ? (host)->log_from((module), (level), __VA_ARGS__) : (void)0)
 /* [attached] A warning for the user, in the category `module`. Not IL_OK when the user's filters turn it into an
  * error: pass that on. */
 #define il_warn(call, ...) ((call)->host->warn((call), __VA_ARGS__))

@@ -68,6 +68,9 @@ private:
     Error error_;
 };
 
+/// Throws Failure. A function, so that the headers need no exceptions of the program that includes them.
+[[noreturn]] IL_API void throw_failure(Error error);
+
 /// A value or an Error. Look before you take: value() on an error throws Failure.
 template <typename T> class [[nodiscard]] Result {
 public:
@@ -93,7 +96,7 @@ public:
 
 private:
     void check() const {
-        if (!ok()) throw Failure(error());
+        if (!ok()) throw_failure(error());
     }
     std::variant<T, Error> content_;
 };

@@ -101,6 +101,7 @@ struct LoaderOptions {
     std::function<void(const Warning&)> on_warning = {};
     std::function<void(il_log_level, std::string_view module, std::string_view text)> on_log = {};  ///< empty: stderr
     std::optional<std::chrono::milliseconds> switch_deadline = {};  ///< for the switch of an import; empty: wait
+    ValueLimits value_limits = {};  ///< of one result, or one value that a module keeps
 };
 
 struct ImportOptions {
@@ -186,10 +187,20 @@ public:
     IL_API Result<Plan> plan(std::string_view name, const ImportOptions& options = {}) const;
 
     /// Waits until nobody is inside, tears the module down and unmaps it; when it was the last one that needs the
-    /// global lock the runtime goes back to parallel. A library that cannot be unmapped safely stays mapped, dead.
-    /// Errors: not_found; in_use (another module imported it, or imports it at this moment, the caller is inside, or
-    /// timeout). [any-thread]
+    /// global lock the runtime goes back to parallel. A library that cannot be unmapped safely stays mapped, dead; if
+    /// threads, handlers of signals or destructors of thread-specific data may still run its code there is a warning.
+    /// Calls into the module, calls that use a buffer or object of it as an argument, and Pinned values are waited for.
+    /// Values of the host are not: what they hold of the module is dead afterwards.
+    /// Errors: not_found; in_use (another module imported it, or imports it at this moment, or keeps a buffer or object of
+    /// it; the caller is inside, or uses what belongs to it; or timeout). [any-thread]
     IL_API Outcome unload(std::string_view name, const UnloadOptions& options = {});
+    /// The same for several modules, all of them or none, which may have imported each other: by themselves those of a
+    /// circle are in use for ever. They are torn down in the order given. In its teardown a module must not touch buffers
+    /// that it keeps of one that went before it.
+    IL_API Outcome unload(std::span<const std::string_view> names, const UnloadOptions& options = {});
+    Outcome unload(std::initializer_list<std::string_view> names, const UnloadOptions& options = {}) {
+        return unload(std::span(names.begin(), names.size()), options);
+    }
 
     /// A loaded module, without importing. Error: not_found.
     IL_API Result<Module> find(std::string_view name) const;

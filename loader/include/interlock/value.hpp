@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -12,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -70,6 +72,13 @@ struct Buffer {
     IL_API bool operator==(const Buffer& other) const;  ///< same type, shape and contents
 };
 
+/// How much one value of a module may be when it is copied. A list that is in it several times counts each time, as it is
+/// copied each time: a module can describe more than there is memory for with a few dozen values.
+struct ValueLimits {
+    std::size_t values = std::size_t{1} << 22;  ///< items of lists and entries of maps; use buffers for more
+    std::size_t bytes = std::size_t{4} << 30;   ///< of strings, keys, bytes and buffers without an owner
+};
+
 /// A value that owns what it holds. Copies are deep, except that handles and buffers are shared.
 class Value {
 public:
@@ -77,13 +86,20 @@ public:
         std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, Buffer, List, Map, HandleRef>;
 
     Value() noexcept = default;
-    Value(bool boolean) : content_(boolean) {}  // NOLINT: all of these are conversions by design
-    Value(std::int64_t number) : content_(number) {}           // NOLINT
-    Value(int number) : content_(std::int64_t{number}) {}      // NOLINT
-    Value(double number) : content_(number) {}                 // NOLINT
-    Value(std::string text) : content_(std::move(text)) {}     // NOLINT
+    Value(std::nullptr_t) noexcept {}           // NOLINT: all of these are conversions by design
+    Value(bool boolean) : content_(boolean) {}  // NOLINT
+    /// Any type of integer. Throws Failure(invalid_argument) for a number above the largest int64.
+    template <std::integral T> requires(sizeof(T) <= sizeof(std::int64_t)) Value(T number) : content_(static_cast<std::int64_t>(number)) {  // NOLINT
+        if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t))
+            if (number > static_cast<T>(INT64_MAX)) too_large(number);
+    }
+    template <std::floating_point T> Value(T number) : content_(static_cast<double>(number)) {}  // NOLINT
+    Value(std::string text) : content_(std::move(text)) {}         // NOLINT
     Value(std::string_view text) : content_(std::string(text)) {}  // NOLINT
-    Value(const char* text) : content_(std::string(text)) {}   // NOLINT
+    /// A null pointer is null.
+    Value(const char* text) { if (text != nullptr) content_.emplace<std::string>(text); }  // NOLINT
+    /// Other pointers would silently become true. Octets are Bytes{{first, last}}.
+    template <typename T> requires(!std::same_as<std::remove_cv_t<T>, char>) Value(T*) = delete;
     Value(Bytes bytes) : content_(std::move(bytes)) {}         // NOLINT
     Value(Buffer buffer) : content_(std::move(buffer)) {}      // NOLINT
     Value(List list) : content_(std::move(list)) {}            // NOLINT
@@ -107,8 +123,8 @@ public:
     bool operator==(const Value&) const = default;
 
     /// A deep copy. Errors: call_failed for a malformed value (unknown type, depth over 64, bad buffer, map or list
-    /// without memory).
-    IL_API static Result<Value> copy_of(const il_value& value);
+    /// without memory, more than `limits` allow).
+    IL_API static Result<Value> copy_of(const il_value& value, const ValueLimits& limits = {});
 
     /// JSON text: bytes as {"bytes": "<base64>"}, buffers as {"item", "shape", "data"}, handles as {"handle": type};
     /// invalid UTF-8 is replaced, NaN and infinities are null. Keys keep their order.
@@ -116,6 +132,7 @@ public:
 
 private:
     [[noreturn]] IL_API void wrong_type() const;
+    [[noreturn]] IL_API static void too_large(std::uint64_t number);
     static constexpr std::array<std::uint8_t, 10> order_ = {IL_NULL,   IL_BOOL,   IL_INT64, IL_DOUBLE, IL_STRING,
                                                             IL_BYTES,  IL_BUFFER, IL_LIST,  IL_MAP,    IL_HANDLE};
     Content content_;

@@ -127,6 +127,42 @@ il_status deep(il_call* call, const il_value* args, size_t, il_value* result) {
     return nested(call, static_cast<size_t>(args[0].as.int64), result);
 }
 
+// shared(depth, size): a list of twice the same list, ..., of twice the same text.
+il_status shared(il_call* call, const il_value* args, size_t, il_value* result) {
+    const auto size = static_cast<size_t>(args[1].as.int64);
+    auto* text = static_cast<char*>(il_alloc(call, size, 1));
+    std::memset(text, 'x', size);
+    *result = il_text(text, size);
+    for (int64_t depth = args[0].as.int64; depth != 0; --depth) {
+        auto* items = static_cast<il_value*>(il_alloc(call, 2 * sizeof(il_value), alignof(il_value)));
+        items[0] = items[1] = *result;
+        *result = il_items(items, 2);
+    }
+    return IL_OK;
+}
+
+// nulls(n): NULL where the n-th service wants something.
+il_status nulls(il_call* call, const il_value* args, size_t, il_value* result) {
+    il_module* module = nullptr;
+    il_callable* function = nullptr;
+    il_handle* handle = nullptr;
+    void* object = nullptr;
+    switch (args[0].as.int64) {
+        case 0: return il_import(call, nullptr, &module);
+        case 1: return il_find(call, nullptr, "echo", &function);
+        case 2: return il_find(call, call->module, nullptr, &function);
+        case 3: return il_invoke(call, nullptr, args, 1, result);
+        case 4: return il_handle_new(call, nullptr, call, &handle);
+        case 5: return il_handle_new(call, &object_type, nullptr, &handle);
+        case 6: return il_handle_get(call, &args[0], nullptr, &object);
+        case 7: {
+            const char* no_format = nullptr;
+            return call->host->raise(call, IL_ERROR_FAILED, no_format);
+        }
+        default: return IL_OK;
+    }
+}
+
 il_status malformed(il_call* call, const il_value* args, size_t, il_value* result) {
     auto* buffer = static_cast<il_buffer*>(il_alloc(call, sizeof(il_buffer), alignof(il_buffer)));
     *buffer = il_buffer{buffer, IL_ITEM_U8, 0, 1, 0, {1}, nullptr};
@@ -199,6 +235,7 @@ const il_method methods[] = {{"echo", echo, nullptr},           {"fixed", fixed,
                              {"keep", keep, nullptr},           {"kept", kept, nullptr},
                              {"drop", drop, nullptr},           {"allocate", allocate, nullptr},
                              {"raise", raise, nullptr},         {"deep", deep, nullptr},
+                             {"shared", shared, nullptr},       {"nulls", nulls, nullptr},
                              {"malformed", malformed, nullptr}, {"odd \x1b[31m name", echo, "Its name is odd."},
                              {nullptr, nullptr, nullptr}};
 
