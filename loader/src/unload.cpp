@@ -93,8 +93,13 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
         if (part || other->uses.contains(record)) add_user(name);
     }
     for (const auto& [name, passage] : passages) {
-        const bool needed = passage->package == record || (passage->record && passage->record->uses.contains(record));
-        if (!passage->unloading && needed) add_user(name);
+        const ModuleRecord* other = passage->record.get();
+        const bool part = passage->package == record || (passage->unloading && other->package == record &&
+                                                         !record->uses.contains(passage->record));
+        if (!part && (other == nullptr || !other->uses.contains(record))) continue;
+        add_user(name);
+        // Its teardown may call what it has imported, and until then it may come back.
+        if (passage->unloading) users += " (which is being unloaded)";
     }
     if (!users.empty()) return in_use(", as it is imported by " + users + "; unload that first");
     if (is_inside(*record)) return in_use(" from inside one of its own calls");
@@ -147,7 +152,7 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
                                                            " ms a call is still inside it") +
                          "; it stays loaded"};
     }
-    take_down(*record, true);
+    isolate([&] { take_down(*record, true); });  // as for an import
     std::optional<std::size_t> fallback;
     {
         std::lock_guard guard(mutex);

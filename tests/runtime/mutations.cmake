@@ -75,6 +75,6 @@ interlock_mutant(half_taken_section_survives_a_fork SOURCE critical_section.cpp
     TEST fork CASE while_another_thread_has_one_object_of_two)
 
 interlock_mutant(waiting_module_is_handed_other_bodies SOURCE executor.cpp
-    FIND "if (from_module)"
-    REPLACE "if (from_module && begin > end)"
+    FIND "if (visiting || !is_outermost(*slot))"
+    REPLACE "if (is_outermost(*slot) && arena == nullptr)"
     TEST executor CASE a_module_that_waits_is_not_handed_another_callers_body)
