@@ -77,31 +77,43 @@ template <typename Code>
                                             Code&& code) {
     Invocation call(record, slot, scope);
     const CallSite* outer_site = slot->site.load(std::memory_order_relaxed);
-    void* outer_frame = slot->loader_frame;
     const CriticalFrame* critical_before = slot->critical;
     slot->loader_frame = &call;
     slot->site.store(site, std::memory_order_release);
+    const auto restore = [&] {
+        slot->site.store(outer_site, std::memory_order_relaxed);
+        slot->loader_frame = const_cast<Invocation*>(call.outer);
+    };
     il_status status;
     try {
         status = code(call);
     } catch (...) {
         while (call.open_scopes != 0) close_scope(call);
         // No C++ exception: the unwinding of pthread_exit or pthread_cancel, which must go on.
-        if (abi::__cxa_current_exception_type() == nullptr) throw;
+        if (abi::__cxa_current_exception_type() == nullptr) {
+            restore();
+            throw;
+        }
         status = describe_exception(scope);
     }
     if (status != IL_OK || call.is_detached || call.open_scopes != 0 || slot->critical != critical_before) [[unlikely]]
         status = finish_badly(call, status, critical_before);
-    slot->site.store(outer_site, std::memory_order_relaxed);
-    slot->loader_frame = outer_frame;
+    restore();
     return status;
+}
+
+/// Reading the clock costs more than a gate, so the time of some calls stands for that of all: of the first ones, so that
+/// the figures of a few long calls are exact, and of every 256th.
+constexpr std::uint64_t sample_every = 256;
+constexpr std::uint64_t weight_of(std::uint64_t count) noexcept {
+    return count <= sample_every ? 1 : count % sample_every == 0 ? sample_every : 0;
 }
 
 /// Everything but the quickest case. The caller has counted itself in `tally` and increased slot->depth.
 template <typename Code>
 il_status enter_slowly(ModuleRecord& record, ThreadSlot* slot, ModuleTally* tally, Scope& scope, GateCheck check,
                        Code&& code) {
-    const std::uint64_t arrived = now_ns();
+    const std::uint64_t waited_before = slot->ns_waited;
     const auto leave = [&] {
         tally->inside.store(tally->inside.load(std::memory_order_relaxed) - 1, std::memory_order_release);
         detach(slot);
@@ -134,20 +146,23 @@ il_status enter_slowly(ModuleRecord& record, ThreadSlot* slot, ModuleTally* tall
     const GateKind kind = slot->state.load(std::memory_order_relaxed) == state_locked ? GateKind::global_lock
                           : own_lock                                                  ? GateKind::module_lock
                                                                                       : GateKind::none;
-    const std::uint64_t entered = now_ns();
-    const il_status status = code();
-    const std::uint64_t left = now_ns();
+    if (slot->ns_waited != waited_before) bump(tally->ns_waiting, slot->ns_waited - waited_before);
+    auto& calls = tally->calls[static_cast<std::size_t>(kind)];
+    const std::uint64_t weight = weight_of(calls.load(std::memory_order_relaxed) + 1);
+    const std::uint64_t entered = weight != 0 ? now_ns() : 0;
+    il_status status;
+    if (kind == GateKind::none)
+        status = code();
+    else
+        isolate([&] { status = code(); });  // the lock has to keep out what this thread itself would do beneath the call
+    if (weight != 0) bump(tally->ns_inside, weight * (now_ns() - entered));
 
     if (own_lock) drop_module_lock(slot);
     if (callers_lock != nullptr) take_module_lock(slot, *callers_lock);
-    bump(tally->calls[static_cast<std::size_t>(kind)], std::uint64_t{1});
-    bump(tally->ns_waiting, entered - arrived);
-    bump(tally->ns_inside, left - entered);
+    bump(calls, std::uint64_t{1});
     leave();
     return status;
 }
-
-constexpr std::uint64_t sample_every = 256;  // calls without a lock whose time is measured
 
 /// Makes a result the scope's own, as long as the module's lock is held.
 il_status keep_result(Scope& scope, il_value& result, const ValueLimits& limits) {

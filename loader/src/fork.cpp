@@ -3,6 +3,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <new>
+#include <utility>
 
 #include "loader_state.hpp"
 
@@ -10,7 +11,10 @@ namespace interlock::detail {
 
 void LoaderState::set_up_fork_hooks() {
     fork_hooks = {[](void* state) { static_cast<LoaderState*>(state)->before_fork(); },
-                  [](void* state) { static_cast<LoaderState*>(state)->after_fork(); },
+                  [](void* state) {
+                      static_cast<LoaderState*>(state)->release_records();
+                      static_cast<LoaderState*>(state)->finish_fork();
+                  },
                   [](void* state) { static_cast<LoaderState*>(state)->forget_other_threads(); }, this};
     set_fork_hooks(&fork_hooks);
 }
@@ -26,16 +30,20 @@ void LoaderState::before_fork() {
     process_mutex().lock();
 }
 
-void LoaderState::after_fork() {
+void LoaderState::release_records() {
     process_mutex().unlock();
     for (const auto& record : held_in_fork) record->objects.unlock();
-    held_in_fork.clear();
+}
+
+void LoaderState::finish_fork() {
+    const auto records = std::exchange(held_in_fork, {});  // perhaps the last references: dropped without a lock
     const bool linker_held = linker_held_in_fork;
     mutex.unlock();
     if (linker_held) LinkerTurn::release_after_fork();
 }
 
 void LoaderState::forget_other_threads() {
+    release_records();  // before anything is forgotten: the last reference to a record takes the process's mutex
     if (!linker_held_in_fork) LinkerTurn::forget_other_threads();
     new (&passage_done) std::condition_variable;
     waiters.clear();
@@ -63,7 +71,7 @@ void LoaderState::forget_other_threads() {
         }
         entry = passages.erase(entry);
     }
-    after_fork();
+    finish_fork();
     for (const std::size_t event : abandoned) give_back_lock(event, "abandoned by a fork");
 }
 

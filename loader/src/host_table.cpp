@@ -180,7 +180,6 @@ void end_critical(il_call*, il_critical_section* section) { critical_end(frame_o
 struct ModuleLoop {
     ModuleRecord& record;
     const CallSite* site;
-    void* imports;  // of the thread that began it: pieces are part of what that thread imports
     il_body body;
     void* context;
     std::atomic<bool> failed{false};
@@ -190,12 +189,9 @@ struct ModuleLoop {
 
     void run(std::size_t begin, std::size_t end) {
         if (failed.load(std::memory_order_relaxed)) return;
-        ThreadSlot* slot = own_slot();
-        void* outer_imports = std::exchange(slot->loader_imports, imports);
         Scope scope;
         const il_status status = through_gate(record, site, scope, GateCheck::already_inside,
                                               [&](Invocation& call) { return body(&call, begin, end, context); });
-        slot->loader_imports = outer_imports;
         if (status == IL_OK) return;
         std::lock_guard guard(mutex);
         if (code != IL_OK) return;
@@ -208,7 +204,7 @@ struct ModuleLoop {
 il_status parallel_for(il_call* c, std::size_t begin, std::size_t end, std::size_t grain, il_body body,
                        void* context) {
     Invocation& call = invocation(c);
-    ModuleLoop loop{call.record(), &call.site(), call.slot->loader_imports, body, context};
+    ModuleLoop loop{call.record(), &call.site(), body, context};
     try {
         call.record().loader.runtime.run_chunks(
             begin, end, grain,
@@ -277,7 +273,9 @@ il_status warn(il_call* c, const char* format, ...) {
 
 il_call* current_call(const il_host*) {
     ThreadSlot* slot = this_thread;
-    return slot == nullptr ? nullptr : static_cast<Invocation*>(slot->loader_frame);
+    auto* call = slot == nullptr ? nullptr : static_cast<Invocation*>(slot->loader_frame);
+    // That of a loop's caller belongs to another thread.
+    return call != nullptr && call->slot == slot ? call : nullptr;
 }
 
 il_module* module_create(const il_host* host, const il_module_def* def) {

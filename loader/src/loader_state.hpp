@@ -83,8 +83,9 @@ struct LoaderState {
     bool linker_held_in_fork = false;
     void set_up_fork_hooks();
     void before_fork();
-    void after_fork();            ///< in parent and child
-    void forget_other_threads();  ///< in the child, before after_fork()
+    void release_records();       ///< in parent and child, before finish_fork()
+    void finish_fork();           ///< in parent and child
+    void forget_other_threads();  ///< in the child: all of the above
 
     // passage.cpp
     Result<std::shared_ptr<ModuleRecord>> import(std::string_view name, const ImportOptions& import_options,

@@ -61,7 +61,11 @@ const CallSite* call_site(std::string_view module, std::string_view function) {
 }
 
 bool is_inside(const ModuleRecord& record) {
-    return tally_of(own_slot(), record.index)->inside.load(std::memory_order_relaxed) != 0;
+    ThreadSlot* slot = own_slot();
+    if (tally_of(slot, record.index)->inside.load(std::memory_order_relaxed) != 0) return true;
+    const auto* call = static_cast<const Invocation*>(slot->loader_frame);
+    while (call != nullptr && &call->record() != &record) call = call->outer;
+    return call != nullptr;
 }
 
 ModuleRecord::ModuleRecord(LoaderState& owner, std::string dotted_name)

@@ -107,7 +107,10 @@ inline il_module* opaque(ModuleRecord& record) noexcept { return reinterpret_cas
 /// One call into a module, on the stack of the thread that makes it. Every call fills one in, so it is small.
 struct Invocation : il_call {
     Invocation(ModuleRecord& module_record, ThreadSlot* thread, Scope& results) noexcept
-        : il_call{&host_table, module_record.state, opaque(module_record)}, slot(thread), scope(&results) {}
+        : il_call{&host_table, module_record.state, opaque(module_record)},
+          slot(thread),
+          scope(&results),
+          outer(static_cast<const Invocation*>(thread->loader_frame)) {}
     Invocation(const Invocation&) = delete;
     Invocation& operator=(const Invocation&) = delete;
 
@@ -117,6 +120,7 @@ struct Invocation : il_call {
 
     ThreadSlot* slot;
     Scope* scope;
+    const Invocation* outer;  ///< that this one is beneath; in a chunk of a loop, of the thread that began the loop
     bool is_detached = false;
     std::uint32_t open_scopes = 0;  ///< of il_scope_begin
     union {
@@ -209,7 +213,7 @@ bool earlier_version_is_mapped(const ModuleFile& file);
 /// Unmaps the library if nothing speaks against it. True if it is mapped all the same, which is kept in mind.
 bool unmap(ModuleRecord& record);
 
-/// Whether the calling thread is inside a module.
+/// Whether the calling thread is inside a module, or runs a chunk of a loop for one that is.
 bool is_inside(const ModuleRecord& record);
 
 }  // namespace interlock::detail

@@ -51,6 +51,7 @@ void LoaderState::wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* cha
     // An unloading waits for those inside, an import that is undone for those that have come in by a circular import:
     // one gives up, of the other the error is known.
     if (passage->unloading && !passage->torn_down && inside) passage->wanted = true;
+    const NoCancellation guarded;  // others look at the waiter and, through it, at frames of this thread
     const auto waiter = waiters.insert(waiters.end(), {chain, passage.get()});
     passage_done.wait(guard, [&] { return passage->done || (inside && error_is_enough && passage->error); });
     waiters.erase(waiter);
@@ -117,10 +118,12 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
         passage->package = std::move(package);
         passages.emplace(passage->name, passage);
     }
-    Imported imported = run_import(passage, import_options, std::move(imported_by));
+    std::optional<Imported> imported;
+    // Not even a free module: what ran beneath its exec by chance would get it unfinished, as if it were part of it.
+    isolate([&] { imported.emplace(run_import(passage, import_options, std::move(imported_by))); });
     finish_passage(passage);
-    for (const Warning& warning : imported.warnings) issue(warning);
-    return std::move(imported.result);
+    for (const Warning& warning : imported->warnings) issue(warning);
+    return std::move(imported->result);
 }
 
 Result<std::shared_ptr<ModuleRecord>> LoaderState::import_for(ModuleRecord& importer, const CallSite& site,

@@ -165,8 +165,13 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
         circle = circle || depends_on(record, other);
     }
     for (const auto& [name, passage] : passages) {
-        const bool needed = passage->package == record || (passage->record && passage->record->uses.contains(record));
-        if (!passage->unloading && needed) add_user(name);
+        const ModuleRecord* other = passage->record.get();
+        const bool part = passage->package == record || (passage->unloading && other->package == record &&
+                                                         !record->uses.contains(passage->record));
+        if (!part && (other == nullptr || !other->uses.contains(record))) continue;
+        add_user(name);
+        // Its teardown may call what it has imported, and until then it may come back.
+        if (passage->unloading) users += " (which is being unloaded)";
     }
     if (!users.empty() && circle)
         return in_use(", as it is imported by " + users + ", which it imports itself; unload them in one call "
@@ -271,7 +276,7 @@ Outcome LoaderState::unload(std::span<const std::string_view> names, const Unloa
     if (const Emptied emptied = close_gates(unloading, unload_options.timeout); emptied != Emptied::yes)
         return give_up_unloading(unloading, emptied, unload_options.timeout.value_or(std::chrono::milliseconds(0)));
     for (const auto& passage : unloading) {
-        take_down(*passage->record, true);
+        isolate([&] { take_down(*passage->record, true); });  // as for an import
         std::optional<std::size_t> fallback;
         {
             std::lock_guard guard(mutex);

@@ -45,7 +45,10 @@ bool enter(ThreadSlot* slot) {
         if (word == mode_none) return false;
         IL_POINT("enter.before_global_lock");
         HandoffLock& global_lock = process().global_lock;
-        if (!global_lock.lock_unless_dismissed()) continue;
+        if (!global_lock.try_lock()) {
+            const TimedWait timed(slot);
+            if (!global_lock.lock_unless_dismissed()) continue;
+        }
         // Only the holder of the lock leaves locked mode, so this answer stands until the thread releases it.
         if (mode_cell.word.load(std::memory_order_acquire) == mode_locked) {
             slot->state.store(state_locked, std::memory_order_relaxed);

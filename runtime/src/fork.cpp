@@ -24,6 +24,7 @@ thread_local Suspended outside;
 
 // Nobody may be in the middle of a switch, and the forking thread must not hold what others could be waiting for.
 void before() {
+    const NoCancellation guarded;
     suspend(outside);
     if (!switching_here) {  // on_stall may fork, if it has to
         SwitchPlace& place = process().switching;

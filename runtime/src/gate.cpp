@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #include <interlock/gate.hpp>
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -84,6 +86,7 @@ std::vector<CallSite> borrowers(std::size_t module_index) {
 void take_module_lock(ThreadSlot* slot, HandoffLock& lock) {
     if (!lock.try_lock()) {
         IL_POINT("module_lock.blocked");
+        const TimedWait timed(slot);
         Suspended outside;
         suspend(outside);
         lock.lock();
@@ -98,9 +101,14 @@ void drop_module_lock(ThreadSlot* slot) noexcept {
     lock->unlock(HandoffLock::Release::lazy);
 }
 
+NoCancellation::NoCancellation() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+
+NoCancellation::~NoCancellation() { pthread_setcancelstate(before_, nullptr); }
+
 bool wait_until_outside(std::size_t module_index, std::uint64_t own, std::uint64_t timeout_ms) {
     using Clock = std::chrono::steady_clock;
     const auto end = Clock::now() + std::chrono::milliseconds(timeout_ms);
+    const NoCancellation guarded;
     Suspended outside;
     suspend(outside);
     bool empty = false;

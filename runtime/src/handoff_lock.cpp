@@ -10,6 +10,8 @@
 #include <new>
 #include <thread>
 
+#include <interlock/gate.hpp>
+
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
 #endif
@@ -100,6 +102,7 @@ bool HandoffLock::lock_slow(bool urgent) {
             if (try_barge()) return true;
         }
     }
+    const detail::NoCancellation guarded;  // or the lock would be handed to a waiter on a stack that is gone
     std::unique_lock queue(queue_mutex_);
     Waiter self;
     if (first_ == nullptr) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -46,6 +47,20 @@ void prepare_fences() noexcept;
 
 /// Tells a waiting switcher that a thread has left or reached a safe point.
 void wake_switcher() noexcept;
+
+/// Counts for how long the thread has waited for a lock.
+class TimedWait {
+public:
+    explicit TimedWait(ThreadSlot* slot) noexcept : slot_(slot) {}
+    ~TimedWait() { slot_->ns_waited += static_cast<std::uint64_t>((Clock::now() - begin_).count()); }
+    TimedWait(const TimedWait&) = delete;
+    TimedWait& operator=(const TimedWait&) = delete;
+
+private:
+    using Clock = std::chrono::steady_clock;
+    ThreadSlot* slot_;
+    Clock::time_point begin_ = Clock::now();
+};
 
 /// Announces the thread as attached, by whatever way the mode asks for. False when no runtime lives.
 bool enter(ThreadSlot* slot);

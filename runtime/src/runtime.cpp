@@ -288,6 +288,7 @@ Result<SwitchReport> Runtime::switch_to_locked(std::string_view reason,
     const std::optional<Clock::time_point> end = bounded ? std::optional(begin + *deadline) : std::nullopt;
     // A thread that waits for the switcher is one that the switcher waits for, unless it is detached.
     Detached while_waiting;
+    const detail::NoCancellation guarded;
     if (!state_->begin_switch(end)) {
         state_->failed.fetch_add(1, std::memory_order_relaxed);
         return Error{Errc::switch_timeout, "switching to locked mode (" + escape(reason, 200) + ") gave up after " +
@@ -324,6 +325,7 @@ Result<SwitchReport> Runtime::switch_to_locked(std::string_view reason,
 bool Runtime::switch_to_parallel() {
     if (state_->options.gil == GilSetting::off) return true;
     Detached while_waiting;
+    const detail::NoCancellation guarded;
     state_->begin_switch(std::nullopt);
     AtExit turn([this] { state_->end_switch(); });
     const unsigned holds = state_->holds.load(std::memory_order_relaxed);
@@ -372,6 +374,6 @@ void Runtime::run_chunks(std::size_t begin, std::size_t end, std::size_t grain, 
     state_->executor.run_chunks(begin, end, grain, chunk, context);
 }
 
-void Runtime::enqueue(std::function<void()> function) { state_->executor.enqueue(std::move(function)); }
+void Runtime::enqueue(std::shared_ptr<detail::AnyJob> job) { state_->executor.enqueue(std::move(job)); }
 
 }  // namespace interlock

@@ -4,6 +4,8 @@
 #define BOOST_TEST_MODULE loader_concurrency
 #include <boost/test/unit_test.hpp>
 
+#include <pthread.h>
+
 #include <thread>
 
 #include "lab.hpp"
@@ -63,6 +65,49 @@ BOOST_AUTO_TEST_CASE(all_who_wait_get_the_error_and_a_later_import_tries_again) 
     BOOST_TEST(errors.load() >= 1);
     BOOST_TEST(attempts.load() == (errors.load() == crowd ? 1 : 2));
     BOOST_TEST(lab.import("free1").loaded());
+}
+
+BOOST_AUTO_TEST_CASE(who_is_cancelled_while_it_waits_gets_the_module_and_ends_afterwards) {
+    Lab lab;
+    Event in_exec, go_on, ready, cancelled;
+    Events::all().on("free1:exec", [&] {
+        in_exec.set();
+        const Detached outside;
+        go_on.wait();
+        return 0;
+    });
+    Threads threads;
+    threads.start([&] { lab.import("free1"); });
+    in_exec.wait();
+    // The request is there before the wait begins, so that a wait that heeds it ends at once. The thread is in the middle
+    // of an import of its own, through which others look.
+    int before = 0;
+    Events::all().on("free2:exec", [&] {
+        ready.set();
+        cancelled.wait();
+        pthread_setcancelstate(before, nullptr);
+        return 0;
+    });
+    Events::all().script("free2:exec", "import free1;observe has it");
+    std::atomic<bool> got_it{false}, went_on{false};
+    std::thread waiter([&] {
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+        got_it = lab.import("free2").loaded();
+        pthread_testcancel();
+        went_on = true;
+    });
+    ready.wait();
+    BOOST_REQUIRE_EQUAL(pthread_cancel(waiter.native_handle()), 0);
+    cancelled.set();
+    let_others_run();
+    threads.start([&] { lab.import("free1"); });
+    let_others_run();
+    go_on.set();
+    waiter.join();
+    threads.join();
+    BOOST_TEST(Events::all().count("has it") == 1u);
+    BOOST_TEST(got_it.load());
+    BOOST_TEST(!went_on.load());
 }
 
 BOOST_AUTO_TEST_CASE(different_modules_are_imported_at_the_same_time) {

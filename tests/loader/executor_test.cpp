@@ -10,6 +10,10 @@
 #include "lab.hpp"
 #include "support/why.hpp"
 
+namespace interlock::detail {
+extern const il_host host_table;
+}
+
 using namespace interlock;
 using namespace interlock::test;
 
@@ -80,6 +84,96 @@ BOOST_AUTO_TEST_CASE(the_same_import_from_the_hosts_loop) {
     BOOST_TEST(good.load() == 64);
     BOOST_TEST(lab.loader.modules().size() == 5u);
     BOOST_TEST(lab.warnings().size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(an_import_whose_exec_loops_while_all_threads_of_the_executor_want_it) {
+    for (const std::string name : {"free1", "lock1", "unm1"}) {
+        Lab lab;
+        std::latch all_want_it(static_cast<std::ptrdiff_t>(lab.runtime.threads()));
+        Event in_exec;
+        Events::all().on(name + ":exec", [&] {
+            in_exec.set();
+            const Detached outside;
+            all_want_it.wait();
+            return 0;
+        });
+        Events::all().script(name + ":exec", "parallel 100 observe piece");
+        Threads threads;
+        threads.start([&] { lab.import(name); });
+        in_exec.wait();
+        std::atomic<int> good{0}, pieces_before{0};
+        static thread_local std::string wanted;
+        lab.runtime.parallel_for(
+            0, 64,
+            [&](std::size_t) {
+                if (std::exchange(wanted, name) != name) all_want_it.count_down();
+                good += lab.import(name).function("count").value()({}).ok();
+                pieces_before += Events::all().count("piece") == 100;
+            },
+            1);
+        threads.join();
+        BOOST_TEST(good.load() == 64);
+        BOOST_TEST(pieces_before.load() == 64);  // nobody got it unfinished
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_circular_import_by_way_of_the_hosts_loop_gives_the_partial_module) {
+    Lab lab;
+    std::latch both(2);
+    std::atomic<int> got{0};
+    Events::all().on("free1:exec", [&] {
+        // As a callback of the host may do it. The second body runs on another thread than the import.
+        lab.runtime.parallel_for(
+            0, 2,
+            [&](std::size_t) {
+                both.arrive_and_wait();
+                got += lab.import("free1").function("count").value()({}).ok();
+            },
+            1);
+        return 0;
+    });
+    BOOST_TEST(lab.import("free1").loaded());
+    BOOST_TEST(got.load() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_body_for_a_call_of_a_module_cannot_unload_it) {
+    Lab lab;
+    const Module module = lab.import("free1");
+    std::latch both(2);
+    std::atomic<int> refused{0};
+    Events::all().on("loop", [&] {
+        lab.runtime.parallel_for(
+            0, 2,
+            [&](std::size_t) {
+                both.arrive_and_wait();
+                const auto unloaded = lab.loader.unload("free1");
+                refused += !unloaded && unloaded.error().code == Errc::in_use;
+            },
+            1);
+        return 0;
+    });
+    BOOST_TEST(lab.run(module, "observe loop").ok());
+    BOOST_TEST(refused.load() == 2);
+    BOOST_TEST(lab.loader.unload("free1").ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_body_has_no_call_of_another_thread) {
+    Lab lab;
+    const Module module = lab.import("free1");
+    std::latch both(2);
+    std::atomic<int> calls{0};
+    Events::all().on("loop", [&] {
+        lab.runtime.parallel_for(
+            0, 2,
+            [&](std::size_t) {
+                both.arrive_and_wait();
+                calls += detail::host_table.current_call(&detail::host_table) != nullptr;
+            },
+            1);
+        return 0;
+    });
+    BOOST_TEST(lab.run(module, "observe loop").ok());
+    BOOST_TEST(calls.load() == 1);  // of the thread that is inside
 }
 
 BOOST_AUTO_TEST_CASE(a_loop_of_a_module_that_is_being_unloaded_keeps_its_lock) {

@@ -197,6 +197,29 @@ BOOST_AUTO_TEST_CASE(in_the_middle_of_a_teardown) {
     BOOST_TEST(lab.parallel());
 }
 
+BOOST_AUTO_TEST_CASE(in_the_middle_of_a_teardown_of_the_last_that_knows_a_module) {
+    Lab lab;
+    // free2 keeps what there was of a free1 that never came to be, and nobody else does.
+    Events::all().script("free1:exec", "import free2;fail after all");
+    Events::all().script("free2:exec", "import free1");
+    BOOST_TEST((lab.failure("free1") == Errc::exec_failed));
+    Event inside, go_on;
+    const pid_t parent = ::getpid();
+    Events::all().on("free2:teardown", [&] {
+        if (::getpid() != parent) return 0;
+        inside.set();
+        const Detached guard;
+        go_on.wait();
+        return 0;
+    });
+    Threads threads;
+    threads.start([&] { must(lab.loader.unload("free2").ok()); });
+    inside.wait();
+    BOOST_TEST(in_child([&] { return counts_to(lab, lab.import("free3"), 1) ? 0 : 1; }) == 0);
+    go_on.set();
+    threads.join();
+}
+
 BOOST_AUTO_TEST_CASE(again_and_again_while_other_threads_work) {
     Lab lab({.change = [](LoaderOptions& options) { options.on_warning = [](const Warning&) {}; }});
     lab.import("free1");

@@ -217,6 +217,40 @@ BOOST_AUTO_TEST_CASE(a_module_that_is_being_imported_already_depends_on_others) 
     BOOST_TEST(lab.run(lab.import("free1"), "call free2 count").ok());
 }
 
+BOOST_AUTO_TEST_CASE(a_module_in_teardown_still_has_what_it_imported) {
+    Lab lab;
+    BOOST_TEST(lab.run(lab.import("free1"), "import free2").ok());
+    std::optional<Outcome> meanwhile;
+    Events::all().on("free1:teardown", [&] {
+        testing::on_other_thread([&] { meanwhile = lab.loader.unload("free2"); });
+        return 0;
+    });
+    Events::all().script("free1:teardown", "call free2 run observe still there");
+    BOOST_TEST(lab.loader.unload("free1").ok());
+    BOOST_REQUIRE(meanwhile.has_value() && !meanwhile->ok());
+    BOOST_TEST(meanwhile->error().message == "module 'free2' cannot be unloaded, as it is imported by 'free1' (which is "
+                                             "being unloaded); unload that first");
+    BOOST_TEST(Events::all().count("still there") == 1u);
+    BOOST_TEST(lab.loader.unload("free2").ok());
+}
+
+BOOST_AUTO_TEST_CASE(an_unloading_that_may_give_up_keeps_what_the_module_imported) {
+    Lab lab;
+    const Module first = lab.import("free1");
+    BOOST_TEST(lab.run(first, "import free2").ok());
+    std::optional<Outcome> outcome;
+    Threads threads;
+    Visitor visitor(first, "detached stay;import free1;call free2 run observe still there", "stay");
+    threads.start([&] { outcome = lab.loader.unload("free1"); });
+    while (first.loaded()) std::this_thread::yield();
+    BOOST_TEST((code_of(lab.loader.unload("free2")) == Errc::in_use));
+    visitor.release();
+    threads.join();
+    BOOST_TEST(visitor.result->ok());
+    BOOST_TEST((code_of(*outcome) == Errc::in_use));
+    BOOST_TEST(Events::all().count("still there") == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(two_threads_that_unload_what_the_other_is_inside_of) {
     Lab lab;
     const Module first = lab.import("free1"), second = lab.import("free2");

@@ -1,9 +1,14 @@
-// The executor: results, exceptions, nesting, and each situation in which code that holds a lock while oneTBB waits has
-// been seen to deadlock. Here the locks are interlock's, and nothing does.
+// The executor: results, exceptions, nesting, whose work a thread may run while it waits, and each situation in which code
+// that holds a lock while oneTBB waits has been seen to deadlock. Here the locks are interlock's, and nothing does.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE runtime_executor
 #include <boost/test/unit_test.hpp>
+
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/task_arena.h>
+#include <oneapi/tbb/task_group.h>
+#include <pthread.h>
 
 #include <interlock/gate.hpp>
 #include <interlock/runtime.hpp>
@@ -12,6 +17,7 @@
 #include <set>
 #include <string>
 
+#include "points.hpp"
 #include "threads.hpp"
 
 using namespace interlock;
@@ -354,6 +360,186 @@ BOOST_AUTO_TEST_CASE(a_module_that_waits_is_not_handed_another_callers_body) {
     BOOST_CHECK_EQUAL(re_entered, 0);
     BOOST_CHECK_EQUAL(items, 2);
     BOOST_CHECK_EQUAL(bodies, 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_loop_ends_though_all_threads_of_the_executor_wait_for_its_caller) {
+    for (const unsigned thread_count : {1u, 2u, 4u}) {
+        Runtime runtime({.threads = thread_count});
+        std::latch all_wait(static_cast<std::ptrdiff_t>(thread_count));
+        Event done;
+        Threads threads;
+        threads.start([&] {
+            runtime.parallel_for(
+                0, thread_count,
+                [&](std::size_t) {
+                    Detached outside;
+                    all_wait.count_down();
+                    done.wait();
+                },
+                1);
+        });
+        all_wait.wait();
+        std::atomic<int> count{0}, elsewhere{0};
+        const auto here = std::this_thread::get_id();
+        runtime.parallel_for(0, 100, [&](std::size_t) {
+            ++count;
+            elsewhere += std::this_thread::get_id() != here;
+        });
+        done.set();
+        threads.join();
+        BOOST_CHECK_EQUAL(count, 100);
+        BOOST_CHECK_EQUAL(elsewhere, 0);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(who_waits_for_a_piece_of_a_loop_runs_nothing_of_other_loops) {
+    Points points;
+    Runtime runtime({.threads = 2});
+    std::latch both(2);
+    Event other_loop_is_done;
+    std::atomic<int> foreign{0};
+    std::thread::id waiting;
+    Threads threads;
+    threads.start([&] {
+        waiting = std::this_thread::get_id();
+        runtime.parallel_for(
+            0, 2,
+            [&](std::size_t) {
+                both.arrive_and_wait();
+                if (std::this_thread::get_id() != waiting) other_loop_is_done.wait();
+            },
+            1);
+    });
+    points.wait_for("executor.waiting");
+    runtime.parallel_for(
+        0, 200, [&](std::size_t) { foreign += std::this_thread::get_id() == waiting; }, 1);
+    static_cast<void>(runtime.submit([&] { foreign += std::this_thread::get_id() == waiting; }).get());
+    other_loop_is_done.set();
+    threads.join();
+    BOOST_CHECK_EQUAL(foreign, 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_piece_is_part_of_what_the_caller_of_its_loop_is_in_the_middle_of) {
+    Runtime runtime({.threads = 2});
+    int frame, imports;
+    std::atomic<int> wrong{0};
+    const auto two_threads = [&](void* expected_frame, void* expected_imports) {
+        std::latch both(2);
+        runtime.parallel_for(
+            0, 2,
+            [&](std::size_t) {
+                both.arrive_and_wait();
+                wrong += own_slot()->loader_frame != expected_frame || own_slot()->loader_imports != expected_imports;
+                wrong += own_slot()->module_lock != nullptr;
+            },
+            1);
+    };
+    own_slot()->loader_frame = &frame;
+    own_slot()->loader_imports = &imports;
+    two_threads(&frame, &imports);
+    own_slot()->loader_frame = own_slot()->loader_imports = nullptr;
+    two_threads(nullptr, nullptr);
+    BOOST_CHECK_EQUAL(wrong, 0);
+}
+
+BOOST_AUTO_TEST_CASE(no_work_begins_beneath_a_body_that_has_entered_the_arena_again) {
+    // One worker of oneTBB and two invitations: the worker follows the first, and finds the second one in the queue of the
+    // arena when it waits there in a oneTBB loop of its own.
+    const tbb::global_control one_worker(tbb::global_control::max_allowed_parallelism, 2);
+    Points points;
+    Runtime runtime({.threads = 3});
+    std::latch both(2);
+    Event worker_is_done;
+    std::atomic<int> beneath{0};
+    static thread_local bool inside = false;
+    const auto caller = std::this_thread::get_id();
+    runtime.parallel_for(
+        0, 3,
+        [&](std::size_t i) {
+            beneath += inside;
+            if (i == 2 || inside) return;
+            both.arrive_and_wait();
+            if (std::this_thread::get_id() == caller) return worker_is_done.wait();
+            inside = true;
+            tbb::task_group group;
+            std::optional<tbb::task_handle> held(group.defer([] {}));
+            std::thread release([&] {
+                while (points.arrivals("executor.refused") == 0 && beneath == 0) std::this_thread::yield();
+                held.reset();
+            });
+            tbb::task_arena here{tbb::task_arena::attach{}};
+            here.execute([&] { group.wait(); });
+            release.join();
+            inside = false;
+            worker_is_done.set();
+        },
+        1);
+    BOOST_CHECK_EQUAL(beneath, 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_thread_that_ends_in_a_piece_waits_for_the_others_first) {
+    Points points;
+    Runtime runtime({.threads = 2});
+    HandoffLock lock;
+    std::latch both(2);
+    std::atomic<bool> other_is_done{false}, unwound_too_early{false}, returned{false};
+    struct Frame {
+        ~Frame() { early = !done; }
+        std::atomic<bool>&done, &early;
+    };
+    std::thread::id caller;
+    std::thread ending([&] {
+        caller = std::this_thread::get_id();
+        const Frame frame{other_is_done, unwound_too_early};
+        runtime.parallel_for(
+            0, 2,
+            [&](std::size_t) {
+                both.arrive_and_wait();
+                if (std::this_thread::get_id() == caller) {
+                    // As a module does it: nothing gives back the lock, or detaches.
+                    detail::attach(own_slot());
+                    detail::take_module_lock(own_slot(), lock);
+                    pthread_exit(nullptr);
+                }
+                points.wait_for("executor.waiting");
+                through_gate(lock, [&] { other_is_done = true; });
+            },
+            1);
+        returned = true;
+    });
+    ending.join();
+    BOOST_CHECK(other_is_done);
+    BOOST_CHECK(!unwound_too_early);
+    BOOST_CHECK(!returned);
+    BOOST_CHECK(lock.try_lock());
+    BOOST_CHECK_EQUAL(runtime.stats().attached_threads, 0u);
+}
+
+BOOST_AUTO_TEST_CASE(an_exception_comes_out_when_the_others_have_ended_and_stops_the_rest) {
+    Points points;
+    Runtime runtime({.threads = 2});
+    std::latch both(2);
+    std::atomic<int> begun{0};
+    std::atomic<bool> other_is_done{false};
+    const auto caller = std::this_thread::get_id();
+    BOOST_CHECK_THROW(runtime.parallel_for(
+                          0, 100,
+                          [&](std::size_t) {
+                              ++begun;
+                              both.arrive_and_wait();
+                              if (std::this_thread::get_id() == caller) throw std::runtime_error("first");
+                              points.wait_for("executor.waiting");
+                              other_is_done = true;
+                          },
+                          1),
+                      std::runtime_error);
+    BOOST_CHECK(other_is_done);
+    BOOST_CHECK_EQUAL(begun, 2);
+}
+
+BOOST_AUTO_TEST_CASE(threads_without_end_are_cut_off) {
+    const Runtime runtime({.threads = ~0u});
+    BOOST_CHECK_EQUAL(runtime.threads(), 1024u);
 }
 
 BOOST_AUTO_TEST_CASE(loops_from_several_threads_at_once) {

@@ -5,6 +5,8 @@
 #define BOOST_TEST_MODULE runtime_handoff_lock
 #include <boost/test/unit_test.hpp>
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <interlock/handoff_lock.hpp>
 #include <interlock/runtime.hpp>
@@ -153,6 +155,27 @@ BOOST_AUTO_TEST_CASE(who_is_urgent_comes_first_and_does_not_wait_for_the_interva
     BOOST_CHECK(urgent_had_it);
     BOOST_CHECK(!first);
     BOOST_CHECK(!lock.handoff_due());
+    BOOST_CHECK(lock.try_lock());
+}
+
+BOOST_AUTO_TEST_CASE(a_waiter_that_is_cancelled_gets_the_lock_and_ends_afterwards) {
+    Interval interval(std::chrono::microseconds(50));
+    HandoffLock lock;
+    std::atomic<bool> had_it{false}, went_on{false};
+    lock.lock();
+    std::thread waiter([&] {
+        lock.lock();
+        had_it = true;
+        lock.unlock(Release::eager);
+        pthread_testcancel();
+        went_on = true;
+    });
+    while (!lock.handoff_due()) std::this_thread::yield();
+    BOOST_REQUIRE_EQUAL(pthread_cancel(waiter.native_handle()), 0);
+    lock.unlock(Release::eager);
+    waiter.join();
+    BOOST_CHECK(had_it);
+    BOOST_CHECK(!went_on);
     BOOST_CHECK(lock.try_lock());
 }
 

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <type_traits>
 #include <vector>
 
 #include <interlock/export.hpp>
@@ -70,6 +72,25 @@ IL_API void heavy_fence() noexcept;
 IL_API void take_module_lock(ThreadSlot* slot, HandoffLock& lock);
 /// Gives it back. [attached]
 IL_API void drop_module_lock(ThreadSlot* slot) noexcept;
+
+/// For a scope, pthread_cancel() waits: for whoever waits for something that others give to it, or take back from it.
+class NoCancellation {
+public:
+    IL_API NoCancellation() noexcept;
+    IL_API ~NoCancellation();
+    NoCancellation(const NoCancellation&) = delete;
+    NoCancellation& operator=(const NoCancellation&) = delete;
+
+private:
+    int before_;
+};
+
+/// Runs code, so that a thread that waits in its own use of oneTBB inside of it is given no task from outside of it.
+IL_API void isolate(void (*code)(void* context), void* context);
+template <typename Code> void isolate(Code&& code) {
+    isolate([](void* context) { (*static_cast<std::remove_reference_t<Code>*>(context))(); },
+            const_cast<void*>(static_cast<const void*>(std::addressof(code))));
+}
 
 /// Waits, detached, until no thread is inside the module but for `own` calls of this one. The caller has closed the
 /// gate and called heavy_fence() before. False if `timeout_ms` (0: for ever) passed.

@@ -48,7 +48,8 @@ struct StallReport {
 
 struct RuntimeOptions {
     GilSetting gil = GilSetting::automatic;
-    unsigned threads = 0;                               ///< of the executor; 0: one for each CPU
+    /// That run the bodies of one loop: its caller, and threads of the executor. 0: one for each CPU; at most 1024.
+    unsigned threads = 0;
     std::chrono::microseconds switch_interval{5000};    ///< for which a thread may keep the global lock
     std::chrono::milliseconds stall_report{1000};       ///< when a stalled switch is reported, then once a second
     /// On the switching thread, in the middle of the switch: report and return; to attach or to switch here is an
@@ -78,21 +79,29 @@ struct RuntimeStats {
 
 namespace detail {
 /// Work that is done once, by whoever comes first: a thread of the executor, or the one that needs the result.
-template <typename T> struct Job {
-    explicit Job(std::packaged_task<T()> task) : work(std::move(task)) {}
-    bool begun() const noexcept { return taken.load(std::memory_order_relaxed); }
+class AnyJob {
+public:
+    virtual ~AnyJob() = default;
+    bool begun() const noexcept { return taken_.load(std::memory_order_relaxed); }
     void run() {
-        if (!taken.exchange(true, std::memory_order_relaxed)) work();
+        if (!taken_.exchange(true, std::memory_order_relaxed)) work();
     }
-    std::packaged_task<T()> work;
-    std::atomic<bool> taken{false};
+
+private:
+    virtual void work() = 0;
+    std::atomic<bool> taken_{false};
+};
+template <typename T> struct Job final : AnyJob {
+    explicit Job(std::packaged_task<T()> given) : task(std::move(given)) {}
+    void work() override { task(); }
+    std::packaged_task<T()> task;
 };
 }  // namespace detail
 
 /// A result that is on its way; get() detaches while it waits, and throws what the task threw. [any-thread], one owner
 template <typename T> class [[nodiscard]] Task {
 public:
-    explicit Task(std::shared_ptr<detail::Job<T>> job) : job_(std::move(job)), future_(job_->work.get_future()) {}
+    explicit Task(std::shared_ptr<detail::Job<T>> job) : job_(std::move(job)), future_(job_->task.get_future()) {}
     T get() {
         {
             Detached while_waiting;
@@ -139,10 +148,12 @@ public:
     /// Takes one request back; true if the runtime is parallel now. [any-thread]
     IL_API bool switch_to_parallel();
 
-    /// Calls body(i) for each i in [begin, end) on the executor's threads and waits. Bodies run attached, in chunks of
-    /// at most `grain` items (0: chosen), with a safe point between items; the caller is detached meanwhile and takes
-    /// part. The first exception is rethrown here. In the child of a fork the calling thread does it alone.
-    /// [any-thread]
+    /// Calls body(i) for each i in [begin, end) on the calling thread and, if they have time, on the executor's, and waits
+    /// until all have run. Bodies run attached, in chunks of at most `grain` items (0: chosen), with a safe point between
+    /// items; the caller is detached meanwhile. While it waits it runs no other work than this loop's, and the loop ends
+    /// also when no thread of the executor comes. The first exception is rethrown here; chunks that nobody has begun do
+    /// not run then. In the child of a fork the calling thread does it alone; if the fork was in a body, Failure
+    /// (wrong_state) says that the chunks of other threads are lost. Waiting is no cancellation point. [any-thread]
     template <typename Body>
     void parallel_for(std::size_t begin, std::size_t end, Body&& body, std::size_t grain = 0) {
         run_chunks(begin, end, grain,
@@ -164,13 +175,14 @@ public:
         });
     }
 
-    /// Runs `function` attached on a thread of the executor, or on the one that waits for it in get(). The runtime's
-    /// destructor waits for it. [any-thread]
+    /// Runs `function` attached on a thread of the executor, or on the one that waits for it in get(), or in the runtime's
+    /// destructor, which waits for it. It is no part of an import that the caller is in the middle of: waiting in get()
+    /// for a function that imports the same module may be for ever. [any-thread]
     template <typename Function> auto submit(Function function) {
         using T = std::invoke_result_t<Function&>;
         auto job = std::make_shared<detail::Job<T>>(std::packaged_task<T()>(std::move(function)));
         Task<T> result(job);
-        enqueue([job] { job->run(); });
+        enqueue(job);
         return result;
     }
 
@@ -186,7 +198,7 @@ public:
     IL_API void run_chunks(std::size_t begin, std::size_t end, std::size_t grain, Chunk chunk, void* context);
 
 private:
-    IL_API void enqueue(std::function<void()> function);
+    IL_API void enqueue(std::shared_ptr<detail::AnyJob> job);
 
     struct State;
     std::unique_ptr<State> state_;

@@ -57,8 +57,11 @@ struct alignas(128) ThreadSlot {
     HandoffLock* module_lock = nullptr;          ///< held by the innermost gate, or null
     CriticalFrame* critical = nullptr;           ///< innermost critical section
     std::atomic<ModuleTally*>* tallies = nullptr;  ///< table of chunks, see gate.hpp
-    void* loader_frame = nullptr;                ///< the loader's own: innermost invocation on this thread
-    void* loader_imports = nullptr;              ///< the loader's own: innermost import on this thread
+    // The loader's own: the innermost invocation and the innermost import on this thread; while it runs a chunk of a loop
+    // that another thread has begun, those that this one is in the middle of.
+    void* loader_frame = nullptr;
+    void* loader_imports = nullptr;
+    std::uint64_t ns_waited = 0;  ///< for module locks and the global lock, ever
     // Not on the hot path.
     alignas(128) std::atomic<ThreadSlot*> next{nullptr};  ///< all slots ever made
     std::atomic<bool> in_use{false};
@@ -125,7 +128,8 @@ IL_API void resume(Suspended& saved) noexcept;
 inline bool is_attached() noexcept { return detail::this_thread != nullptr && detail::this_thread->depth != 0; }
 
 /// Attaches the calling thread for a scope; nests. In locked mode the constructor waits for the global lock. Throws
-/// Failure(wrong_state) when no Runtime lives. [any-thread]
+/// Failure(wrong_state) when no Runtime lives. Here as everywhere in this library, waiting for a lock, for another
+/// thread's import or for a switch is no cancellation point: pthread_cancel() acts when the wait is over. [any-thread]
 class [[nodiscard]] Attached {
 public:
     Attached() : slot_(detail::own_slot()) { detail::attach(slot_); }
