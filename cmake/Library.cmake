@@ -20,7 +20,8 @@ add_library(interlock::interlock ALIAS interlock)
 set(export_map ${PROJECT_SOURCE_DIR}/cmake/interlock.map)
 set_target_properties(interlock PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${interlock_soversion}
     LINK_DEPENDS ${export_map})
-target_link_options(interlock PRIVATE -Wl,--version-script=${export_map})
+# Every thread that attached runs code of it once more when it ends, so it stays when a plugin that brought it is closed.
+target_link_options(interlock PRIVATE -Wl,--version-script=${export_map} -Wl,-z,nodelete)
 target_link_libraries(interlock PRIVATE ${component_targets})
 target_compile_features(interlock INTERFACE cxx_std_23)
 target_include_directories(interlock INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -32,3 +33,4 @@ add_library(interlock_static INTERFACE)
 add_library(interlock::static ALIAS interlock_static)
 set_target_properties(interlock_static PROPERTIES EXPORT_NAME static)
 target_link_libraries(interlock_static INTERFACE ${component_targets})
+target_link_options(interlock_static INTERFACE -Wl,-z,nodelete)  # of a plugin; for a program it means nothing

@@ -54,7 +54,12 @@ DynamicInfo SymbolReader::dynamic_info() const {
         if (segment.type != PT_DYNAMIC) continue;
         if (segment.file_size > max_dynamic_size) source_.too_large(segment.offset, "the dynamic section is too large");
         ByteSource::Buffer buffer;
-        const auto bytes = source_.read(segment.offset, segment.file_size, "the dynamic section", buffer);
+        // The dynamic linker finds it by its address, which in a damaged file leads elsewhere than its offset.
+        const auto place = elf_.place(segment.address, "the dynamic section");
+        if (segment.file_size > place.available) {
+            source_.malformed(place.offset, "the dynamic section runs out of its segment");
+        }
+        const auto bytes = source_.read(place.offset, segment.file_size, "the dynamic section", buffer);
         const std::size_t entry_size = 2 * decoder_.word_size();
         for (std::size_t at = 0; entry_size <= bytes.size() - at; at += entry_size) {
             const auto value = decoder_.word(bytes, at + decoder_.word_size());
@@ -164,12 +169,13 @@ bool SymbolReader::callable(ByteSource::Bytes symbol) const {
     const auto info = symbol[wide ? offsetof(Elf64_Sym, st_info) : offsetof(Elf32_Sym, st_info)];
     const auto other = symbol[wide ? offsetof(Elf64_Sym, st_other) : offsetof(Elf32_Sym, st_other)];
     const auto section = decoder_.u16(symbol, wide ? offsetof(Elf64_Sym, st_shndx) : offsetof(Elf32_Sym, st_shndx));
+    const auto value = decoder_.word(symbol, wide ? offsetof(Elf64_Sym, st_value) : offsetof(Elf32_Sym, st_value));
     const unsigned binding = info >> 4;
     const unsigned type = info & 0xf;
     const unsigned visibility = other & 3;
-    return section != SHN_UNDEF && (binding == STB_GLOBAL || binding == STB_WEAK) &&
+    return section != SHN_UNDEF && section != SHN_ABS && (binding == STB_GLOBAL || binding == STB_WEAK) &&
            (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE) &&
-           (visibility == STV_DEFAULT || visibility == STV_PROTECTED);
+           (visibility == STV_DEFAULT || visibility == STV_PROTECTED) && elf_.executable(value);
 }
 
 std::vector<std::vector<std::string>> SymbolReader::suffixes(std::span<const std::string_view> prefixes) {

@@ -105,6 +105,7 @@ void ElfView::read_segments(ByteSource::Bytes header) {
         const auto entry = entries.subspan(i * right_size, right_size);
         Segment segment{
             .type = decoder_.u32(entry, 0),
+            .flags = decoder_.u32(entry, wide ? offsetof(Elf64_Phdr, p_flags) : offsetof(Elf32_Phdr, p_flags)),
             .offset = decoder_.word(entry, wide ? offsetof(Elf64_Phdr, p_offset) : offsetof(Elf32_Phdr, p_offset)),
             .address = decoder_.word(entry, wide ? offsetof(Elf64_Phdr, p_vaddr) : offsetof(Elf32_Phdr, p_vaddr)),
             .file_size = decoder_.word(entry, wide ? offsetof(Elf64_Phdr, p_filesz) : offsetof(Elf32_Phdr, p_filesz)),
@@ -128,12 +129,15 @@ bool ElfView::native() const noexcept {
     return decoder_.wide() == wide && decoder_.little() == little && machine_ == __ehdr_start.e_machine;
 }
 
-std::vector<Note> ElfView::read_notes(const Segment& segment, ByteSource::Buffer& buffer) const {
+ByteSource::Bytes ElfView::note_bytes(const Segment& segment, ByteSource::Buffer& buffer) const {
     if (segment.file_size > max_note_segment) {
         source_.too_large(segment.offset, "a note segment of " + std::to_string(segment.file_size) +
                                               " bytes; interlock reads at most " + std::to_string(max_note_segment));
     }
-    const auto bytes = source_.read(segment.offset, segment.file_size, "a note segment", buffer);
+    return source_.read(segment.offset, segment.file_size, "a note segment", buffer);
+}
+
+std::vector<Note> ElfView::notes(const Segment& segment, ByteSource::Bytes bytes) const {
     // All notes are padded to 4 bytes, in either class, but for those in segments that ask for 8 (GNU properties).
     const std::uint64_t alignment = segment.alignment == 8 ? 8 : 4;
     std::vector<Note> notes;
@@ -180,6 +184,14 @@ ElfView::Place ElfView::place(std::uint64_t address, const char* what) const {
         if (distance < segment.file_size) return {segment.offset + distance, segment.file_size - distance};
     }
     source_.malformed(0, std::string(what) + " has the address " + hex(address) + ", which is in no loaded segment");
+}
+
+bool ElfView::executable(std::uint64_t address) const noexcept {
+    for (const auto& segment : segments_) {
+        if (segment.type != PT_LOAD || (segment.flags & PF_X) == 0 || address < segment.address) continue;
+        if (address - segment.address < segment.file_size) return true;
+    }
+    return false;
 }
 
 }  // namespace interlock

@@ -40,11 +40,11 @@ private:
 
 /// A program header.
 struct Segment {
-    std::uint32_t type = 0;
+    std::uint32_t type = 0, flags = 0;
     std::uint64_t offset = 0, address = 0, file_size = 0, alignment = 0;
 };
 
-/// One note. `owner` and `description` live as long as the buffer that read_notes() was given.
+/// One note. `owner` and `description` point into the bytes that notes() was given.
 struct Note {
     std::uint64_t offset = 0;  ///< of its header in the file
     std::uint32_t type = 0;
@@ -67,14 +67,17 @@ public:
     /// Those of type PT_LOAD, PT_DYNAMIC and PT_NOTE that have bytes in the file.
     std::span<const Segment> segments() const noexcept { return segments_; }
 
-    /// The notes of one PT_NOTE segment.
-    std::vector<Note> read_notes(const Segment& segment, ByteSource::Buffer& buffer) const;
+    /// The bytes of one PT_NOTE segment, and the notes in them.
+    ByteSource::Bytes note_bytes(const Segment& segment, ByteSource::Buffer& buffer) const;
+    std::vector<Note> notes(const Segment& segment, ByteSource::Bytes bytes) const;
 
     /// Where an address of the loaded image lies in the file, and how many bytes the file has from there on.
     struct Place {
         std::uint64_t offset = 0, available = 0;
     };
     Place place(std::uint64_t address, const char* what) const;
+    /// Whether an address of the loaded image lies in a segment whose bytes can be executed.
+    bool executable(std::uint64_t address) const noexcept;
 
 private:
     static Decoder identify(const ByteSource& source);

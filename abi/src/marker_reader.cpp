@@ -52,12 +52,21 @@ Marker read_marker(const Note& note, const std::string& name) {
     return std::move(marker).value();
 }
 
+/// Whether the bytes of a segment are those at its address in the loaded image.
+bool is_loaded(const ElfView& elf, const Segment& segment) {
+    const auto place = elf.place(segment.address, "a note segment");
+    return place.offset == segment.offset && segment.file_size <= place.available;
+}
+
 void read_notes(const ElfView& elf, const std::string& name, ModuleFile& out) {
     ByteSource::Buffer buffer;
     for (const auto& segment : elf.segments()) {
         if (segment.type != PT_NOTE) continue;
-        for (const auto& note : elf.read_notes(segment, buffer)) {
+        const auto bytes = elf.note_bytes(segment, buffer);
+        out.notes.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        for (const auto& note : elf.notes(segment, bytes)) {
             if (without_zeros(note.owner) == owner) {
+                if (!is_loaded(elf, segment)) throw Failure(marker_error(name, note.offset, "it is not loaded"));
                 // Note segments may overlap; the same bytes are the same marker.
                 const bool seen = std::any_of(out.markers.begin(), out.markers.end(),
                                               [&](const Marker& other) { return other.offset == note.offset; });
@@ -98,6 +107,7 @@ void read_elf(const ByteSource& source, const std::string& name, ReadDepth depth
         auto found = exported_suffixes(elf, prefixes);
         out.exports = std::move(found[0]);
         out.legacy_inits = std::move(found[1]);
+        out.has_entry_points = true;
     }
 }
 

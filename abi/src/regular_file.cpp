@@ -41,11 +41,14 @@ Error zero_byte(const std::filesystem::path& path) {
     return {Errc::not_found, "no such file: " + quoted(path.native()) + " (a path cannot contain a zero byte)"};
 }
 
+std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+
 FileIdentity identity_of(const struct stat& status) {
     return {.device = status.st_dev,
             .inode = status.st_ino,
             .size = static_cast<std::uint64_t>(status.st_size),
-            .modified_ns = std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+            .modified_ns = nanoseconds(status.st_mtim),
+            .changed_ns = nanoseconds(status.st_ctim)};
 }
 
 }  // namespace
@@ -84,6 +87,11 @@ std::int64_t RegularFile::read(std::uint64_t offset, std::span<std::uint8_t> buf
         done += static_cast<std::size_t>(got);
     }
     return static_cast<std::int64_t>(done);
+}
+
+FileIdentity RegularFile::present_identity() const noexcept {
+    struct stat status{};
+    return ::fstat(fd_, &status) == 0 ? identity_of(status) : FileIdentity{};
 }
 
 Result<FileIdentity> file_identity(const std::filesystem::path& path) {

@@ -23,6 +23,10 @@ public:
     ~RegularFile();
 
     const FileIdentity& identity() const noexcept { return identity_; }
+    /// What identity() would be if the file were opened now; all zero if the system does not say.
+    FileIdentity present_identity() const noexcept;
+    /// For who must map it; stays this object's own.
+    int descriptor() const noexcept { return fd_; }
     /// Fills `buffer` from `offset`; returns the number of bytes read, less than asked for at the end of the file, or
     /// a negative errno.
     std::int64_t read(std::uint64_t offset, std::span<std::uint8_t> buffer) const noexcept;

@@ -1,6 +1,8 @@
 // The decision (decision.hpp): asks each source in order, keeps what every one said.
 //
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+
 #include <interlock/digest.hpp>
 #include <interlock/escape.hpp>
 #include <interlock/manifest.hpp>
@@ -26,6 +28,18 @@ namespace detail {
 namespace {
 
 PolicyAction as_action(ThreadingLevel level) noexcept { return static_cast<PolicyAction>(level); }
+
+/// What of a path dlopen() takes for one of its own variables: $LIB, ${LIB}. More than any version does, as they differ
+/// in what may follow.
+std::optional<std::string> replaced_by_linker(std::string_view path) {
+    for (std::size_t dollar = path.find('$'); dollar != path.npos; dollar = path.find('$', dollar + 1)) {
+        const bool braces = path.substr(dollar + 1).starts_with('{');
+        const std::string_view rest = path.substr(dollar + (braces ? 2 : 1));
+        for (const std::string_view variable : {"ORIGIN", "LIB", "PLATFORM"})
+            if (rest.starts_with(variable)) return (braces ? "${" : "$") + std::string(variable) + (braces ? "}" : "");
+    }
+    return std::nullopt;
+}
 
 class Judge {
 public:
@@ -208,6 +222,24 @@ Result<LoaderState::Judged> LoaderState::decide(std::string_view name, const Mod
     return Judge(*this, name, file).decide(override_);
 }
 
+EntryKind entry_of(const ModuleFile& file, std::string_view name) {
+    const auto contains = [last = last_component(name)](const std::vector<std::string>& names) {
+        return std::find(names.begin(), names.end(), last) != names.end();
+    };
+    if (contains(file.exports)) return EntryKind::export_;
+    if (contains(file.legacy_inits)) return EntryKind::legacy_init;
+    return EntryKind::none;
+}
+
+std::string missing_entry(const ModuleFile& file, std::string_view name) {
+    const std::string last(last_component(name));
+    std::string others;
+    for (const auto* names : {&file.exports, &file.legacy_inits})
+        for (const std::string& other : *names) others += (others.empty() ? "" : ", ") + quoted(other, 200);
+    return "it exports neither il_module_export_" + last + " nor il_module_init_" + last +
+           (others.empty() ? "; it is no module of interlock" : "; it is the file of " + others);
+}
+
 std::optional<Error> LoaderState::obstacle(std::string_view name, const ModuleFile& file, const Judged& judged,
                                            const std::vector<std::string>& imported_by) const {
     const auto failed = [&](Errc code, std::string why) {
@@ -231,6 +263,12 @@ std::optional<Error> LoaderState::obstacle(std::string_view name, const ModuleFi
             if (reason.decided) why += ": " + reason.text;
         return failed(Errc::refused, std::move(why));
     }
+    if (const auto token = replaced_by_linker(file.path.native()))
+        return failed(Errc::unsupported, "the dynamic linker puts something else in the place of " + quoted(*token) +
+                                             " in a path, so it would load another file than the one that was read; "
+                                             "use a path without it, or a link to the folder under another name");
+    if (file.has_entry_points && entry_of(file, name) == EntryKind::none)
+        return failed(Errc::missing_symbol, missing_entry(file, name));
     for (const Warning& warning : judged.warnings)
         if (action_for(warning.category, name) == WarningAction::error) return as_error(warning);
     if (needs_lock(judged.decision) && action_for(WarningCategory::fallback, name) == WarningAction::error)

@@ -108,13 +108,20 @@ Result<fs::path> LoaderState::locate(std::string_view name) const {
     return nothing_named(name);
 }
 
-Result<ModuleFile> LoaderState::find(std::string_view name, ReadDepth depth) const {
+Result<ModuleFile> read_module(const fs::path& path) {
+    Result<ModuleFile> file = read_module_file(path, ReadDepth::entry_points);
+    // Tables that are larger than the reader takes: whether there is an entry point is seen when the file is mapped.
+    if (!file && file.error().code == Errc::unsupported) return read_module_file(path, ReadDepth::markers);
+    return file;
+}
+
+Result<ModuleFile> LoaderState::find(std::string_view name) const {
     const std::string relative = relative_path(name);
     for (const fs::path& folder : search_path) {
         Places places(folder, relative);
-        if (is_there(places.package)) return read_module_file(fs::path(std::move(places.package)), depth);
+        if (is_there(places.package)) return read_module(std::move(places.package));
         // To open it is the question whether it is there.
-        Result<ModuleFile> file = read_module_file(fs::path(std::move(places.file)), depth);
+        Result<ModuleFile> file = read_module(std::move(places.file));
         if (file || file.error().code != Errc::not_found) return file;
     }
     return nothing_named(name);

@@ -6,7 +6,9 @@
 
 #include <interlock/escape.hpp>
 
+#include "loaded_image.hpp"
 #include "loader_state.hpp"
+#include "regular_file.hpp"
 
 namespace interlock::detail {
 
@@ -83,14 +85,28 @@ private:
 
     // Steps 1 to 4: nothing of the module is mapped, the mode is untouched.
     Outcome prepare() {
-        Result<ModuleFile> file = state_.find(name_, ReadDepth::markers);
+        Result<ModuleFile> file = state_.find(name_);
         if (!file) return std::move(file).error();
         file_ = std::move(*file);
         Result<LoaderState::Judged> judged = state_.decide(name_, file_, options_.threading);
         if (!judged) return std::move(judged).error();
         judged_ = std::move(*judged);
         if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
+        // Open until it is mapped, so that no other file can get its inode.
+        Result<RegularFile> open = RegularFile::open(file_.path);
+        if (!open || open->identity() != file_.identity) return changed();
+        open_.emplace(std::move(*open));
+        if (another_is_mapped(file_, open_->descriptor()))
+            return failed(Errc::file_changed,
+                          "an earlier version of the file is still mapped, and cannot be unmapped "
+                          "safely; start the program again, or give the new version another path");
         return Ok{};
+    }
+
+    Error changed() const {
+        return failed(Errc::file_changed,
+                      "the file was changed while it was being imported, so its marker cannot "
+                      "be relied on; import it again when it is complete");
     }
 
     // Step 5: before the library is mapped, as its constructors run then.
@@ -128,24 +144,27 @@ private:
             std::lock_guard guard(state_.mutex);
             passage_.record = record_ = std::move(record);
         }
-        if (earlier_version_is_mapped(file_))
-            return failed(Errc::file_changed,
-                          "an earlier version of the file is still mapped, and cannot be unmapped "
-                          "safely; start the program again, or give the new version another path");
-        Attached attached;
-        AtSite site(record_->own_site);
-        try {
-            const LinkerTurn turn;
-            record_->library.load(file_.path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
-        } catch (const std::exception& e) {
-            return failed(Errc::load_failed, "the dynamic linker refuses it: " + escape(e.what(), 1000));
-        }
-        Result<FileIdentity> identity = file_identity(file_.path);
-        if (!identity || *identity != file_.identity)
-            return failed(Errc::file_changed,
-                          "the file was changed while it was being imported, so its marker cannot "
-                          "be relied on; import it again when it is complete");
+        if (open_->present_identity() != file_.identity) return changed();
+        const AtSite site(record_->own_site);
+        if (const auto why = interlock::detail::map(*record_))
+            return failed(Errc::load_failed, "the dynamic linker refuses it: " + escape(*why, 1000));
+        if (Outcome same = compare(); !same) return same;
+        const Attached attached;
         return find_entry();
+    }
+
+    // What was judged must be what runs: the file that was read, unchanged, and mapped.
+    Outcome compare() {
+        const Result<FileIdentity> at_path = file_identity(file_.path);
+        if (!at_path || *at_path != file_.identity || open_->present_identity() != file_.identity) return changed();
+        image_ = LoadedImage::of(record_->library.native());
+        const auto difference = image_ ? image_->differs_from(file_, open_->descriptor())
+                                       : std::optional<std::string>("it does not know of it");
+        open_.reset();
+        if (difference)
+            return failed(Errc::file_changed, "what the dynamic linker has mapped is not the file that was read: " +
+                                                  *difference + "; import it again when nobody replaces it");
+        return Ok{};
     }
 
     void set_gate(ModuleRecord& record, bool open) const {
@@ -169,18 +188,13 @@ private:
             record_->legacy = true;
             return Ok{};
         }
-        std::string why = "it exports neither il_module_export_" + last + " nor il_module_init_" + last;
-        if (Result<ModuleFile> full = read_module_file(file_.path, ReadDepth::entry_points)) {
-            std::string others;
-            for (const auto* names : {&full->exports, &full->legacy_inits})
-                for (const std::string& other : *names) others += (others.empty() ? "" : ", ") + quoted(other, 200);
-            why += others.empty() ? "; it is no module of interlock" : "; it is the file of " + others;
-        }
-        return failed(Errc::missing_symbol, std::move(why));
+        return failed(Errc::missing_symbol, missing_entry(file_, name_));
     }
 
     void* symbol(const std::string& name) const {
-        return dlsym(record_->library.native(), name.c_str());  // shared_library looks it up twice, or throws
+        void* address = dlsym(record_->library.native(), name.c_str());  // shared_library looks it up twice, or throws
+        // Not one of a library that it needs, and no data.
+        return image_->has_code_at(address) ? address : nullptr;
     }
 
     // Step 6, second half: behind its gate, as other threads may already come in through circular imports.
@@ -322,6 +336,8 @@ private:
     const ImportOptions& options_;
     std::vector<std::string> imported_by_;
     ModuleFile file_;
+    std::optional<RegularFile> open_;
+    std::optional<LoadedImage> image_;
     LoaderState::Judged judged_;
     std::optional<SwitchReport> switched_;
     bool lock_on_ = false;  ///< for this module, and so it is worth a warning

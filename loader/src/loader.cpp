@@ -20,8 +20,10 @@ namespace {
 
 std::atomic<LoaderState*> living{nullptr};
 
-void add_folder(std::vector<std::filesystem::path>& folders, const std::filesystem::path& folder) {
+void add_folder(std::vector<std::filesystem::path>& folders, const std::filesystem::path& given) {
     std::error_code error;
+    // The dynamic linker would search its own path for a name without a folder.
+    const std::filesystem::path folder = given.empty() ? std::filesystem::path(".") : given;
     std::filesystem::path absolute = std::filesystem::absolute(folder, error);
     if (error) absolute = folder;
     absolute = absolute.lexically_normal();

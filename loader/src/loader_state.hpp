@@ -114,7 +114,7 @@ struct LoaderState {
     /// The same. Error: not_found, with where it was looked for and what may have been meant, which takes its time.
     Result<std::filesystem::path> locate(std::string_view name) const;
     /// locate() and read_module_file() with less system calls. Errors: of both.
-    Result<ModuleFile> find(std::string_view name, ReadDepth depth) const;
+    Result<ModuleFile> find(std::string_view name) const;
     Error nothing_named(std::string_view name) const;
     /// Whether `name` is a folder on the search path that is no module itself (a namespace package).
     bool is_namespace(std::string_view name) const;
@@ -166,6 +166,13 @@ struct LoaderState {
     /// Why this thread cannot unload a module now. Under mutex.
     std::optional<Error> hindrance(const std::shared_ptr<ModuleRecord>& record, const Unloading& together) const;
 };
+
+/// All that an import looks at in a file. The entry points may be missing, and has_entry_points then says so.
+Result<ModuleFile> read_module(const std::filesystem::path& path);
+/// Whether the file offers an entry point for the module, as far as that could be read.
+EntryKind entry_of(const ModuleFile& file, std::string_view name);
+/// That it does not, and what it offers instead.
+std::string missing_entry(const ModuleFile& file, std::string_view name);
 
 /// The imports that the calling thread is in the middle of.
 ImportFrame* own_imports() noexcept;

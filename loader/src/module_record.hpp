@@ -188,7 +188,7 @@ il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope,
 /// references stay, dead. Nobody is inside.
 void destroy_handles(ModuleRecord& record);
 
-/// Around every use of the dynamic linker that changes its lists. A child that is forked in the middle of such a change
+/// Around every use of the dynamic linker that changes its lists, taken before the thread attaches. A child that is forked in the middle of such a change
 /// could not load anything any more, as some of the linker's own locks are not reset there.
 class LinkerTurn {
 public:
@@ -202,15 +202,20 @@ public:
     static bool hold_for_fork();
     static void release_after_fork();
     static void forget_other_threads();  ///< in the child, if it was not held
+    /// Whether it is the calling thread's: it runs a constructor or destructor of a library. Such a thread must not wait
+    /// for one that may be waiting for its own turn.
+    static bool is_here() noexcept;
 
 private:
     bool nested_;  // from a constructor or destructor of a library
 };
 
-/// Whether an earlier version of a file is still mapped under its path, so that the dynamic linker would answer with
-/// that one instead of the file as it is now.
-bool earlier_version_is_mapped(const ModuleFile& file);
-/// Unmaps the library if nothing speaks against it. True if it is mapped all the same, which is kept in mind.
+/// Whether something else than this file is mapped under its path, so that the dynamic linker would answer with that:
+/// an earlier version, or the file as it was before it was rewritten. `descriptor` is open on the file. Detached.
+bool another_is_mapped(const ModuleFile& file, int descriptor);
+/// Maps the library of `record`, whose constructors run; why the dynamic linker refuses, if it does. Detached.
+std::optional<std::string> map(ModuleRecord& record);
+/// Unmaps the library if nothing speaks against it. True if it is mapped all the same, which is kept in mind. Detached.
 bool unmap(ModuleRecord& record);
 
 /// Whether the calling thread is inside a module, or runs a chunk of a loop for one that is.

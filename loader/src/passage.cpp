@@ -107,6 +107,11 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
                 if (!other->unloading && other->partial) return other->record;
                 return circular_error(*other);
             }
+            if (LinkerTurn::is_here())
+                return Error{Errc::import_deadlock,
+                             "module " + quoted(name) + " is being " + (other->unloading ? "unloaded" : "imported") +
+                                 " by another thread, which may wait for the dynamic linker, so that a constructor "
+                                 "or destructor of a library must not wait for it; import it in exec"};
             wait_for(guard, chain, other, true);
             if (other->unloading) continue;
             if (other->error) return *other->error;

@@ -1,10 +1,6 @@
 // What an import would do (Plan in loader.hpp): steps 1 to 4 of the import, with nothing mapped and nothing switched.
 //
 // SPDX-License-Identifier: MIT
-#include <algorithm>
-
-#include <interlock/escape.hpp>
-
 #include "loader_state.hpp"
 
 namespace interlock {
@@ -12,25 +8,6 @@ namespace interlock {
 namespace {
 
 using detail::LoaderState;
-
-bool contains(const std::vector<std::string>& names, std::string_view name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-EntryKind entry_of(const ModuleFile& file, std::string_view name) {
-    const std::string_view last = detail::last_component(name);
-    if (contains(file.exports, last)) return EntryKind::export_;
-    if (contains(file.legacy_inits, last)) return EntryKind::legacy_init;
-    return EntryKind::none;
-}
-
-std::optional<Error> missing_entry(const Plan& plan) {
-    if (plan.entry != EntryKind::none) return std::nullopt;
-    const std::string last(detail::last_component(plan.module));
-    return Error{Errc::missing_symbol, "module " + quoted(plan.module) + " from " + quoted(plan.file.string(), 1000) +
-                                           ": it exports neither il_module_export_" + last + " nor il_module_init_" +
-                                           last};
-}
 
 Plan plan_of_loaded(const detail::ModuleRecord& record) {
     Plan plan;
@@ -74,13 +51,13 @@ Result<Plan> Loader::plan(std::string_view name, const ImportOptions& options) c
     const auto stops = [&](Error error) {
         if (!plan.error) plan.error = std::move(error);
     };
-    Result<ModuleFile> file = read_module_file(*path, ReadDepth::entry_points);
+    Result<ModuleFile> file = detail::read_module(*path);
     if (!file) {
         stops(file.error());
         return plan;
     }
     plan.build_id = file->build_id;
-    plan.entry = entry_of(*file, name);
+    plan.entry = detail::entry_of(*file, name);
     Result<LoaderState::Judged> judged = state_->decide(name, *file, options.threading);
     if (!judged) {
         stops(judged.error());
@@ -91,7 +68,6 @@ Result<Plan> Loader::plan(std::string_view name, const ImportOptions& options) c
     plan.warnings.insert(plan.warnings.end(), judged->warnings.begin(), judged->warnings.end());
     const std::vector<std::string> imported_by{options.importer.empty() ? "a plan" : options.importer};
     std::optional<Error> error = state_->obstacle(name, *file, *judged, imported_by);
-    if (!error) error = missing_entry(plan);
     const bool locks = state_->needs_lock(plan.decision);
     if (locks) plan.warnings.push_back(state_->fallback_warning(name, *file, plan.decision, imported_by, std::nullopt));
     if (error)

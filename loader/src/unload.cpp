@@ -115,11 +115,7 @@ void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
     }
     drop_kept_values(record);
     destroy_handles(record);  // made by teardown itself
-    bool mapped;
-    {
-        Attached attached;  // destructors of the library are its code
-        mapped = unmap(record);
-    }
+    const bool mapped = unmap(record);
     std::free(record.state);
     record.state = nullptr;
     record.def = nullptr;

@@ -47,6 +47,7 @@ struct SymbolSpec {
     std::uint8_t info = STB_GLOBAL << 4 | STT_FUNC;
     std::uint8_t other = STV_DEFAULT;
     std::uint16_t section = 1;
+    std::uint64_t offset = 0x40;  ///< of its value in the loaded segment, which can be executed
 };
 
 enum class HashTable : std::uint8_t { none, sysv, gnu, both };
@@ -185,10 +186,10 @@ inline void ElfBuilder::write_symbols() {
             put(symbol.info, 1);
             put(symbol.other, 1);
             half(symbol.section);
-            word(0x1000);
+            word(load_address + symbol.offset);
             word(16);
         } else {
-            word(0x1000);
+            word(load_address + symbol.offset);
             word(16);
             put(symbol.info, 1);
             put(symbol.other, 1);
@@ -245,14 +246,15 @@ inline void ElfBuilder::write_segments() {
     Image body = std::move(out_);
     out_ = {};
     auto segment = [&](std::uint32_t kind, std::uint64_t offset, std::uint64_t size, std::uint64_t alignment) {
+        const std::uint32_t flags = kind == PT_LOAD ? PF_R | PF_X : PF_R;
         u32(kind);
-        if (wide) u32(PF_R);
+        if (wide) u32(flags);
         word(offset);
         word(load_address + offset);
         word(load_address + offset);
         word(size);
         word(size);
-        if (!wide) u32(PF_R);
+        if (!wide) u32(flags);
         word(alignment);
     };
     segment(PT_LOAD, 0, body.size(), 0x1000);

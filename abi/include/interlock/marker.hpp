@@ -29,10 +29,12 @@ struct Marker {
     std::uint64_t offset = 0;                 ///< of the note in the file, bytes
 };
 
-/// Identity of a file at the moment it was read; two equal ones mean that the file was not replaced or rewritten.
+/// Identity of a file at the moment it was read; two equal ones mean that the file was not replaced or rewritten. To
+/// give it another name or other permissions changes it, too.
 struct FileIdentity {
     std::uint64_t device = 0, inode = 0, size = 0;
     std::int64_t modified_ns = 0;  ///< since the epoch
+    std::int64_t changed_ns = 0;   ///< the same of the inode, which nobody can set back
     bool operator==(const FileIdentity&) const = default;
 };
 
@@ -41,9 +43,11 @@ struct ModuleFile {
     std::filesystem::path path;
     FileIdentity identity;
     std::vector<Marker> markers;  ///< in file order; more than one when several modules share a file
+    std::string notes;            ///< the bytes of all note segments, in the order of the program headers
     std::string build_id;         ///< lower-case hex of NT_GNU_BUILD_ID, or empty
     unsigned machine = 0;         ///< e_machine
     bool native = false;          ///< class, byte order and machine are those of this process
+    bool has_entry_points = false;  ///< they have been read
     /// Names behind il_module_export_ and il_module_init_ in the dynamic symbol table, sorted.
     std::vector<std::string> exports, legacy_inits;
 

@@ -45,6 +45,9 @@ IL_MODULE(BAD_ID, TEST_TEXT(BAD_ID), "1", FREE, NULL, 0, NULL, exec, NULL);
 #elif defined(BAD_SYMBOL)
 IL_VISIBLE int interlock_test_some_library(void);
 int interlock_test_some_library(void) { return 1; }
+#elif defined(BAD_DATA)
+IL_EXTERN_C IL_VISIBLE const int il_module_export_bad_data;
+const int il_module_export_bad_data = 7;
 #elif defined(BAD_FORGOTTEN_LEGACY)
 IL_LEGACY_MODULE(BAD_ID) {
     (void)host;
