@@ -155,6 +155,7 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
     }
     give_back_lock(fallback, "unloaded");
     finish_passage(passage);
+    runtime.tell(EventKind::unloaded, name, escape(record->file.path.string(), 1000));
     return Ok{};
 }
 

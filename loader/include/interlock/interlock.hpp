@@ -6,6 +6,7 @@
 // IWYU pragma: begin_exports
 #include <interlock/decision.hpp>
 #include <interlock/escape.hpp>
+#include <interlock/event.hpp>
 #include <interlock/gil_option.hpp>
 #include <interlock/level.hpp>
 #include <interlock/loader.hpp>
