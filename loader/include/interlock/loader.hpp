@@ -108,11 +108,20 @@ struct ImportOptions {
     std::optional<std::chrono::milliseconds> switch_deadline = {};  ///< over the loader's
     std::string importer = {};  ///< what to name as importer instead of the source line, e.g. "command line"
 };
+    /// The warning of a fallback begins with CPython's line, which talks of Python's options, for tools that look for it.
+    bool python_wording = false;
+    /// How a user gives this program a policy, for the advice in warnings: "--policy". Empty: they do not say.
+    std::string policy_hint = {};
 
 /// What kind of entry point a file offers for a module.
 enum class EntryKind : std::uint8_t { none, export_, legacy_init };
 
 /// What an import would do.
+
+    /// What the user asks for in the environment, the rest as by default: the folders of INTERLOCK_PATH, which stay
+    /// behind those that the program adds, and the policy file that INTERLOCK_POLICY names. Errors: of load_policy().
+    /// [any-thread], while nobody changes the environment
+    IL_API static Result<LoaderOptions> from_environment();
 struct Plan {
     std::string module;
     std::filesystem::path file;
@@ -169,7 +178,8 @@ struct UnloadOptions {
 /// Loads modules. Belongs to one Runtime, which must outlive it; the destructor unloads everything, last import first.
 class Loader {
 public:
-    /// Throws Failure(wrong_state) when `runtime` is not the one that lives, or already has a loader.
+    /// Warns of what load_policy() found in the policy. Throws Failure: wrong_state when `runtime` is not the one that
+    /// lives, or already has a loader; warning_as_error when a filter makes such a warning an error.
     IL_API explicit Loader(Runtime& runtime, LoaderOptions options = {});
     IL_API ~Loader();
     Loader(const Loader&) = delete;
