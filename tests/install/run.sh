@@ -108,7 +108,7 @@ read -ra module_flags <<<"$(alone pkg-config --cflags interlock-module)"
 alone "$cc" -std=c11 -O2 -shared -fPIC -fvisibility=hidden "${module_flags[@]}" "$consumer/adder.c" \
     -o "$work/plain/adder.so" || fail "the module cannot be built with pkg-config"
 read -ra host_flags <<<"$(alone pkg-config --cflags --libs interlock)"
-alone "$cxx" -std=c++2b "$consumer/host.cpp" "${host_flags[@]}" -o "$work/plain/host" ||
+alone "$cxx" -std=c++20 "$consumer/host.cpp" "${host_flags[@]}" -o "$work/plain/host" ||
     fail "the program cannot be built with pkg-config"
 library_path=$libdir expect_sum "$work/plain/host" "$work/plain"
 read -ra audit_flags <<<"$(alone pkg-config --cflags --libs interlock-audit)"
