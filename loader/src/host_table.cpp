@@ -270,6 +270,14 @@ il_status set_threading(il_module* module, il_threading level) {
     return IL_OK;
 }
 
+il_status run_attached(const il_host*, il_module* module, il_thread_body body, void* context) {
+    // The caller may be the last one for whom an unload has waited.
+    const std::shared_ptr<ModuleRecord> record = record_of(module).shared_from_this();
+    Scope scope;
+    return through_gate(*record, record->thread_site, scope, GateCheck::closed_is_error,
+                        [&](Invocation& call) { return body(&call, context); });
+}
+
 }  // namespace
 
 const il_host host_table = {
@@ -298,6 +306,7 @@ const il_host host_table = {
     current_call,
     module_create,
     set_threading,
+    run_attached,
 };
 
 }  // namespace interlock::detail

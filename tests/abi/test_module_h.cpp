@@ -123,11 +123,17 @@ il_status set_threading(il_module* module, il_threading level) {
     return module == the_module() ? IL_OK : IL_ERROR_FAILED;
 }
 
+il_status run_attached(const il_host*, il_module* module, il_thread_body body, void* context) {
+    if (module != the_module()) return IL_ERROR_FAILED;
+    record.push_back("run_attached");
+    return body(current, context);
+}
+
 const il_host host = {sizeof(il_host), IL_ABI_VERSION, 0,        "test",     raise_error,  error_message,
                       alloc,           retain,         release,  handle_new, handle_get,   import_module,
                       find_function,   invoke,         detach,   attach,     safe_point,   critical_begin,
                       critical_end,    parallel_for,   log_line, warn,       current_call, module_create,
-                      set_threading};
+                      set_threading,   run_attached};
 
 }  // namespace
 

@@ -15,6 +15,7 @@
 #include <interlock/policy.hpp>
 #include <interlock/result.hpp>
 #include <interlock/runtime.hpp>
+#include <interlock/typed_function.hpp>
 #include <interlock/value.hpp>
 #include <interlock/version.hpp>
 #include <interlock/warning.hpp>
