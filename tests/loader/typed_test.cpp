@@ -1,4 +1,5 @@
-// Functions with a C++ signature: each kind of parameter and of result, what does not fit, and who owns what comes back.
+// Functions with a C++ signature: each kind of parameter and of result, what does not fit, and who owns what comes
+// back.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE loader_typed
@@ -14,12 +15,14 @@ using namespace std::string_view_literals;
 
 namespace {
 
-template <typename T> T echoed(const Module& values, T given) {
+template <typename T>
+T echoed(const Module& values, T given) {
     return values.function<T(T)>("echo").value()(given).value();
 }
 
 /// The error of an `echo` with another result than the program asks for.
-template <typename Signature, typename... Arguments> Error echo_error(const Module& values, Arguments... given) {
+template <typename Signature, typename... Arguments>
+Error echo_error(const Module& values, Arguments... given) {
     const auto result = values.function<Signature>("echo").value()(given...);
     BOOST_REQUIRE(!result.ok());
     return result.error();
@@ -91,8 +94,9 @@ BOOST_AUTO_TEST_CASE(a_result_of_another_type_is_an_error_that_names_both) {
         BOOST_TEST(row.error.message == begin + row.message + end);
     }
     const auto count = lab.import("free1").function<bool()>("count").value()();
-    BOOST_TEST(count.error().message == "free1.count: the result is of type int64, and the program asks for a bool; the "
-                                        "function is documented as: count() -> int");
+    BOOST_TEST(count.error().message ==
+               "free1.count: the result is of type int64, and the program asks for a bool; the "
+               "function is documented as: count() -> int");
     for (const std::int64_t wrong : {std::int64_t{-1}, std::int64_t{256}})
         BOOST_TEST(echo_error<std::uint8_t(std::int64_t)>(values, wrong).message ==
                    "values.echo: the result does not fit into the integer type that the program asks for; ask for "
@@ -124,8 +128,9 @@ BOOST_AUTO_TEST_CASE(errors_of_the_module_and_of_the_look_up) {
     BOOST_TEST((missing.error().code == Errc::not_found));
     BOOST_TEST(missing.error().message == "module 'values' has no function 'ecko'; did you mean 'echo'?");
     const auto malformed = values.function<std::string(std::int64_t)>("malformed").value();
-    BOOST_TEST(malformed(3).error().message == "values.malformed: the module returned a malformed value: a size, and no "
-                                               "memory");
+    BOOST_TEST(malformed(3).error().message ==
+               "values.malformed: the module returned a malformed value: a size, and no "
+               "memory");
     BOOST_TEST(values.function<Bytes(std::int64_t)>("malformed").value()(4).error().message ==
                "values.malformed: the module returned a malformed value: a size, and no memory");
     BOOST_TEST((values.function<Value(std::int64_t)>("malformed").value()(0).error().code == Errc::call_failed));
