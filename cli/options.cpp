@@ -100,15 +100,6 @@ std::vector<WarningFilter> parse_filters(const std::vector<std::string>& given) 
     return filters;
 }
 
-Warning as_warning(const Diagnostic& diagnostic) {
-    Warning warning{WarningCategory::policy, "", diagnostic.message, {}};
-    warning.details.push_back(
-        {"file", fmt::format("{}:{}:{}", escape(diagnostic.file), diagnostic.line, diagnostic.column)});
-    warning.details.push_back({"code", diagnostic.code});
-    if (!diagnostic.hint.empty()) warning.details.push_back({"fix", diagnostic.hint});
-    return warning;
-}
-
 }  // namespace
 
 std::vector<Option> global_options(GlobalOptions& target) {
@@ -128,7 +119,8 @@ std::vector<Option> global_options(GlobalOptions& target) {
                "Threads that run module code; over INTERLOCK_THREADS (one per CPU)"),
         option("--switch-deadline", "MS", target.switch_deadline,
                "Give an import up when the switch to locked mode takes longer"),
-        choice("--warnings", target.warnings, {"text", "json"}, "How warnings are written to stderr"),
+        choice("--warnings", target.warnings, {"text", "json", "python"},
+               "How warnings are written to stderr; python: as text, a fallback with CPython's own line"),
         option("--report", "FILE", target.report,
                "Write what the loader did as JSON, also when the command fails (run, import, plan)"),
         flag("--json", target.json, "Results as JSON"),
@@ -198,7 +190,7 @@ std::optional<Policy> load_policy(const Context& context) {
     for (const Diagnostic& diagnostic : file->diagnostics) {
         const bool fatal = diagnostic.severity == Severity::error || action == WarningAction::error;
         usable = usable && !fatal;
-        if (fatal || (action != WarningAction::ignore && context.options.warnings == "text"))
+        if (fatal || (action != WarningAction::ignore && context.options.warnings != "json"))
             context.output.note(diagnostic.text() + "\n");
         else if (action != WarningAction::ignore)
             show_warning(context, as_warning(diagnostic));

@@ -64,11 +64,14 @@ Session::Session(const Context& context, std::optional<Policy> policy, std::vect
     RuntimeOptions runtime_options;
     runtime_options.gil = settings.gil.setting;
     runtime_options.threads = settings.threads.value;
+    runtime_options.gil_hint = "-X gil=0";
     runtime_options.on_stall = [this](const StallReport& report) { stalled(report); };
     runtime_.emplace(std::move(runtime_options));
 
     LoaderOptions options = loader_options(settings, std::move(first_on_path));
     options.policy = policy_;
+    options.policy_hint = "--policy";
+    options.python_wording = context.options.warnings == "python";
     options.on_warning = [this](const Warning& warning) { show_warning(context_, warning); };
     options.on_log = [this](il_log_level level, std::string_view module, std::string_view text) {
         log(level, module, text);

@@ -62,7 +62,7 @@ function(interlock_component name)
     target_include_directories(interlock_${name}
         PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
         PRIVATE src)
-    target_compile_features(interlock_${name} PUBLIC cxx_std_23)
+    target_compile_features(interlock_${name} PUBLIC cxx_std_20)  # what the headers need; the sources are C++23
     foreach(dependency ${arg_DEPENDS})
         target_link_libraries(interlock_${name} PUBLIC interlock_${dependency})
     endforeach()

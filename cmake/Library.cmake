@@ -23,7 +23,7 @@ set_target_properties(interlock PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 
 # Every thread that attached runs code of it once more when it ends, so it stays when a plugin that brought it is closed.
 target_link_options(interlock PRIVATE -Wl,--version-script=${export_map} -Wl,-z,nodelete)
 target_link_libraries(interlock PRIVATE ${component_targets})
-target_compile_features(interlock INTERFACE cxx_std_23)
+target_compile_features(interlock INTERFACE cxx_std_20)
 target_include_directories(interlock INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 foreach(component ${interlock_components})
     target_include_directories(interlock INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/${component}/include>)

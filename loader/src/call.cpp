@@ -277,6 +277,21 @@ il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope,
 
 namespace interlock {
 
+namespace {
+
+/// "module.function: ", for messages.
+std::string full_name(const detail::FunctionRecord& function) {
+    return function.module->name + "." + escape(function.name, 200) + ": ";
+}
+
+const char* type_name(il_type type) noexcept {
+    constexpr std::array<const char*, 10> names = {"null",  "bool",   "int64", "double", "string",
+                                                   "bytes", "buffer", "list",  "map",    "handle"};
+    return type < names.size() ? names[type] : "unknown";
+}
+
+}  // namespace
+
 const std::string& Function::name() const noexcept { return function_->name; }
 
 const std::string& Function::doc() const noexcept { return function_->doc; }
@@ -308,11 +323,41 @@ Result<Value> Function::operator()(std::span<const Value> args) const {
                 value = Value::copy_of(result, detail::value_limits(*function_->module));
             return returned;
         });
-    const auto full_name = [&] { return function_->module->name + "." + escape(function_->name, 200) + ": "; };
     if (status == IL_OK && value) return value;
-    if (status == IL_OK) return Error{value.error().code, full_name() + value.error().message};
+    if (status == IL_OK) return Error{value.error().code, full_name(*function_) + value.error().message};
+    return call_error(results, status);
+}
+
+il_status Function::call_and_take(Scope& scope, std::span<const il_value> args,
+                                  void (*take)(void* context, const il_value& result), void* context) const {
+    return detail::through_gate(*function_->module, function_->site, scope, detail::GateCheck::closed_is_error,
+                                [&](detail::Invocation& call) -> il_status {
+                                    il_value result = il_null();
+                                    const il_status status =
+                                        function_->function(&call, args.data(), args.size(), &result);
+                                    if (status == IL_OK && !call.is_detached) take(context, result);
+                                    return status;
+                                });
+}
+
+Error Function::call_error(const Scope& scope, il_status status) const {
     const bool closed = status == IL_ERROR_STATE && (function_->module->gate.load() & detail::gate_open) == 0;
-    return Error{closed ? Errc::unloaded : Errc::call_failed, full_name() + results.error_message()};
+    return {closed ? Errc::unloaded : Errc::call_failed, full_name(*function_) + scope.error_message()};
+}
+
+Error Function::argument_error(const Scope& scope, std::size_t number) const {
+    return {Errc::invalid_argument,
+            full_name(*function_) + "argument " + std::to_string(number) + ": " + scope.error_message()};
+}
+
+Error Function::result_error(il_type type, const char* wanted, bool out_of_range, const std::string& malformed) const {
+    std::string text = full_name(*function_);
+    if (!malformed.empty()) return {Errc::call_failed, text + malformed};
+    if (out_of_range) return {Errc::call_failed, text + "the result does not fit into the integer type that the program "
+                                                       "asks for; ask for std::int64_t"};
+    text += std::string("the result is of type ") + type_name(type) + ", and the program asks for a " + wanted;
+    return {Errc::call_failed, text + "; the function is documented as: " +
+                                   (function_->doc.empty() ? "(nothing)" : escape(function_->doc, 200))};
 }
 
 }  // namespace interlock

@@ -247,7 +247,10 @@ std::optional<Error> LoaderState::obstacle(std::string_view name, const ModuleFi
                      "module " + quoted(name) + " from " + quoted(file.path.string(), 1000) + ": " + std::move(why)};
     };
     const auto as_error = [](const Warning& warning) {
-        return Error{Errc::warning_as_error, warning.text() + "  the import is refused, as a warning filter turns this "
+        // The error around it says what this is; but there are tools that look for CPython's words.
+        const std::string text = warning.text();
+        const std::size_t begin = warning.python ? 0 : text.find(warning.headline);
+        return Error{Errc::warning_as_error, text.substr(begin) + "  the import is refused, as a warning filter turns this "
                                                               "warning into an error; the runtime stays as it was"};
     };
     if (!file.native)

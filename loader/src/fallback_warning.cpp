@@ -1,4 +1,4 @@
-// The warning that a module made the runtime fall back: CPython's line, then what CPython does not tell.
+// The warning that a module made the runtime fall back: what it needs, why, who imported it, and the ways out.
 //
 // SPDX-License-Identifier: MIT
 #include <cstdio>
@@ -26,7 +26,9 @@ std::string json_string(std::string_view text) { return Value(text).to_json(); }
 Warning LoaderState::fallback_warning(std::string_view name, const ModuleFile& file, const Decision& decision,
                                       const std::vector<std::string>& imported_by,
                                       const std::optional<SwitchReport>& switched) const {
-    Warning warning{WarningCategory::fallback, std::string(name), fallback_headline(name), {}};
+    Warning warning{WarningCategory::fallback, std::string(name),
+                    options.python_wording ? python_fallback_headline(name) : fallback_headline(name), {}};
+    warning.python = options.python_wording;
     const auto add = [&](const char* label, std::string text) {
         warning.details.push_back({label, std::move(text)});
     };
@@ -57,8 +59,11 @@ Warning LoaderState::fallback_warning(std::string_view name, const ModuleFile& f
                "il_set_threading(host, module, IL_THREADING_FREE)");
     if (manifest.build_id || manifest.sha256)
         add("fix", "or in " + escape(manifest_path(file.path).string(), 2000) + ": " + to_json_text(manifest));
-    add("fix", "or in a policy file (--policy): {\"rules\": [{\"match\": {\"module\": " + json_string(name) +
+    const std::string given_by = options.policy_hint.empty() ? "" : " (" + options.policy_hint + ")";
+    add("fix", "or in a policy file" + given_by + ": {\"rules\": [{\"match\": {\"module\": " + json_string(name) +
                    "}, \"threading\": \"module_lock\", \"reason\": \"...\"}]}");
+    if (const std::string& hint = runtime.options().gil_hint; !hint.empty())
+        add("fix", "or for all modules, at your own risk: " + hint);
     return warning;
 }
 

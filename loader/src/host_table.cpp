@@ -314,6 +314,14 @@ il_status set_threading(il_module* module, il_threading level) {
     return IL_OK;
 }
 
+il_status run_attached(const il_host*, il_module* module, il_thread_body body, void* context) {
+    // The caller may be the last one for whom an unload has waited.
+    const std::shared_ptr<ModuleRecord> record = record_of(module).shared_from_this();
+    Scope scope;
+    return through_gate(*record, record->thread_site, scope, GateCheck::closed_is_error,
+                        [&](Invocation& call) { return body(&call, context); });
+}
+
 }  // namespace
 
 const il_host host_table = {
@@ -345,6 +353,7 @@ const il_host host_table = {
     scope_begin,
     scope_end,
     log_from,
+    run_attached,
 };
 
 }  // namespace interlock::detail

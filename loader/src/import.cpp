@@ -139,6 +139,7 @@ private:
         record->decision = judged_.decision;
         record->package = passage_.package;
         record->own_site = call_site(name_, "(import)");
+        record->thread_site = call_site(name_, "(thread of the module)");
         set_gate(*record, false);
         {
             std::lock_guard guard(state_.mutex);

@@ -30,10 +30,16 @@ void add_folder(std::vector<std::filesystem::path>& folders, const std::filesyst
     if (std::find(folders.begin(), folders.end(), absolute) == folders.end()) folders.push_back(std::move(absolute));
 }
 
+/// An empty variable counts as one that is not set.
+const char* environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr || *value == '\0' ? nullptr : value;
+}
+
 std::vector<std::filesystem::path> effective_path(const LoaderOptions& options) {
     std::vector<std::filesystem::path> folders;
     for (const std::filesystem::path& folder : options.search_path) add_folder(folders, folder);
-    const char* variable = options.use_environment ? std::getenv("INTERLOCK_PATH") : nullptr;
+    const char* variable = options.use_environment ? environment("INTERLOCK_PATH") : nullptr;
     if (variable == nullptr) return folders;
     for (std::string_view rest = variable; !rest.empty();) {
         const std::size_t colon = std::min(rest.find(':'), rest.size());
@@ -77,8 +83,28 @@ LoaderState::~LoaderState() {
 
 }  // namespace detail
 
+Result<LoaderOptions> LoaderOptions::from_environment() {
+    LoaderOptions options;
+    options.policy_hint = "INTERLOCK_POLICY";
+    if (const char* file = detail::environment("INTERLOCK_POLICY")) {
+        Result<Policy> policy = load_policy(file);
+        if (!policy) return Error{policy.error().code, "INTERLOCK_POLICY: " + policy.error().message};
+        options.policy = std::move(*policy);
+    }
+    return options;
+}
+
 Loader::Loader(Runtime& runtime, LoaderOptions options)
-    : runtime_(runtime), state_(std::make_unique<detail::LoaderState>(*this, runtime, std::move(options))) {}
+    : runtime_(runtime), state_(std::make_unique<detail::LoaderState>(*this, runtime, std::move(options))) {
+    if (!state_->options.policy) return;
+    for (const Diagnostic& finding : state_->options.policy->findings) {
+        const Warning warning = as_warning(finding);
+        if (state_->action_for(warning.category, warning.module) == WarningAction::error)
+            throw Failure({Errc::warning_as_error, "a warning filter turns this warning into an error: " +
+                                                       finding.text()});
+        state_->issue(warning);
+    }
+}
 
 /// exit() inside a function of a module, or inside an import: nobody comes back from there.
 static bool exit_inside_a_module() noexcept {

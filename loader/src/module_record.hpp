@@ -75,6 +75,7 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     std::vector<std::string> imported_by;
     std::chrono::system_clock::time_point imported_at;
     const CallSite* own_site = nullptr;  ///< for work that is no function: exec, destructors
+    const CallSite* thread_site = nullptr;  ///< for work of the module's own threads
 
     // Under LoaderState::mutex.
     bool loaded = false, mapped = false;

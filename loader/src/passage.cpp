@@ -127,6 +127,11 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
     // Not even a free module: what ran beneath its exec by chance would get it unfinished, as if it were part of it.
     isolate([&] { imported.emplace(run_import(passage, import_options, std::move(imported_by))); });
     finish_passage(passage);
+    if (imported->result)
+        runtime.tell(EventKind::imported, name, escape((*imported->result)->file.path.string(), 1000),
+                     (*imported->result)->import_duration);
+    else
+        runtime.tell(EventKind::import_failed, name, imported->result.error().message);
     for (const Warning& warning : imported->warnings) issue(warning);
     return std::move(imported->result);
 }

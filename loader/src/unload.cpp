@@ -280,6 +280,7 @@ Outcome LoaderState::unload(std::span<const std::string_view> names, const Unloa
         }
         give_back_lock(fallback, "unloaded");
         finish_passage(passage);
+        runtime.tell(EventKind::unloaded, passage->name, escape(passage->record->file.path.string(), 1000));
     }
     for (const auto& passage : unloading) warn_of_lingering(*passage->record);
     return Ok{};

@@ -131,6 +131,16 @@ std::string to_json_text(const PolicyRule& rule) {
     return text.object();
 }
 
+Result<Policy> load_policy(const std::filesystem::path& path) {
+    Result<PolicyFile> file = read_policy(path, today_utc());
+    if (!file) return std::move(file).error();
+    if (has_errors(file->diagnostics))
+        return Error{Errc::invalid_policy, "the policy " + quoted(path.string(), 1000) +
+                                               " is wrong, so it is not used:\n" + error_text(file->diagnostics)};
+    file->policy.findings = std::move(file->diagnostics);
+    return std::move(file->policy);
+}
+
 std::chrono::year_month_day today_utc() {
     return std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
 }

@@ -10,8 +10,10 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <fstream>
+#include <new>
 #include <thread>
 
 #include <interlock/escape.hpp>
@@ -95,12 +97,14 @@ struct Runtime::State {
     std::atomic<unsigned> holds{0};
     std::atomic<std::uint64_t> to_locked{0}, to_parallel{0}, failed{0}, stalls{0};
     std::atomic<std::int64_t> last_ns{0}, longest_ns{0};
+    std::atomic<std::uint64_t> events{0};
 
     bool begin_switch(std::optional<Clock::time_point> end);
     void end_switch();
     void undo_switch() noexcept;
     bool wait_for_attached(std::string_view reason, Clock::time_point begin, std::optional<Clock::time_point> end);
     void report_stall(std::string_view reason, Clock::duration waited);
+    void tell(RuntimeEvent event) noexcept;
 };
 
 namespace {
@@ -167,6 +171,7 @@ void Runtime::State::report_stall(std::string_view reason, Clock::duration waite
     report.holders = current_holders();
     if (report.holders.empty()) return;
     stalls.fetch_add(1, std::memory_order_relaxed);
+    if (options.on_event) tell({.kind = EventKind::stalled, .text = report.text(), .duration = waited});
     if (options.on_stall)
         options.on_stall(report);
     else
@@ -279,7 +284,44 @@ const RuntimeOptions& Runtime::options() const noexcept { return state_->options
 
 unsigned Runtime::threads() const noexcept { return state_->executor.threads(); }
 
+std::string_view event_name(EventKind kind) noexcept {
+    constexpr std::array<std::string_view, all_event_kinds.size()> names = {
+        "mode_changed", "switch_failed", "stalled", "imported", "import_failed", "unloaded"};
+    return names[static_cast<std::size_t>(kind)];
+}
+
+void Runtime::State::tell(RuntimeEvent event) noexcept {
+    event.at = std::chrono::system_clock::now();
+    event.number = events.fetch_add(1, std::memory_order_relaxed) + 1;
+    const Detached outside;  // the callback may do anything
+    try {
+        options.on_event(event);
+    } catch (...) {
+        // Whoever caused the event has done its work, and does not know of the callback.
+    }
+}
+
+void Runtime::tell(EventKind kind, std::string_view module, std::string_view text,
+                   std::chrono::nanoseconds duration) noexcept {
+    if (!state_->options.on_event) return;
+    try {
+        state_->tell({kind, std::string(module), std::string(text), mode(), duration});
+    } catch (const std::bad_alloc&) {
+        // Then there is none to tell of it either.
+    }
+}
+
 Result<SwitchReport> Runtime::switch_to_locked(std::string_view reason,
+                                               std::optional<std::chrono::milliseconds> deadline) {
+    Result<SwitchReport> report = stop_all_but_one(reason, deadline);
+    if (!report)
+        tell(EventKind::switch_failed, "", report.error().message);
+    else if (report->switched)
+        tell(EventKind::mode_changed, "", escape(reason, 200), report->duration);
+    return report;
+}
+
+Result<SwitchReport> Runtime::stop_all_but_one(std::string_view reason,
                                                std::optional<std::chrono::milliseconds> deadline) {
     if (state_->options.gil == GilSetting::off) return SwitchReport{};
     const Clock::time_point begin = Clock::now();
@@ -325,6 +367,12 @@ Result<SwitchReport> Runtime::switch_to_locked(std::string_view reason,
 bool Runtime::switch_to_parallel() {
     if (state_->options.gil == GilSetting::off) return true;
     Detached while_waiting;
+    if (!leave_locked_mode()) return false;
+    tell(EventKind::mode_changed, "", "nobody asks for locked mode any more");
+    return true;
+}
+
+bool Runtime::leave_locked_mode() {
     const detail::NoCancellation guarded;
     state_->begin_switch(std::nullopt);
     AtExit turn([this] { state_->end_switch(); });

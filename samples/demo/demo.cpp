@@ -80,9 +80,13 @@ private:
 };
 
 int run(const Options& options) {
+    auto runtime_options = interlock::RuntimeOptions::from_environment().value();
+    if (runtime_options.gil != interlock::GilSetting::automatic)
+        throw std::runtime_error("this program shows a fallback, which INTERLOCK_GIL and PYTHON_GIL rule out; unset both");
+    runtime_options.gil_hint.clear();  // so the warning does not advise it
     const Corpus corpus = read_corpus(options.corpus, options.megabytes << 20);
-    interlock::Runtime runtime;
-    interlock::LoaderOptions loading;
+    interlock::Runtime runtime(std::move(runtime_options));
+    interlock::LoaderOptions loading;  // a policy of the user would rule the fallback out as well
     loading.search_path = {std::filesystem::read_symlink("/proc/self/exe").parent_path() / "../modules"};
     interlock::Loader loader(runtime, std::move(loading));
     const unsigned threads = runtime.threads();

@@ -117,16 +117,14 @@ std::vector<std::uint64_t> timed(const char* title, const interlock::Runtime& ru
 }
 
 int run(const Options& options) {
-    interlock::Runtime runtime({.threads = options.threads});
-    interlock::LoaderOptions loading;
+    // What the user asks for in the environment counts (PYTHON_GIL, INTERLOCK_POLICY, ...), unless an option says more.
+    auto runtime_options = interlock::RuntimeOptions::from_environment().value();
+    if (options.threads != 0) runtime_options.threads = options.threads;
+    interlock::Runtime runtime(std::move(runtime_options));
+    auto loading = interlock::LoaderOptions::from_environment().value();
     loading.search_path = options.search_path;
-    if (!options.policy.empty()) {
-        auto file = interlock::read_policy(options.policy, interlock::today_utc()).value();
-        for (const interlock::Diagnostic& problem : file.diagnostics)
-            std::fprintf(stderr, "%s\n", problem.text().c_str());
-        if (interlock::has_errors(file.diagnostics)) return 1;
-        loading.policy = std::move(file.policy);
-    }
+    if (!options.policy.empty()) loading.policy = interlock::load_policy(options.policy).value();
+    loading.policy_hint = "--policy";
     interlock::Loader loader(runtime, std::move(loading));
 
     std::vector<Filter> filters;

@@ -15,8 +15,8 @@ constexpr const char* usage =
     "Applies filters, which are native modules, to images. Without a file it makes test images.\n"
     "  --filters A,B,...  modules, in this order (default blur,legacy_sharpen,grayscale)\n"
     "  --path DIR         where the modules are, may be given several times (default: beside the program)\n"
-    "  --policy FILE      interlock policy\n"
-    "  --threads N        default: one for each CPU\n"
+    "  --policy FILE      interlock policy (default: $INTERLOCK_POLICY)\n"
+    "  --threads N        default: $INTERLOCK_THREADS, else one for each CPU\n"
     "  --size WxH         of the test images (default 1024x768)\n"
     "  --images N         number of test images (default 8)\n"
     "  --output DIR       writes the pictures there, as PPM files\n";

@@ -138,19 +138,26 @@ void log_from(il_module* module, il_log_level level, const char* format, ...) {
     if (module != the_module()) record.push_back("wrong log");
 }
 
+il_status run_attached(const il_host*, il_module* module, il_thread_body body, void* context) {
+    if (module != the_module()) return IL_ERROR_FAILED;
+    record.push_back("run_attached");
+    return body(current, context);
+}
+
 const il_host host = {sizeof(il_host), IL_ABI_VERSION, 0,        "test",     raise_error,  error_message,
                       alloc,           retain,         release,  handle_new, handle_get,   import_module,
                       find_function,   invoke,         detach,   attach,     safe_point,   critical_begin,
                       critical_end,    parallel_for,   log_line, warn,       current_call, module_create,
-                      set_threading,   scope_begin,    scope_end, log_from};
+                      set_threading,   scope_begin,    scope_end, log_from,   run_attached};
 
-/// As it was before the last three members were added.
+/// As it was before the last members were added.
 const il_host older_host = [] {
     il_host older = host;
     older.size = offsetof(il_host, scope_begin);
     older.scope_begin = nullptr;
     older.scope_end = nullptr;
     older.log_from = nullptr;
+    older.run_attached = nullptr;
     return older;
 }();
 

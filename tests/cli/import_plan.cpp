@@ -12,9 +12,8 @@ using namespace interlock::test;
 namespace {
 
 std::string fallback_line(const std::string& module) {
-    return "RuntimeWarning: The global interpreter lock (GIL) has been enabled to load module '" + module +
-           "', which has not declared that it can run safely without the GIL. To override this behavior and keep the "
-           "GIL disabled (at your own risk), run with PYTHON_GIL=0 or -Xgil=0.";
+    return "interlock: warning: module '" + module +
+           "' needs the global lock: as long as it is loaded, one thread at a time runs code of modules";
 }
 
 Json json_of(const Finished& finished) {
@@ -81,7 +80,7 @@ BOOST_AUTO_TEST_CASE(says_what_each_module_got) {
         }
     }
     // Every module that needs the lock is named, not only the first.
-    BOOST_TEST(count_lines_with(finished.err, "RuntimeWarning: ") == 2u);
+    BOOST_TEST(count_lines_with(finished.err, "interlock: warning: ") == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(as_a_table) {
@@ -99,9 +98,10 @@ BOOST_AUTO_TEST_CASE(the_warning_in_full) {
     const Finished finished = call_with_modules({"import", "plain"});
     CHECK_STATUS(finished, 0);
     const auto lines = lines_of(finished.err);
-    BOOST_REQUIRE(lines.size() == 9u);
+    BOOST_REQUIRE(lines.size() == 10u);
     BOOST_TEST(lines[0] == fallback_line("plain"));
-    const std::vector<std::string> labels = {"file", "why", "why", "imported by", "effect", "fix", "fix", "fix"};
+    const std::vector<std::string> labels = {"file", "why", "why", "imported by", "effect",
+                                             "fix",  "fix", "fix", "fix"};
     for (std::size_t i = 0; i < labels.size(); ++i) BOOST_TEST(lines[i + 1].starts_with("  " + labels[i] + " "));
     CHECK_CONTAINS(lines[1], module_folder() + "/plain.so (build-id ");
     CHECK_CONTAINS(lines[2], "the file carries no marker");
@@ -112,6 +112,20 @@ BOOST_AUTO_TEST_CASE(the_warning_in_full) {
     const Folder folder;
     const Finished checked = call({"policy", "check", folder.write("pasted.json", rule)});
     CHECK_STATUS(checked, 0);
+    BOOST_TEST(lines[9] == "  fix          or for all modules, at your own risk: -X gil=0");
+}
+
+BOOST_AUTO_TEST_CASE(the_warning_in_the_words_of_cpython) {
+    const std::string line =
+        "RuntimeWarning: The global interpreter lock (GIL) has been enabled to load module 'plain', which has not "
+        "declared that it can run safely without the GIL. To override this behavior and keep the GIL disabled (at your "
+        "own risk), run with PYTHON_GIL=0 or -Xgil=0.";
+    const Finished finished = call_with_modules({"import", "plain", "--warnings", "python"});
+    CHECK_STATUS(finished, 0);
+    BOOST_TEST(lines_of(finished.err).at(0) == line);
+    const Finished refused = call_with_modules({"import", "plain", "--warnings", "python", "-W", "error"});
+    CHECK_STATUS(refused, 1);
+    BOOST_TEST(lines_of(refused.err).at(0) == "interlock: error: " + line);
 }
 
 BOOST_AUTO_TEST_CASE(warnings_as_json) {
@@ -122,8 +136,9 @@ BOOST_AUTO_TEST_CASE(warnings_as_json) {
     const Json warning = Json::parse(lines[0]);
     BOOST_TEST(warning.at("category") == "fallback");
     BOOST_TEST(warning.at("module") == "plain");
-    BOOST_TEST("RuntimeWarning: " + warning.at("message").get<std::string>() == fallback_line("plain"));
-    BOOST_TEST(warning.at("details").at("fix").size() == 3u);
+    BOOST_TEST("interlock: warning: " + warning.at("message").get<std::string>() == fallback_line("plain"));
+    BOOST_TEST(!warning.contains("python_category"));
+    BOOST_TEST(warning.at("details").at("fix").size() == 4u);
 }
 
 struct FilterRow {
@@ -157,7 +172,7 @@ BOOST_AUTO_TEST_CASE(filters_and_the_gil_option) {
             words.insert(words.end(), row.options.begin(), row.options.end());
             const Finished finished = call_with_modules(words);
             CHECK_STATUS(finished, row.status);
-            BOOST_TEST(count_lines_with(finished.err, "RuntimeWarning: ") == row.warnings);
+            BOOST_TEST(count_lines_with(finished.err, "interlock: warning: ") == row.warnings);
             const Json modules = json_of(finished).at("modules");
             for (const Json& module : modules) {
                 if (row.mode != nullptr)
@@ -294,10 +309,11 @@ BOOST_AUTO_TEST_CASE(tells_why_and_what_to_do) {
     const auto lines = lines_of(finished.out);
     BOOST_TEST(lines.at(0) == "plain: would fall back to locked mode");
     const std::vector<std::string> labels = {"file",       "build-id", "entry point", "marker", "asked",
-                                             "decided by", "warning",  "fix",         "fix",    "fix"};
+                                             "decided by", "warning",  "fix",         "fix",    "fix",
+                                             "fix"};
     BOOST_REQUIRE(lines.size() == labels.size() + 1);
     for (std::size_t i = 0; i < labels.size(); ++i) BOOST_TEST(lines[i + 1].starts_with("  " + labels[i] + " "));
-    CHECK_CONTAINS(lines[7], fallback_line("plain").substr(sizeof "RuntimeWarning: " - 1));
+    CHECK_CONTAINS(lines[7], fallback_line("plain").substr(sizeof "interlock: warning: " - 1));
 }
 
 BOOST_AUTO_TEST_CASE(agrees_with_the_import) {
@@ -335,7 +351,7 @@ BOOST_AUTO_TEST_CASE(agrees_with_the_import) {
                 if (!by_init) BOOST_TEST(plan.at("action") == import.at("threading"));
                 if (!by_init) BOOST_TEST(plan.at("decided_by") == import.at("decided_by"));
                 BOOST_TEST(plan.at("file") == import.at("file"));
-                BOOST_TEST(plan.at("warnings").size() == count_lines_with(imported.err, "RuntimeWarning: ") + by_init);
+                BOOST_TEST(plan.at("warnings").size() == count_lines_with(imported.err, "interlock: warning: ") + by_init);
             }
         }
     }

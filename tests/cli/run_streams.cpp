@@ -258,7 +258,7 @@ BOOST_AUTO_TEST_CASE(warnings_stand_above_the_progress_bar) {
     on_terminal.err = Stream::terminal;
     const Finished finished = run_process(on_terminal);
     CHECK_STATUS(finished, 0);
-    CHECK_CONTAINS(finished.err, "\r\033[K\033[1;33mRuntimeWarning:\033[0m The global interpreter lock");
+    CHECK_CONTAINS(finished.err, "\r\033[Kinterlock: \033[1;33mwarning:\033[0m module 'plain' needs the global lock");
 }
 
 BOOST_AUTO_TEST_CASE(a_reader_that_goes_away_ends_it_quietly) {

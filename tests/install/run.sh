@@ -62,8 +62,14 @@ find "$prefix/include" "$libdir/cmake" "$libdir/pkgconfig" -type f -exec \
 echo "-- symbols"
 # Only interlock's own: anything else could collide with what the program brings itself.
 nm --dynamic --defined-only --format=just-symbols "$libdir/libinterlock.so" | c++filt | sort >"$work/symbols"
-grep -vE '^((vtable|typeinfo|typeinfo name|VTT) for )?interlock::|^INTERLOCK_' "$work/symbols" |
+grep -vE '^((vtable|typeinfo|typeinfo name|VTT) for )?interlock::|^INTERLOCK_|^interlock_' "$work/symbols" |
     grep . && fail "libinterlock.so exports symbols that are not interlock's"
+# The C API of the host, each function under the version in which it came.
+sed -n 's/^INTERLOCK_HOST_API .*[ *]\(interlock_[a-z_]*\)(.*/\1@@INTERLOCK_HOST_1/p' "$prefix/include/interlock/host.h" |
+    sort >"$work/host.declared"
+nm --dynamic --defined-only --with-symbol-versions --format=just-symbols "$libdir/libinterlock.so" |
+    grep '^interlock_' | sort >"$work/host.exported"
+diff "$work/host.declared" "$work/host.exported" || fail "libinterlock.so exports not what host.h declares"
 nm --dynamic --defined-only --format=just-symbols "$libdir/libinterlock-audit.so" | c++filt | sort \
     >"$work/symbols.audit"
 grep -vE '^((vtable|typeinfo|typeinfo name|VTT) for )?interlock::|^INTERLOCK_|^interlock_(audit_|free)' \
@@ -91,6 +97,7 @@ expect_sum() {
 }
 expect_sum "$work/consumer/host" "$work/consumer"
 expect_sum "$work/consumer/host_static" "$work/consumer"
+expect_sum "$work/consumer/host_c" "$work/consumer"
 alone ldd "$work/consumer/host_static" | grep libinterlock && fail "host_static uses the shared library"
 
 # expect_audit PROGRAM: the adder is a module of interlock, marked free.
@@ -108,9 +115,14 @@ read -ra module_flags <<<"$(alone pkg-config --cflags interlock-module)"
 alone "$cc" -std=c11 -O2 -shared -fPIC -fvisibility=hidden "${module_flags[@]}" "$consumer/adder.c" \
     -o "$work/plain/adder.so" || fail "the module cannot be built with pkg-config"
 read -ra host_flags <<<"$(alone pkg-config --cflags --libs interlock)"
-alone "$cxx" -std=c++2b "$consumer/host.cpp" "${host_flags[@]}" -o "$work/plain/host" ||
+alone "$cxx" -std=c++20 "$consumer/host.cpp" "${host_flags[@]}" -o "$work/plain/host" ||
     fail "the program cannot be built with pkg-config"
 library_path=$libdir expect_sum "$work/plain/host" "$work/plain"
+alone "$cc" -std=c11 -Wall -Wextra -pedantic -Werror "$consumer/host.c" "${host_flags[@]}" -o "$work/plain/host_c" ||
+    fail "the host in C cannot be built with pkg-config"
+library_path=$libdir expect_sum "$work/plain/host_c" "$work/plain"
+library_path=$libdir alone "$work/plain/host_c" "$work/nowhere" 2>"$work/log" && fail "the host in C finds a module nowhere"
+grep -q "^not_found: no module named 'adder'" "$work/log" || { cat "$work/log"; fail "the host in C does not say why"; }
 read -ra audit_flags <<<"$(alone pkg-config --cflags --libs interlock-audit)"
 alone "$cc" -std=c11 "$consumer/audit.c" "${audit_flags[@]}" -o "$work/plain/audit_c" ||
     fail "the program in C cannot be built with pkg-config"

@@ -56,6 +56,32 @@ BOOST_AUTO_TEST_CASE(values) {
     BOOST_TEST(policy.warnings[0].module == "legacy.*");
 }
 
+BOOST_AUTO_TEST_CASE(a_wrong_file_is_not_loaded) {
+    const TemporaryFolder folder;
+    const auto load_error = [&](const std::filesystem::path& file) {
+        const Result<Policy> policy = load_policy(file);
+        BOOST_REQUIRE(!policy.ok());
+        return policy.error();
+    };
+    const auto typo = folder.write("typo.json", R"({"rules": [
+  {"match": {"module": "x"}, "threading": "refused", "reason": "r"},
+  {"match": {"module": "x"}, "threading": "free"}]})");
+    const Error error = load_error(typo);
+    BOOST_TEST((error.code == Errc::invalid_policy));
+    const std::string begin = "the policy '" + typo.string() + "' is wrong, so it is not used:\n";
+    BOOST_TEST(error.message == begin + error_text(read_policy(typo, today_utc()).value().diagnostics));
+    BOOST_TEST((load_error(folder.path() / "none.json").code == Errc::not_found));
+    BOOST_TEST((load_error(folder.path()).code == Errc::unreadable));
+
+    const auto good = folder.write("good.json", R"({"rules": [{"match": {"module": "x"}, "threading": "free",
+  "reason": "r", "expires": "2001-01-01"}]})");
+    const Policy policy = load_policy(good).value();
+    BOOST_TEST(policy.rules.size() == 1u);
+    BOOST_TEST(policy.path == good);
+    BOOST_REQUIRE(policy.findings.size() == 1u);
+    BOOST_TEST(policy.findings[0].code == "expired-rule");
+}
+
 BOOST_AUTO_TEST_CASE(every_problem_is_reported) {
     BOOST_TEST(findings(R"({"rules": [
   {"match": {"modul": "a", "file": "["}, "treading": "free", "reason": " "},

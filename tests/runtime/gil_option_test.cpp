@@ -104,6 +104,41 @@ BOOST_AUTO_TEST_CASE(a_long_value_is_cut_in_the_message) {
     BOOST_CHECK(message.find("must be \"0\" or \"1\"") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(options_from_the_environment) {
+    const auto with = [](const char* variable, Text value) {
+        put(variable, value);
+        Result<RuntimeOptions> options = RuntimeOptions::from_environment();
+        put(variable, unset);
+        return options;
+    };
+    BOOST_CHECK(with("PYTHON_GIL", "1").value().gil == GilSetting::on);
+    BOOST_CHECK(with("INTERLOCK_GIL", "1").value().gil == GilSetting::on);
+    const Result<RuntimeOptions> off = with("PYTHON_GIL", "0");
+    BOOST_CHECK_EQUAL(off.ok(), is_free_threading_build());
+    if (off) BOOST_CHECK(off->gil == GilSetting::off);
+    BOOST_CHECK(with("PYTHON_GIL", unset).value().gil == GilSetting::automatic);
+    BOOST_CHECK_EQUAL(with("PYTHON_GIL", unset).value().gil_hint, "INTERLOCK_GIL=0");
+    BOOST_CHECK_EQUAL(with("INTERLOCK_THREADS", "3").value().threads, 3u);
+    for (const Text none : {unset, Text("")}) BOOST_CHECK_EQUAL(with("INTERLOCK_THREADS", none).value().threads, 0u);
+    const struct {
+        const char *variable, *value;
+        std::string message;
+    } wrong[] = {
+        {"INTERLOCK_GIL", "yes", "INTERLOCK_GIL must be \"0\" or \"1\", not 'yes'"},
+        {"INTERLOCK_THREADS", "0", "INTERLOCK_THREADS takes a whole number from 1 to 1024, not '0'"},
+        {"INTERLOCK_THREADS", "1025", "INTERLOCK_THREADS takes a whole number from 1 to 1024, not '1025'"},
+        {"INTERLOCK_THREADS", "-1", "INTERLOCK_THREADS takes a whole number from 1 to 1024, not '-1'"},
+        {"INTERLOCK_THREADS", "2x", "INTERLOCK_THREADS takes a whole number from 1 to 1024, not '2x'"},
+        {"INTERLOCK_THREADS", " 2", "INTERLOCK_THREADS takes a whole number from 1 to 1024, not ' 2'"},
+    };
+    for (const auto& row : wrong) {
+        const Result<RuntimeOptions> options = with(row.variable, row.value);
+        BOOST_REQUIRE(!options.ok());
+        BOOST_CHECK(options.error().code == Errc::invalid_option);
+        BOOST_CHECK_EQUAL(options.error().message, row.message);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(on_is_locked_from_the_start_and_stays) {
     Runtime runtime({.gil = GilSetting::on});
     BOOST_CHECK(runtime.is_gil_enabled());

@@ -26,7 +26,7 @@ struct Finished {
 Finished run(const std::string& command) {
     Finished finished;
     // Settings of whoever runs the tests must not have a say.
-    const std::string quiet = "unset INTERLOCK_GIL PYTHON_GIL INTERLOCK_PATH INTERLOCK_POLICY INTERLOCK_DEMO_CORPUS; ";
+    const std::string quiet = "unset INTERLOCK_GIL PYTHON_GIL INTERLOCK_THREADS INTERLOCK_PATH INTERLOCK_POLICY INTERLOCK_DEMO_CORPUS; ";
     std::FILE* pipe = ::popen((quiet + "( " + command + " ) 2>&1").c_str(), "r");
     BOOST_REQUIRE(pipe != nullptr);
     char buffer[4096];
@@ -57,9 +57,7 @@ std::string contents(const std::filesystem::path& file) {
 const std::string host = "'" FILTER_HOST "'";
 const std::string demo = "'" INTERLOCK_DEMO "'";
 const std::string demo_run = "'" SOURCE_DIR "/scripts/demo_run.sh'";
-const std::string fallback_warning =
-    "RuntimeWarning: The global interpreter lock \\(GIL\\) has been enabled to load module 'legacy_sharpen', which has "
-    "not declared that it can run safely without the GIL\\.";
+const std::string fallback_warning = "interlock: warning: module 'legacy_sharpen' needs the global lock: ";
 const std::string small_images = " --images 5 --size 200x150 --threads 4 ";
 const std::string small_corpus = "'" SOURCE_DIR "/tests'";
 
@@ -81,10 +79,41 @@ BOOST_AUTO_TEST_CASE(the_host_falls_back_for_the_legacy_filter) {
 BOOST_AUTO_TEST_CASE(the_host_stays_parallel_with_a_policy) {
     const Finished finished = run(host + small_images + "--policy '" SAMPLE_POLICY "'");
     BOOST_TEST(finished.status == 0);
-    BOOST_TEST(count_of(finished.output, "RuntimeWarning") == 0u);
+    BOOST_TEST(count_of(finished.output, "warning") == 0u);
     BOOST_TEST(matches(finished.output, "^legacy_sharpen +module_lock +parallel$"));
     BOOST_TEST(count_of(finished.output, "locked") == 0u);
     BOOST_TEST(matches(finished.output, "^both gave the same pictures: yes$"));
+}
+
+BOOST_AUTO_TEST_CASE(the_host_listens_to_the_environment) {
+    const std::string narrow = " --images 1 --size 9x9 --filters legacy_sharpen";
+    for (const std::string variable : {"PYTHON_GIL=0", "INTERLOCK_GIL=0"}) {
+        const Finished finished = run(variable + " " + host + narrow);
+        BOOST_TEST(finished.status == 0);
+        BOOST_TEST(matches(finished.output, "^legacy_sharpen +global_lock +parallel$"));
+        BOOST_TEST(count_of(finished.output, "warning") == 0u);
+    }
+    // The warning advises what works.
+    BOOST_TEST(matches(run(host + narrow).output, "^  fix +or for all modules, at your own risk: INTERLOCK_GIL=0$"));
+    BOOST_TEST(matches(run("INTERLOCK_THREADS=3 " + host + narrow).output, "^1 images, 3 threads$"));
+    BOOST_TEST(matches(run("INTERLOCK_THREADS=3 " + host + narrow + " --threads 2").output, "^1 images, 2 threads$"));
+    const Finished with_policy = run("INTERLOCK_POLICY='" SAMPLE_POLICY "' " + host + narrow);
+    BOOST_TEST(matches(with_policy.output, "^legacy_sharpen +module_lock +parallel$"));
+    const TemporaryFolder folder;
+    const std::string policy = folder.write("policy.json", R"({"rules": [{"match": {"module": "x"}}]})");
+    const struct {
+        std::string variable, message;
+    } rows[] = {
+        {"PYTHON_GIL=yes", "filter-host: PYTHON_GIL must be \"0\" or \"1\", not 'yes'"},
+        {"INTERLOCK_THREADS=many", "filter-host: INTERLOCK_THREADS takes a whole number from 1 to 1024, not 'many'"},
+        {"INTERLOCK_POLICY=" + policy, "filter-host: INTERLOCK_POLICY: the policy '" + policy + "' is wrong"},
+    };
+    for (const auto& row : rows) {
+        const Finished finished = run(row.variable + " " + host + narrow);
+        BOOST_TEST(finished.status == 1);
+        BOOST_TEST(finished.output.starts_with(row.message), finished.output);
+    }
+    BOOST_TEST(run("PYTHON_GIL=0 " + demo).output.starts_with("interlock-demo: this program shows a fallback"));
 }
 
 BOOST_AUTO_TEST_CASE(the_host_reads_and_writes_pictures) {
@@ -139,7 +168,7 @@ BOOST_AUTO_TEST_CASE(the_demo_does_the_main_job) {
     const std::string numbers = " +\\d+ +\\d+ +\\d+ +[0-9.]+ +[0-9.]+ +[0-9.]+  yes$";
     BOOST_TEST(matches(finished.output, "^0 textkit, serial +parallel" + numbers));
     BOOST_TEST(matches(finished.output, "^1 textkit +parallel" + numbers));
-    BOOST_TEST(matches(finished.output, "^RuntimeWarning: .* to load module 'legacy_tok'"));
+    BOOST_TEST(matches(finished.output, "^interlock: warning: module 'legacy_tok' needs the global lock: "));
     BOOST_TEST(matches(finished.output, "^2 textkit, legacy_tok imported +parallel -> locked" + numbers));
     BOOST_TEST(matches(finished.output, "^2 legacy_tok +locked" + numbers));
     BOOST_TEST(matches(finished.output, "^3 textkit, legacy_tok unloaded +parallel" + numbers));

@@ -314,6 +314,9 @@ struct il_call {
 /* [attached] A piece [begin, end) of a parallel loop, under this module's gate. */
 typedef il_status (*il_body)(il_call *call, size_t begin, size_t end, void *context);
 
+/* [attached] Work of a thread that the module has made itself, under this module's gate. */
+typedef il_status (*il_thread_body)(il_call *call, void *context);
+
 typedef uint32_t il_log_level;
 enum { IL_LOG_DEBUG = 0, IL_LOG_INFO = 1, IL_LOG_WARNING = 2, IL_LOG_ERROR = 3 };
 
@@ -352,12 +355,14 @@ struct il_host {
     il_module *(*module_create)(const il_host *host, const il_module_def *def);
     il_status (*set_threading)(il_module *module, il_threading level);
 
+    /* What follows an older host may not have: the wrappers look with IL_HOST_HAS. */
     il_scope *(*scope_begin)(il_call *call);
     void (*scope_end)(il_call *call, il_scope *scope);
     void (*log_from)(il_module *module, il_log_level level, const char *format, ...) IL_PRINTF(3, 4);
+    il_status (*run_attached)(const il_host *host, il_module *module, il_thread_body body, void *context);
 };
 
-/* [any-thread] Whether the host's table reaches that far: a host may be older than this header. */
+/* [any-thread] Whether the host's table has that member: a host may be older than this header. */
 #define IL_HOST_HAS(host, member) ((host)->size >= offsetof(il_host, member) + sizeof((host)->member))
 
 /* [attached] Records an error and returns `code`, so that a function can `return il_raise(...)`. The text is copied.
@@ -474,6 +479,18 @@ static inline il_status il_parallel_for(il_call *call, size_t begin, size_t end,
 
 /* [attached] The innermost call of this thread, for callbacks of other libraries that carry no context. */
 static inline il_call *il_current_call(const il_host *host) { return host->current_call(host); }
+
+/* [any-thread] For threads that the module has made itself, as PyGILState_Ensure and _Release: calls `body`, attached and
+ * under this module's gate, so that it may use every service through the call that it gets. Keep call->host and
+ * call->module of exec for it. One call is one piece of work: what it allocates, and results of il_invoke, live until it
+ * returns, and an unload waits for it. May be nested, and used on a thread of the host. Returns what `body` returns, or
+ * IL_ERROR_STATE without calling it when the module is being unloaded (the thread should end, as teardown waits for
+ * it), and IL_ERROR_UNSUPPORTED when the host is too old. The message of an error that `body` returns is lost: log it.
+ * Whoever waits for such a thread must be detached: in teardown join it between IL_BEGIN_ALLOW_THREADS and
+ * IL_END_ALLOW_THREADS. */
+static inline il_status il_run_attached(const il_host *host, il_module *module, il_thread_body body, void *context) {
+    return IL_HOST_HAS(host, run_attached) ? host->run_attached(host, module, body, context) : IL_ERROR_UNSUPPORTED;
+}
 
 /* ---- defining a module ------------------------------------------------------------------------------------------ */
 

@@ -6,6 +6,7 @@
 // IWYU pragma: begin_exports
 #include <interlock/decision.hpp>
 #include <interlock/escape.hpp>
+#include <interlock/event.hpp>
 #include <interlock/gil_option.hpp>
 #include <interlock/level.hpp>
 #include <interlock/loader.hpp>
@@ -14,6 +15,7 @@
 #include <interlock/policy.hpp>
 #include <interlock/result.hpp>
 #include <interlock/runtime.hpp>
+#include <interlock/typed_function.hpp>
 #include <interlock/value.hpp>
 #include <interlock/version.hpp>
 #include <interlock/warning.hpp>

@@ -37,6 +37,7 @@
 namespace interlock {
 
 class Loader;
+template <typename Signature> class TypedFunction;
 namespace detail {
 struct ModuleRecord;
 struct FunctionRecord;
@@ -64,6 +65,15 @@ public:
 
 private:
     friend class Module;
+    template <typename Signature> friend class TypedFunction;
+    /// As call(), and gives the result to `take` while nobody can unload the module or write over the result.
+    IL_API il_status call_and_take(Scope& scope, std::span<const il_value> args,
+                                   void (*take)(void* context, const il_value& result), void* context) const;
+    /// The Error of a call that has failed, of the `number`th argument, of a result that is not what was asked for.
+    IL_API Error call_error(const Scope& scope, il_status status) const;
+    IL_API Error argument_error(const Scope& scope, std::size_t number) const;
+    IL_API Error result_error(il_type type, const char* wanted, bool out_of_range, const std::string& malformed) const;
+
     Function(std::shared_ptr<detail::ModuleRecord> module, detail::FunctionRecord* function) noexcept
         : module_(std::move(module)), function_(function) {}
     std::shared_ptr<detail::ModuleRecord> module_;
@@ -83,6 +93,8 @@ public:
     IL_API std::vector<std::string> functions() const; ///< names, sorted
     /// Errors: not_found (with a suggestion), unloaded.
     IL_API Result<Function> function(std::string_view name) const;
+    /// The same with a C++ signature, `function<std::int64_t(std::int64_t)>("square")`: see typed_function.hpp.
+    template <typename Signature> Result<TypedFunction<Signature>> function(std::string_view name) const;
 
 private:
     friend class Loader;
@@ -96,12 +108,21 @@ struct LoaderOptions {
     std::optional<Policy> policy = {};
     std::map<std::string, PolicyAction, std::less<>> overrides = {};  ///< by full name; over everything else
     std::vector<WarningFilter> filters = {};         ///< as -W; over those of the policy; the last match decides
+    /// The warning of a fallback begins with CPython's line, which talks of Python's options, for tools that look for it.
+    bool python_wording = false;
+    /// How a user gives this program a policy, for the advice in warnings: "--policy". Empty: they do not say.
+    std::string policy_hint = {};
     /// Gets the warnings, on any thread, detached, with no lock held; empty: text to stderr. For the category `stall` it
     /// must not attach, as a switch is under way. If the runtime has an on_stall of its own, stalls go there instead.
     std::function<void(const Warning&)> on_warning = {};
     std::function<void(il_log_level, std::string_view module, std::string_view text)> on_log = {};  ///< empty: stderr
     std::optional<std::chrono::milliseconds> switch_deadline = {};  ///< for the switch of an import; empty: wait
     ValueLimits value_limits = {};  ///< of one result, or one value that a module keeps
+
+    /// What the user asks for in the environment, the rest as by default: the folders of INTERLOCK_PATH, which stay
+    /// behind those that the program adds, and the policy file that INTERLOCK_POLICY names. Errors: of load_policy().
+    /// [any-thread], while nobody changes the environment
+    IL_API static Result<LoaderOptions> from_environment();
 };
 
 struct ImportOptions {
@@ -170,7 +191,8 @@ struct UnloadOptions {
 /// Loads modules. Belongs to one Runtime, which must outlive it; the destructor unloads everything, last import first.
 class Loader {
 public:
-    /// Throws Failure(wrong_state) when `runtime` is not the one that lives, or already has a loader.
+    /// Warns of what load_policy() found in the policy. Throws Failure: wrong_state when `runtime` is not the one that
+    /// lives, or already has a loader; warning_as_error when a filter makes such a warning an error.
     IL_API explicit Loader(Runtime& runtime, LoaderOptions options = {});
     IL_API ~Loader();
     Loader(const Loader&) = delete;
@@ -215,3 +237,5 @@ private:
 };
 
 }  // namespace interlock
+
+#include <interlock/typed_function.hpp>  // IWYU pragma: export

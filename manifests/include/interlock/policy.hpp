@@ -61,6 +61,7 @@ struct Policy {
     std::vector<PolicyRule> rules;
     std::optional<PolicyAction> default_unmarked;  ///< "default": {"unmarked": ...}
     std::vector<WarningFilter> warnings;           ///< "warnings": ["ignore:fallback:numpy.*", ...]
+    Diagnostics findings;  ///< of load_policy(), and no errors: the Loader that gets the policy warns of them
 
     /// The first rule that matches and has not expired on `today`, or null. Points into this policy. [any-thread]
     IL_API const PolicyRule* match(const PolicySubject& subject, std::chrono::year_month_day today) const;
@@ -96,6 +97,10 @@ IL_API PolicyFile parse_policy(std::string_view text, const std::filesystem::pat
                                std::chrono::year_month_day today);
 /// Reads and parses a file. Errors of reading: not_found, unreadable; a file with wrong content is a value with errors.
 IL_API Result<PolicyFile> read_policy(const std::filesystem::path& path, std::chrono::year_month_day today);
+
+/// Reads a policy that is to be used: the same, and a file with wrong content is an error as well, which names every
+/// place in it. Errors: not_found, unreadable, invalid_policy. [any-thread]
+IL_API Result<Policy> load_policy(const std::filesystem::path& path);
 
 /// Today in UTC; `SOURCE_DATE_EPOCH` does not count here.
 IL_API std::chrono::year_month_day today_utc();

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include <interlock/critical_section.hpp>
+#include <interlock/event.hpp>
 #include <interlock/export.hpp>
 #include <interlock/gil_option.hpp>
 #include <interlock/result.hpp>
@@ -55,6 +56,19 @@ struct RuntimeOptions {
     /// On the switching thread, in the middle of the switch: report and return; to attach or to switch here is an
     /// error. What it throws ends the switch and comes out of switch_to_locked(). Empty: a line on stderr.
     std::function<void(const StallReport&)> on_stall = {};
+    /// Gets what happens in the runtime and its loader: on the thread on which it happened, when that is over, detached,
+    /// with no lock held. It may do anything but wait for another event; for `stalled` it must not attach or switch,
+    /// as the switch is under way. Threads do not wait for each other's events: RuntimeEvent::number gives their order.
+    /// What it throws is dropped. Empty: nothing.
+    std::function<void(const RuntimeEvent&)> on_event = {};
+    /// How a user of this program keeps it parallel whatever a module says, for the advice in warnings: "-X gil=0".
+    /// Empty: they do not advise it.
+    std::string gil_hint = {};
+
+    /// What the user asks for in the environment, the rest as by default: `gil` from INTERLOCK_GIL or PYTHON_GIL,
+    /// `threads` from INTERLOCK_THREADS. For the program to change further before it makes its Runtime. Errors:
+    /// invalid_option, unsupported. [any-thread], while nobody changes the environment
+    IL_API static Result<RuntimeOptions> from_environment();
 };
 
 /// What a switch did.
@@ -197,8 +211,14 @@ public:
     using Chunk = void (*)(void* context, std::size_t first, std::size_t last);
     IL_API void run_chunks(std::size_t begin, std::size_t end, std::size_t grain, Chunk chunk, void* context);
 
+    /// The loader's own: gives an event to on_event, if there is one. [any-thread]
+    IL_API void tell(EventKind kind, std::string_view module, std::string_view text,
+                     std::chrono::nanoseconds duration = {}) noexcept;
+
 private:
     IL_API void enqueue(std::shared_ptr<detail::AnyJob> job);
+    Result<SwitchReport> stop_all_but_one(std::string_view reason, std::optional<std::chrono::milliseconds> deadline);
+    bool leave_locked_mode();
 
     struct State;
     std::unique_ptr<State> state_;

@@ -7,7 +7,7 @@
 #include <interlock/interlock.hpp>
 
 int main(int, char** argv) try {
-    interlock::Runtime runtime;
+    interlock::Runtime runtime(interlock::RuntimeOptions::from_environment().value());
     interlock::Loader loader(runtime, {.search_path = {argv[1]}});
     auto add = loader.import("adder").value().function("add").value();
     std::cout << "adder.add(2, 3) = " << add({2, 3}).value().to_json() << '\n';
