@@ -96,6 +96,7 @@ Result<LoaderOptions> LoaderOptions::from_environment() {
 
 Loader::Loader(Runtime& runtime, LoaderOptions options)
     : runtime_(runtime), state_(std::make_unique<detail::LoaderState>(*this, runtime, std::move(options))) {
+    detail::watch_for_exit_anew();
     if (!state_->options.policy) return;
     for (const Diagnostic& finding : state_->options.policy->findings) {
         const Warning warning = as_warning(finding);
@@ -108,7 +109,7 @@ Loader::Loader(Runtime& runtime, LoaderOptions options)
 
 /// exit() inside a function of a module, or inside an import: nobody comes back from there.
 static bool exit_inside_a_module() noexcept {
-    return detail::thread_ends() && (detail::own_imports() != nullptr || detail::own_slot()->site.load() != nullptr);
+    return detail::exits_here() && (detail::own_imports() != nullptr || detail::own_slot()->site.load() != nullptr);
 }
 
 Loader::~Loader() {

@@ -79,6 +79,7 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
         std::lock_guard guard(mutex);
         if (const auto entry = loaded.find(name); entry != loaded.end()) return entry->second;
     }
+    watch_for_exit();
     // From here on the thread may wait, for another import or for the switch.
     Detached outside;
     ImportFrame* const chain = own_imports();

@@ -175,8 +175,10 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
     if (!users.empty()) return in_use(", as it is imported by " + users + "; unload that first");
     if (const std::string names = keepers(*record, together); !names.empty())
         return in_use(", as " + names + " keeps a buffer or object of it (il_retain); unload that first");
-    if (const ModuleTally* own = tally_of(own_slot(), record->index); own->inside.load(std::memory_order_relaxed) != 0) {
-        if (own->lent.load(std::memory_order_relaxed) == own->inside.load(std::memory_order_relaxed))
+    if (is_inside(*record)) {
+        const ModuleTally* own = tally_of(own_slot(), record->index);
+        const std::uint32_t inside = own->inside.load(std::memory_order_relaxed);
+        if (inside != 0 && own->lent.load(std::memory_order_relaxed) == inside)
             return in_use(" from inside a call that uses a buffer or object of it");
         return in_use(" from inside one of its own calls");
     }

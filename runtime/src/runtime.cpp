@@ -237,6 +237,7 @@ Runtime::Runtime(RuntimeOptions options) {
         living.store(nullptr);
         throw;
     }
+    detail::watch_for_exit_anew();
     detail::prepare_fences();
     detail::install_fork_handlers();
     HandoffLock::set_switch_interval(state_->options.switch_interval);
@@ -249,7 +250,7 @@ Runtime::Runtime(RuntimeOptions options) {
 Runtime::~Runtime() {
     // exit() in the middle of attached code: nobody comes back from there, and what other threads run goes on until the
     // process is gone. So all stays as it is.
-    if (detail::thread_ends() && detail::is_in_the_middle()) {
+    if (detail::exits_here() && detail::is_in_the_middle()) {
         static_cast<void>(state_.release());
         return;
     }
@@ -419,6 +420,7 @@ RuntimeStats Runtime::stats() const {
 }
 
 void Runtime::run_chunks(std::size_t begin, std::size_t end, std::size_t grain, Chunk chunk, void* context) {
+    detail::watch_for_exit();
     state_->executor.run_chunks(begin, end, grain, chunk, context);
 }
 

@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include <interlock/gate.hpp>
 #include <interlock/thread.hpp>
 
@@ -68,7 +70,8 @@ ProcessState& process() noexcept {
 
 namespace {
 
-constinit thread_local bool ending = false;
+constinit thread_local bool exits = false;
+std::atomic<bool> exit_is_watched{false};
 
 ThreadSlot* unused_slot() {
     for (ThreadSlot* slot = process().slots.load(std::memory_order_acquire); slot != nullptr;
@@ -83,13 +86,20 @@ ThreadSlot* unused_slot() {
 
 }  // namespace
 
-bool thread_ends() noexcept { return ending; }
+bool exits_here() noexcept { return exits; }
+
+// Not by a thread_local object with a destructor: to register that, the C library waits for the dynamic linker, and a
+// thread could not attach for the first time as long as another one runs a constructor.
+void watch_for_exit() noexcept {
+    if (exit_is_watched.load(std::memory_order_relaxed) || exit_is_watched.exchange(true, std::memory_order_relaxed))
+        return;
+    static_cast<void>(std::atexit([] { exits = true; }));
+}
+
+void watch_for_exit_anew() noexcept { exit_is_watched.store(false, std::memory_order_relaxed); }
 
 ThreadSlot* register_thread() {
-    struct End {
-        ~End() { ending = true; }
-    };
-    [[maybe_unused]] static thread_local End end;
+    watch_for_exit();
     ThreadSlot* slot = unused_slot();
     if (slot == nullptr) {
         slot = new ThreadSlot;

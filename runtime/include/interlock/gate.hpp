@@ -96,8 +96,12 @@ template <typename Code> void isolate(Code&& code) {
 /// gate and called heavy_fence() before. False if `timeout_ms` (0: for ever) passed.
 IL_API bool wait_until_outside(std::size_t module_index, std::uint64_t own, std::uint64_t timeout_ms);
 
-/// Whether the thread ends: it destroys its thread_local objects, or has called exit(), which begins with that.
-IL_API bool thread_ends() noexcept;
+/// Whether the calling thread has called exit(), as far as watch_for_exit() has been called since the object that asks
+/// was made: what is registered with atexit() runs in the opposite order.
+IL_API bool exits_here() noexcept;
+IL_API void watch_for_exit() noexcept;
+/// For constructors of what asks exits_here() in its destructor: the next watch_for_exit() counts again.
+IL_API void watch_for_exit_anew() noexcept;
 /// Whether the thread is attached, or detached inside code of a module.
 inline bool is_in_the_middle() noexcept {
     return this_thread != nullptr &&
