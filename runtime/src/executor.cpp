@@ -18,6 +18,7 @@
 #include <new>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include <interlock/gate.hpp>
 
@@ -134,8 +135,32 @@ struct Executor::Arena {
         if (threads > static_cast<unsigned>(tbb::info::default_concurrency()))
             more_threads.emplace(tbb::global_control::max_allowed_parallelism, threads);
     }
+    /// A thread of oneTBB that cannot make the next one ends the process. So this tries first whether there could be so
+    /// many, once.
+    bool has_threads(unsigned threads) noexcept {
+        std::call_once(tried, [&] {
+            const NoCancellation guarded;
+            std::vector<std::thread> probes;
+            {
+                std::mutex all_at_once;
+                std::unique_lock begin(all_at_once);
+                try {
+                    for (unsigned i = 1; i < std::max(threads, 2u); ++i)
+                        probes.emplace_back([&] { std::lock_guard guard(all_at_once); });
+                    usable = true;
+                } catch (...) {
+                    // No threads or no memory: callers do everything.
+                }
+                begin.unlock();
+                for (std::thread& probe : probes) probe.join();
+            }
+        });
+        return usable;
+    }
     std::optional<tbb::global_control> more_threads;
     tbb::task_arena arena;
+    std::once_flag tried;
+    bool usable = false;
 };
 
 Executor::Executor(unsigned threads)
@@ -321,6 +346,7 @@ void Executor::Work::visit(const std::shared_ptr<Work>& self) noexcept {
 
 // Without memory, or without threads to be had, callers do their loops alone.
 void Executor::invite(unsigned count) noexcept {
+    if (count != 0 && !arena_->has_threads(threads_)) return work_->uninvite(count);
     for (; count != 0; --count) {
         try {
             arena_->arena.enqueue([work = work_] { work->visit(work); });

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <functional>
 
 #include <interlock/runtime.hpp>
@@ -24,7 +25,14 @@ std::atomic<int> threads_left{1000};
 /// In a process of its own, since oneTBB makes its threads once.
 int in_child(const std::function<bool()>& body) {
     const pid_t child = ::fork();
-    if (child == 0) ::_exit(body() ? 0 : 1);
+    if (child == 0) {
+        try {
+            ::_exit(body() ? 0 : 1);
+        } catch (const std::exception& e) {
+            std::fprintf(stderr, "%s\n", e.what());
+            ::_exit(2);
+        }
+    }
     int status = 0;
     BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
     return status;
