@@ -17,8 +17,8 @@ namespace {
 
 constexpr int nobody = -1;
 
-/// 'i': imports module `what`. 'l': a loop of two pieces of program `what`. '(' and ')': begins and ends a call of a module
-/// with lock `what`.
+/// 'i': imports module `what`. 'l': a loop of two pieces of program `what`. '(' and ')': begins and ends a call of a
+/// module with lock `what`.
 struct Action {
     char kind;
     int what = 0;
@@ -34,11 +34,11 @@ struct Scenario {
 
 enum class Variant {
     sound,
-    runs_other_work,       ///< who waits for a loop takes pieces of others meanwhile
-    only_workers_help,     ///< a loop's caller leaves the pieces to the workers
-    pieces_forget_imports, ///< a piece is not part of what its loop's caller imports
-    lock_is_kept,          ///< a module's lock is held on the way out of the module
-    nobody_looks,          ///< whether waiting for an import would never end
+    runs_other_work,        ///< who waits for a loop takes pieces of others meanwhile
+    only_workers_help,      ///< a loop's caller leaves the pieces to the workers
+    pieces_forget_imports,  ///< a piece is not part of what its loop's caller imports
+    lock_is_kept,           ///< a module's lock is held on the way out of the module
+    nobody_looks,           ///< whether waiting for an import would never end
 };
 
 struct Frame {
@@ -71,7 +71,8 @@ class World {
 public:
     World(const Scenario& scenario, Variant variant) : scenario_(&scenario), variant_(variant) {
         threads_.resize(static_cast<std::size_t>(scenario.threads + scenario.workers));
-        for (int i = 0; i < scenario.threads; ++i) threads_[static_cast<std::size_t>(i)].frames.push_back({.program = i});
+        for (int i = 0; i < scenario.threads; ++i)
+            threads_[static_cast<std::size_t>(i)].frames.push_back({.program = i});
         modules_.resize(scenario.execs.size());
         lock_holders_.resize(2, nobody);
     }
@@ -195,8 +196,10 @@ private:
         }
         const auto what = static_cast<std::size_t>(program[frame.at].what);
         switch (program[frame.at].kind) {
-            case 'i': return step_import(t, what, states);
-            case 'l': return step_loop(t, what, states);
+            case 'i':
+                return step_import(t, what, states);
+            case 'l':
+                return step_loop(t, what, states);
             case '(': {
                 if (lock_holders_[what] != nobody) return;
                 World& state = states.emplace_back(*this);
@@ -299,7 +302,11 @@ const Scenario nested_loops{{{{'l', 3}}, {{'l', 4}}, {{'l', 5}}, {{'l', 4}}, {{'
 const Scenario circle{{{{'i', 0}}, {{'i', 1}}, {{'l', 4}}, {{'l', 5}}, {{'i', 1}}, {{'i', 0}}}, 2, 1, {2, 3}, true};
 // A call behind a lock that runs a loop whose pieces go through that lock, and one that imports a module that does so.
 const Scenario locked_loops{
-    {{{'(', 0}, {'l', 3}, {')', 0}}, {{'(', 0}, {'i', 0}, {')', 0}}, {{'l', 3}}, {{'(', 0}, {')', 0}}}, 2, 1, {2}, false};
+    {{{'(', 0}, {'l', 3}, {')', 0}}, {{'(', 0}, {'i', 0}, {')', 0}}, {{'l', 3}}, {{'(', 0}, {')', 0}}},
+    2,
+    1,
+    {2},
+    false};
 
 const Scenario* const all[] = {&exec_loops, &nested_loops, &circle, &locked_loops};
 
@@ -329,7 +336,9 @@ BOOST_AUTO_TEST_CASE(pieces_that_do_not_know_what_they_are_part_of) {
     BOOST_TEST(search(circle, Variant::pieces_forget_imports).hangs);
 }
 
-BOOST_AUTO_TEST_CASE(a_lock_that_is_kept_on_the_way_out) { BOOST_TEST(search(locked_loops, Variant::lock_is_kept).hangs); }
+BOOST_AUTO_TEST_CASE(a_lock_that_is_kept_on_the_way_out) {
+    BOOST_TEST(search(locked_loops, Variant::lock_is_kept).hangs);
+}
 
 BOOST_AUTO_TEST_CASE(nobody_looks_whether_the_wait_would_end) {
     BOOST_TEST(search(circle, Variant::nobody_looks).hangs);

@@ -1,5 +1,5 @@
-// Random imports, unloadings, calls, loops, switches and forks from several threads, so many of each thread that the end
-// never depends on time. To let it run for long, or to play a run again:
+// Random imports, unloadings, calls, loops, switches and forks from several threads, so many of each thread that the
+// end never depends on time. To let it run for long, or to play a run again:
 //
 //     loader_random_test -- --steps 1000000 --threads 8 --executor 4 --seed 7 --fork
 //
@@ -99,16 +99,23 @@ private:
         const std::string other = names[module + 1 + choice / 6 % (ranked - 1)];
         if (module + 1 + choice / 6 % (ranked - 1) >= ranked) choice %= 3;
         switch (choice % 6) {
-            case 0: return work;
-            case 1: return "detached away;" + work;
-            case 2: return "parallel 20 " + work;
-            case 3: return "call " + other + " count";
-            case 4: return "call " + other + " run detached away;" + work;
-            default: return "parallel 4 call " + other + " count";
+            case 0:
+                return work;
+            case 1:
+                return "detached away;" + work;
+            case 2:
+                return "parallel 20 " + work;
+            case 3:
+                return "call " + other + " count";
+            case 4:
+                return "call " + other + " run detached away;" + work;
+            default:
+                return "parallel 4 call " + other + " count";
         }
     }
 
-    template <typename T> static void expected(const Result<T>& result) {
+    template <typename T>
+    static void expected(const Result<T>& result) {
         if (result) return;
         const Errc code = result.error().code;
         must(code == Errc::not_found || code == Errc::in_use || code == Errc::unloaded || code == Errc::call_failed ||

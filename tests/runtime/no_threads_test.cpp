@@ -1,5 +1,5 @@
-// A process that can have no more threads, or only one: loops run on their callers, and what was submitted in get() or in
-// the destructor of the runtime.
+// A process that can have no more threads, or only one: loops run on their callers, and what was submitted in get() or
+// in the destructor of the runtime.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE runtime_no_threads
@@ -58,11 +58,12 @@ bool everything_runs() {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
-                                                                     void* (*function)(void*), void* argument) noexcept {
-    static const auto real =
-        reinterpret_cast<int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>(
-            dlsym(RTLD_NEXT, "pthread_create"));
+extern "C" __attribute__((visibility("default"))) int pthread_create(pthread_t* thread,
+                                                                     const pthread_attr_t* attributes,
+                                                                     void* (*function)(void*),
+                                                                     void* argument) noexcept {
+    static const auto real = reinterpret_cast<int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>(
+        dlsym(RTLD_NEXT, "pthread_create"));
     if (threads_left.fetch_sub(1) <= 0) return EAGAIN;
     return real(thread, attributes, function, argument);
 }
