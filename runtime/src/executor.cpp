@@ -18,6 +18,7 @@
 #include <new>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include <interlock/gate.hpp>
 
@@ -32,7 +33,8 @@ constexpr unsigned max_threads = 1024;
 
 bool in_forked_child() noexcept { return process().forked_child.load(std::memory_order_relaxed); }
 
-// Whether the exception that is being handled is the unwinding by which pthread_exit() and pthread_cancel() end a thread.
+// Whether the exception that is being handled is the unwinding by which pthread_exit() and pthread_cancel() end a
+// thread.
 bool thread_is_ending() noexcept { return abi::__cxa_current_exception_type() == nullptr; }
 
 // Wherever oneTBB calls us: a thread that is in the middle of something may come here while it waits in its own use of
@@ -43,9 +45,8 @@ bool is_outermost(const ThreadSlot& slot) noexcept {
 }
 thread_local bool visiting = false;
 
-
-// The thread ends (pthread_exit) in C code that a chunk has called: it is still attached, and may hold what a helper waits
-// for, or what it takes again itself when it has left the loop.
+// The thread ends (pthread_exit) in C code that a chunk has called: it is still attached, and may hold what a helper
+// waits for, or what it takes again itself when it has left the loop.
 void leave_what_is_open() noexcept {
     if (!is_attached()) return;
     if (own_slot()->critical != nullptr)
@@ -85,7 +86,7 @@ struct Executor::Loop {
     void* const context;
     const std::size_t end, grain;
     std::atomic<std::size_t> next;
-    void* frame = nullptr;    // what the caller is in the middle of, and so its helpers, too
+    void* frame = nullptr;  // what the caller is in the middle of, and so its helpers, too
     void* imports = nullptr;
 
     // Under Work::mutex.
@@ -105,7 +106,7 @@ struct Executor::Work {
     std::deque<std::shared_ptr<AnyJob>> jobs;
     unsigned running_jobs = 0;
     std::condition_variable no_running_jobs;
-    unsigned visitors = 0;              // invited, or here; bounded, as nobody may follow an invitation for long
+    unsigned visitors = 0;             // invited, or here; bounded, as nobody may follow an invitation for long
     tbb::task_arena* arena = nullptr;  // null: the executor is gone
 
     /// How many to invite of so many who could help. Under mutex.
@@ -134,8 +135,32 @@ struct Executor::Arena {
         if (threads > static_cast<unsigned>(tbb::info::default_concurrency()))
             more_threads.emplace(tbb::global_control::max_allowed_parallelism, threads);
     }
+    /// A thread of oneTBB that cannot make the next one ends the process. So this tries first whether there could be so
+    /// many, once.
+    bool has_threads(unsigned threads) noexcept {
+        std::call_once(tried, [&] {
+            const NoCancellation guarded;
+            std::vector<std::thread> probes;
+            {
+                std::mutex all_at_once;
+                std::unique_lock begin(all_at_once);
+                try {
+                    for (unsigned i = 1; i < std::max(threads, 2u); ++i)
+                        probes.emplace_back([&] { std::lock_guard guard(all_at_once); });
+                    usable = true;
+                } catch (...) {
+                    // No threads or no memory: callers do everything.
+                }
+                begin.unlock();
+                for (std::thread& probe : probes) probe.join();
+            }
+        });
+        return usable;
+    }
     std::optional<tbb::global_control> more_threads;
     tbb::task_arena arena;
+    std::once_flag tried;
+    bool usable = false;
 };
 
 Executor::Executor(unsigned threads)
@@ -211,8 +236,9 @@ void Executor::run_chunks(std::size_t begin, std::size_t end, std::size_t grain,
     }
     if (loop.failure) std::rethrow_exception(loop.failure);
     if (loop.helpers != 0)
-        throw Failure({Errc::wrong_state, "the process was forked in the middle of a parallel loop: in the child the "
-                                          "pieces that other threads had begun are lost"});
+        throw Failure({Errc::wrong_state,
+                       "the process was forked in the middle of a parallel loop: in the child the "
+                       "pieces that other threads had begun are lost"});
 }
 
 // Runs chunks until none is left. The first exception stops the loop, and is kept.
@@ -241,8 +267,9 @@ void Executor::Work::help(ThreadSlot* slot, Loop& loop, std::unique_lock<std::mu
     try {
         run_chunks_of(loop);
     } catch (...) {
-        fatal("a thread of the executor was ended (pthread_exit or pthread_cancel?) by a piece of a parallel loop; "
-              "return from it instead");
+        fatal(
+            "a thread of the executor was ended (pthread_exit or pthread_cancel?) by a piece of a parallel loop; "
+            "return from it instead");
     }
     slot->loader_frame = slot->loader_imports = nullptr;
     if (in_forked_child()) return;
@@ -270,8 +297,9 @@ void Executor::Work::run_job(std::unique_lock<std::mutex>& guard) noexcept {
     } catch (const std::exception&) {
         // No memory for a thread's slot, or no runtime: whoever wants the result runs it in get().
     } catch (...) {
-        fatal("a thread of the executor was ended (pthread_exit or pthread_cancel?) by a submitted function; return "
-              "from it instead");
+        fatal(
+            "a thread of the executor was ended (pthread_exit or pthread_cancel?) by a submitted function; return "
+            "from it instead");
     }
     job.reset();  // without the mutex: what the function has captured may do anything when it is destroyed
     if (in_forked_child()) return;
@@ -289,8 +317,9 @@ void Executor::Work::visit_outermost(ThreadSlot* slot, std::unique_lock<std::mut
         else
             return;
         if (!guard.owns_lock())
-            fatal("the child of a fork returned from a body to a thread of the executor, which exists in the parent "
-                  "only; end the child with _exit() or exec() inside the body");
+            fatal(
+                "the child of a fork returned from a body to a thread of the executor, which exists in the parent "
+                "only; end the child with _exit() or exec() inside the body");
     }
 }
 
@@ -321,6 +350,7 @@ void Executor::Work::visit(const std::shared_ptr<Work>& self) noexcept {
 
 // Without memory, or without threads to be had, callers do their loops alone.
 void Executor::invite(unsigned count) noexcept {
+    if (count != 0 && !arena_->has_threads(threads_)) return work_->uninvite(count);
     for (; count != 0; --count) {
         try {
             arena_->arena.enqueue([work = work_] { work->visit(work); });

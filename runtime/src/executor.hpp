@@ -1,7 +1,7 @@
 // The threads that run module code. A loop belongs to its caller, which runs chunks until none is left and then waits
-// for the threads that have begun one, and for nothing else; so no loop needs another thread in order to end. Threads of
-// a oneTBB arena come to help (docs/design.md, "The executor"). Attach is per chunk: an idle thread must not count as
-// attached.
+// for the threads that have begun one, and for nothing else; so no loop needs another thread in order to end. Threads
+// of a oneTBB arena come to help (docs/design.md, "The executor"). Attach is per chunk: an idle thread must not count
+// as attached.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

@@ -1,5 +1,5 @@
-// Isolation (gate.hpp): the code of a module may use oneTBB itself, and a thread that waits in it runs whatever task lies
-// in its arena. One from outside of the call could call the same module, or import it, beneath this very call.
+// Isolation (gate.hpp): the code of a module may use oneTBB itself, and a thread that waits in it runs whatever task
+// lies in its arena. One from outside of the call could call the same module, or import it, beneath this very call.
 //
 // SPDX-License-Identifier: MIT
 #include <interlock/gate.hpp>

@@ -60,6 +60,11 @@ public:
             told_.begin(), told_.end(), [&](const std::string& line) { return line.starts_with(event + ' '); }));
     }
 
+    /// Whether told() and count() know what was told from now on: not for tests that go on for hours.
+    void record(bool wanted) {
+        std::lock_guard guard(mutex_);
+        records_ = wanted;
+    }
     /// Around a fork: nobody is in the middle of telling.
     void lock() { mutex_.lock(); }
     void unlock() { mutex_.unlock(); }
@@ -71,7 +76,7 @@ public:
         if (!is_attached()) line += " detached";
         {
             std::lock_guard guard(mutex_);
-            told_.push_back(std::move(line));
+            if (records_) told_.push_back(std::move(line));
             if (const auto entry = hooks_.find(event); entry != hooks_.end()) hook = entry->second;
         }
         return hook ? hook() : 0;
@@ -84,6 +89,7 @@ public:
 
 private:
     mutable std::mutex mutex_;
+    bool records_ = true;
     Texts told_;
     std::map<std::string, std::function<int()>> hooks_;
     std::map<std::string, std::string> scripts_;
@@ -92,13 +98,14 @@ private:
 struct LabOptions {
     GilSetting gil = GilSetting::automatic;
     std::function<void(LoaderOptions&)> change = {};
+    unsigned threads = 4;
 };
 
 /// A runtime and a loader that live for one test, and the warnings they issued.
 class Lab {
 public:
     explicit Lab(const LabOptions& options = {})
-        : runtime(RuntimeOptions{.gil = options.gil, .threads = 4}), loader(runtime, loader_options(options)) {}
+        : runtime(RuntimeOptions{.gil = options.gil, .threads = options.threads}), loader(runtime, loader_options(options)) {}
     ~Lab() {
         // Hooks refer to variables of the test, which may be gone.
         if (!keep_events) Events::all().clear();
