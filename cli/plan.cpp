@@ -320,7 +320,7 @@ private:
 Verb plan_verb() {
     Verb verb;
     verb.name = "plan";
-    verb.summary = "Say what an import would do and why, without loading anything";
+    verb.summary = plan_summary;
     verb.arguments = "MODULE|FILE.so...|--python PATH [SCRIPT|FOLDER]";
     verb.details =
         "Prints everybody who was asked for the threading level, in order, and who decided; the warnings that the\n"
