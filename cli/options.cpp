@@ -130,7 +130,7 @@ std::vector<Option> global_options(GlobalOptions& target) {
                "Give an import up when the switch to locked mode takes longer"),
         choice("--warnings", target.warnings, {"text", "json"}, "How warnings are written to stderr"),
         option("--report", "FILE", target.report,
-               "Write what the loader did as JSON, also when the command fails (run, import, plan)"),
+               "Write what the loader did as JSON, also when the command fails (run, import, call, plan)"),
         flag("--json", target.json, "Results as JSON"),
         flag("-q,--quiet", target.quiet, "No summary and no progress"),
         counter("-v,--verbose", target.verbose, "Say what is imported and what modules log; twice: all of it"),

@@ -242,8 +242,8 @@ BOOST_AUTO_TEST_CASE(a_policy_decides) {
 
 BOOST_AUTO_TEST_CASE(verbose_says_what_is_imported) {
     const Finished finished = call_with_modules({"import", "-v", "probe"});
-    BOOST_TEST(finished.err ==
-               "# imported module 'probe' from '" + module_folder() + "/probe.so': free by marker, now parallel\n");
+    BOOST_TEST(finished.err == "# importing module 'probe'\n# imported module 'probe' from '" + module_folder() +
+                                   "/probe.so': free by marker, now parallel\n");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
