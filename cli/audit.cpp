@@ -283,7 +283,7 @@ Verb audit_verb() {
     auto arguments = std::make_shared<AuditArguments>();
     Verb verb;
     verb.name = "audit";
-    verb.summary = "Say which compiled modules turn Python's GIL back on, without running them";
+    verb.summary = audit_summary;
     verb.arguments = "PATH...";
     verb.details =
         "PATH is a file, a folder, a virtual environment, a wheel or another archive, FILE!MEMBER, or '-' for names\n"

@@ -65,6 +65,13 @@ std::string_view group_of(std::string_view verb) noexcept {
 
 std::string_view last_word(std::string_view verb) noexcept { return verb.substr(verb.find(' ') + 1); }
 
+/// "-2", "-.5": no option is called like that.
+bool begins_like_number(std::string_view word) noexcept {
+    if (word.size() < 2 || word[0] != '-') return false;
+    const char digit = word[1] == '.' && word.size() > 2 ? word[2] : word[1];
+    return digit >= '0' && digit <= '9';
+}
+
 std::vector<std::string_view> words_of(const std::vector<Verb>& verbs, std::string_view group) {
     std::vector<std::string_view> words;
     for (const Verb& verb : verbs) {
@@ -270,14 +277,14 @@ Parsed CommandLine::parse(int argc, const char* const* argv) const {
         app = app->get_subcommands().front();
         name += (name.empty() ? "" : " ") + app->get_name();
     }
-    if (help) {
-        parsed.help = this->help(name);
-        return parsed;
-    }
     if (const auto found = verbs.find(app); found != verbs.end()) parsed.verb = found->second;
+    const bool elsewhere = parsed.verb != nullptr && parsed.verb->elsewhere;
+    if (help) parsed.help = elsewhere ? std::string() : this->help(name);
+    if (help || elsewhere) return parsed;
 
     for (std::string& word : root.remaining(true)) {
-        if (word.size() < 2 || word.front() != '-') {
+        const bool is_number = parsed.verb != nullptr && parsed.verb->takes_numbers && begins_like_number(word);
+        if (word.size() < 2 || word.front() != '-' || is_number) {
             parsed.arguments.push_back(std::move(word));
             continue;
         }

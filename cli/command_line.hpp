@@ -43,6 +43,8 @@ struct Verb {
     std::string details;    ///< paragraphs below the summary; lines already broken
     std::size_t at_least = 0, at_most = 0;
     std::vector<Option> options;
+    bool takes_numbers = false;  ///< "-2" is an argument
+    bool elsewhere = false;      ///< another program has it: of its options and arguments nothing is known here
     std::function<int(Context& context, const std::vector<std::string>& arguments)> run;
 };
 
@@ -58,7 +60,8 @@ public:
     CommandLine(const CommandLine&) = delete;
     CommandLine& operator=(const CommandLine&) = delete;
 
-    /// Sets the options' targets. Throws UsageError.
+    /// Sets the options' targets. Throws UsageError. Of a verb that is elsewhere only the name and the options of every
+    /// verb are looked at.
     Parsed parse(int argc, const char* const* argv) const;
     /// Of a verb, of a group of verbs ("policy"), or for "" of the command.
     std::string help(std::string_view name) const;

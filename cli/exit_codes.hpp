@@ -18,10 +18,12 @@ enum ExitCode : int {
     exit_usage = 2,
     exit_unreadable = 3,
     exit_bad_policy = 4,
+    exit_module = 5,
+    exit_timeout = 6,
     exit_internal = 70,
 };
-inline constexpr std::array<int, 6> all_exit_codes = {exit_ok,         exit_findings,   exit_usage,
-                                                      exit_unreadable, exit_bad_policy, exit_internal};
+inline constexpr std::array<int, 8> all_exit_codes = {exit_ok,         exit_findings, exit_usage,   exit_unreadable,
+                                                      exit_bad_policy, exit_module,   exit_timeout, exit_internal};
 
 /// Ends the command: main() prints the message (when there is one) and returns the code.
 class CommandError : public std::runtime_error {

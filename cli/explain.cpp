@@ -157,7 +157,7 @@ int run_explain(Context& context, const std::vector<std::string>& arguments) {
 Verb explain_verb() {
     Verb verb;
     verb.name = "explain";
-    verb.summary = "Say what a code means, why it comes, and what to do; without CODE list them";
+    verb.summary = explain_summary;
     verb.arguments = "[CODE]";
     verb.details =
         "Codes are those of errors, warning categories, policy diagnostics, exit statuses, and the rules of the audit\n"

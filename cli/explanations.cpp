@@ -109,10 +109,11 @@ constexpr auto table = std::to_array<Explanation>({
      "Look at the new binary, then `interlock manifest create --force`."},
     {warning, "policy", "There is something to say about a policy file that is in use.",
      "A rule has expired, or can never match.", "`interlock policy check FILE DIR` shows it in full."},
-    {warning, "stall", "A thread holds up the switch to locked mode.",
-     "It runs module code and has reached no safe point for a second; an import waits for it.",
+    {warning, "stall", "A thread holds up the switch to locked mode, or a call of the command does not return.",
+     "The thread runs module code and has reached no safe point for a second, so an import waits for it; or the call "
+     "has taken five seconds.",
      "Add il_safe_point() to loops that run long, and put work that blocks between IL_BEGIN_ALLOW_THREADS and "
-     "IL_END_ALLOW_THREADS. --switch-deadline makes the import give up instead."},
+     "IL_END_ALLOW_THREADS. --switch-deadline makes the import give up instead, --timeout ends the command."},
     {warning, "module", "A module warns you, with il_warn().", "That depends on the module.",
      "The text is the module's own; -W ignore:module:NAME silences it."},
 
@@ -137,6 +138,16 @@ constexpr auto table = std::to_array<Explanation>({
     {exit_status, "4", "A policy, a manifest or a baseline is wrong.",
      "Nothing is imported or audited then: a rule that is only half understood could allow too much.",
      "`interlock policy check FILE` or `interlock manifest check FILE`; `audit --write-baseline` writes a right one."},
+    {exit_status, "5", "A module ended the process in the middle of the command.",
+     "It called exit(), quick_exit(), _exit() or pthread_exit() in a constructor, its exec or another function, "
+     "instead "
+     "of returning an error. Results that were not written are lost; the report says \"unfinished\".",
+     "stderr names the module and the function; its author has to return an error there."},
+    {exit_status, "6", "A call into a module, or an import, took longer than --timeout allows.",
+     "It computes for long, waits for something that does not come, or waits for itself. Results that were not written "
+     "are lost; the report says \"unfinished\".",
+     "stderr names the module and the function; give a longer time if it is right to need it, or see in a debugger "
+     "where it waits."},
     {exit_status, "70", "A bug in interlock.", "Something that cannot happen did.",
      "Please report it with the message, the command line and the output of `interlock -VV`."},
     {exit_status, "130", "`run` was interrupted (SIGINT, Ctrl-C); 143: terminated (SIGTERM).",

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <interlock/escape.hpp>
+#include <memory>
 
 #include "exit_codes.hpp"
 #include "options.hpp"
@@ -25,8 +26,9 @@ Json describe(const Module& module, Mode mode_after) {
                 {"mode_after", mode_name(mode_after)}};
 }
 
-int run_import(Context& context, const std::vector<std::string>& names) {
+int run_import(Context& context, const std::optional<std::string>& timeout, const std::vector<std::string>& names) {
     Session session(context);
+    session.guard_calls(timeout);
     Json modules = Json::array();
     Table table({"MODULE", "THREADING", "DECIDED BY", "MODE AFTER", "FILE"});
     bool imported = false, failed = false;
@@ -56,6 +58,7 @@ int run_import(Context& context, const std::vector<std::string>& names) {
 }  // namespace
 
 Verb import_verb() {
+    auto timeout = std::make_shared<std::optional<std::string>>();
     Verb verb;
     verb.name = "import";
     verb.summary = "Import modules and say which threading level each got, and why";
@@ -65,7 +68,10 @@ Verb import_verb() {
         "imported does not keep the others from it; the exit status is then 1.";
     verb.at_least = 1;
     verb.at_most = any_number;
-    verb.run = run_import;
+    verb.options = {timeout_option(*timeout)};
+    verb.run = [timeout](Context& context, const std::vector<std::string>& names) {
+        return run_import(context, *timeout, names);
+    };
     return verb;
 }
 

@@ -252,7 +252,7 @@ Verb inspect_verb() {
     auto arguments = std::make_shared<InspectArguments>();
     Verb verb;
     verb.name = "inspect";
-    verb.summary = "Print all that one file says of itself: markers, entry points, and how the audit judged it";
+    verb.summary = inspect_summary;
     verb.arguments = "FILE[!MEMBER]";
     verb.details =
         "Of a module of interlock: markers, entry points, build-id, hash, manifest, the verdict, the rules that\n"

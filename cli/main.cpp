@@ -10,6 +10,7 @@
 #include <interlock/escape.hpp>
 #include <interlock/result.hpp>
 
+#include "audit_program.hpp"
 #include "command_line.hpp"
 #include "exit_codes.hpp"
 #include "options.hpp"
@@ -30,6 +31,8 @@ void occupy_standard_descriptors() {
 
 int run(int argc, char** argv, const CommandLine& command_line, const GlobalOptions& options, Output& output) {
     const Parsed parsed = command_line.parse(argc, argv);
+    if (parsed.verb != nullptr && parsed.verb->elsewhere && (parsed.help || options.version == 0))
+        become_audit_program(argv);
     output.use_color(choose_color(options.color, STDOUT_FILENO).on, choose_color(options.color, STDERR_FILENO).on);
     if (parsed.help || options.version != 0) {
         output.write(parsed.help ? *parsed.help : version_text(options.version > 1));
@@ -50,10 +53,7 @@ int run(int argc, char** argv, const CommandLine& command_line, const GlobalOpti
 int run_and_explain(int argc, char** argv) {
     GlobalOptions options;
     Output output;
-    const CommandLine command_line(
-        global_options(options),
-        {run_verb(), import_verb(), plan_verb(), python_verb(), config_verb(), policy_check_verb(),
-         manifest_create_verb(), manifest_check_verb(), audit_verb(), inspect_verb(), explain_verb()});
+    const CommandLine command_line(global_options(options), all_verbs());
     try {
         return run(argc, argv, command_line, options, output);
     } catch (const UsageError& error) {

@@ -122,7 +122,7 @@ std::vector<Option> global_options(GlobalOptions& target) {
         choice("--warnings", target.warnings, {"text", "json", "python"},
                "How warnings are written to stderr; python: as text, a fallback with CPython's own line"),
         option("--report", "FILE", target.report,
-               "Write what the loader did as JSON, also when the command fails (run, import, plan)"),
+               "Write what the loader did as JSON, also when the command fails (run, import, call, plan)"),
         flag("--json", target.json, "Results as JSON"),
         flag("-q,--quiet", target.quiet, "No summary and no progress"),
         counter("-v,--verbose", target.verbose, "Say what is imported and what modules log; twice: all of it"),

@@ -154,16 +154,18 @@ std::string Output::styled_note(Style style, std::string_view text) const {
 }
 
 std::vector<std::string> Table::lines() const {
+    constexpr std::size_t widest = 200;  // one long name does not fill every row
     std::vector<std::size_t> widths;
     for (const auto& row : rows_) {
         widths.resize(std::max(widths.size(), row.size()));
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
+        for (std::size_t i = 0; i < row.size(); ++i)
+            widths[i] = std::max(widths[i], std::min(display_width(row[i]), widest));
     }
     std::vector<std::string> lines;
     for (const auto& row : rows_) {
         std::string line;
         for (std::size_t i = 0; i < row.size(); ++i)
-            line += row[i] + std::string(widths[i] - display_width(row[i]) + 2, ' ');
+            line += row[i] + std::string(widths[i] + 2 - std::min(display_width(row[i]), widths[i]), ' ');
         line.erase(line.find_last_not_of(' ') + 1);
         lines.push_back(std::move(line));
     }

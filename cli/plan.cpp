@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <interlock/audit.hpp>
 #include <interlock/escape.hpp>
 #include <interlock/marker.hpp>
@@ -133,6 +134,11 @@ std::string in_words(const Output& output, const Plan& plan, const std::optional
         fmt::format("{}: {}\n", output.styled(Style::bold, escape(plan.module, 1000)), verdict(output, plan, init));
     const auto line = [&](std::string_view label, std::string_view value) { add_line(text, label, value); };
     line("file", escape(plan.file.string(), 4096));
+    // Of a file that is not the module nothing else matters.
+    if (plan.error && plan.error->code == Errc::missing_symbol) {
+        line("error", plan.error->message);
+        return text;
+    }
     if (!plan.build_id.empty()) line("build-id", plan.build_id);
     line("entry point",
          plan.entry == EntryKind::legacy_init ? "init function of the legacy kind" : entry_name(plan.entry));
@@ -219,6 +225,37 @@ Json to_json(const Extension& extension) {
             {"error", cli::to_json(error_of(extension))}};
 }
 
+/// What to do when the file is for a module of another name; empty when it is not.
+std::string advice_for_name(const std::string& module, const ModuleFile& file) {
+    const std::string id = module.substr(module.rfind('.') + 1);
+    std::vector<std::string> ids = file.exports;
+    ids.insert(ids.end(), file.legacy_inits.begin(), file.legacy_inits.end());
+    if (!ids.empty() && std::find(ids.begin(), ids.end(), id) == ids.end())
+        return fmt::format("it has the entry point of {}: name the file {}.so, or give IL_MODULE the id {}",
+                           quoted(ids.front()), escape(ids.front()), id);
+    if (file.markers.empty() || file.marker_for(module) != nullptr) return "";
+    return fmt::format(
+        "the marker is for module {}: state the name {} in IL_MODULE, or import it by that of the marker",
+        quoted(file.markers.front().module), quoted(module));
+}
+
+/// Leaves in a plan what belongs to what would happen: an import that fails otherwise issues no warning, and where the
+/// name is wrong the advice is to correct it.
+void correct_advice(Plan& plan) {
+    if (plan.error && plan.error->code != Errc::warning_as_error) plan.warnings.clear();
+    const bool no_entry = plan.error && plan.error->code == Errc::missing_symbol;
+    if (!no_entry && (plan.warnings.empty() || plan.marker != MarkerState::unmarked)) return;
+    const Result<ModuleFile> file = read_module_file(plan.file);
+    const std::string advice = file ? advice_for_name(plan.module, *file) : std::string();
+    if (advice.empty()) return;
+    if (no_entry) plan.error->message += "; " + advice;
+    for (Warning& warning : plan.warnings) {
+        if (warning.category != WarningCategory::fallback) continue;
+        std::erase_if(warning.details, [](const WarningDetail& detail) { return detail.label == "fix"; });
+        warning.details.push_back({"fix", advice});
+    }
+}
+
 class Planner {
 public:
     explicit Planner(Context& context) : context_(context), policy_(load_policy(context)) {}
@@ -228,6 +265,10 @@ public:
             Target target{argument, std::nullopt};
             if (argument.ends_with(".so") || argument.ends_with(".pyd")) {
                 const Result<ModuleFile> file = read_module_file(argument);
+                if (!file && file.error().code == Errc::not_found) {
+                    fail(argument, file.error());
+                    continue;
+                }
                 const auto extension = file && is_module(*file) ? std::nullopt : extension_in(argument);
                 if (extension) {
                     findings_ = true;
@@ -269,18 +310,23 @@ private:
         if (!plan) {
             // Many packages are mere folders; and what is wrong with the name will be said of all of it.
             if (is_package) return;
-            findings_ = true;
-            context_.output.error(plan.error().message);
-            modules_.push_back(Json{{"module", name}, {"error", cli::to_json(plan.error())}});
+            fail(name, plan.error());
             return;
         }
         if (!plan->error && !plan->already_loaded) plan->error = missing_library(plan->file);
+        correct_advice(*plan);
         findings_ = findings_ || plan->error || plan->would_fall_back;
         const auto init = init_function_decides(*plan) ? audited(plan->file, true) : std::nullopt;
         if (context_.options.json)
             modules_.push_back(to_json(*plan, init));
         else
             context_.output.write(in_words(context_.output, *plan, init));
+    }
+
+    void fail(const std::string& name, const Error& error) {
+        findings_ = true;
+        context_.output.error(error.message);
+        modules_.push_back(Json{{"module", name}, {"error", cli::to_json(error)}});
     }
 
     /// What the dynamic linker would say.
@@ -320,7 +366,7 @@ private:
 Verb plan_verb() {
     Verb verb;
     verb.name = "plan";
-    verb.summary = "Say what an import would do and why, without loading anything";
+    verb.summary = plan_summary;
     verb.arguments = "MODULE|FILE.so...|--python PATH [SCRIPT|FOLDER]";
     verb.details =
         "Prints everybody who was asked for the threading level, in order, and who decided; the warnings that the\n"

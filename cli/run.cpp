@@ -26,7 +26,7 @@ namespace {
 
 struct RunOptions {
     std::string input_as = "bytes";
-    std::optional<std::string> reduce;
+    std::optional<std::string> reduce, timeout;
     std::vector<std::string> imports, imports_after, imports_during, unloads_after;
     bool unordered = false, null_separated = false;
 };
@@ -39,25 +39,11 @@ struct Done {
     Value value;       ///< the result, if it is
 };
 
-void check_function_name(const std::string& full_name) {
-    const std::size_t dot = full_name.rfind('.');
-    if (dot == full_name.npos || dot == 0 || dot + 1 == full_name.size())
-        throw UsageError(fmt::format("MODULE.FUNCTION is needed, not {}", quoted(full_name, 80)));
-}
-
-Function find_function(Session& session, const std::string& full_name) {
-    const std::size_t dot = full_name.rfind('.');
-    const Result<Module> module = session.import(full_name.substr(0, dot));
-    if (!module) throw CommandError(exit_findings, module.error().message);
-    Result<Function> function = module->function(std::string_view(full_name).substr(dot + 1));
-    if (!function) throw CommandError(exit_findings, function.error().message);
-    return std::move(*function);
-}
-
 /// What one thread needs for its calls; used again for each, so that memory is not allocated anew.
 class Caller {
 public:
-    Caller(const Function& function, const RunOptions& options) : function_(function), options_(options) {}
+    Caller(const Function& function, const FunctionName& name, const RunOptions& options)
+        : function_(function), name_(name), options_(options) {}
 
     Done operator()(Input input, std::uint64_t& bytes) {
         Done done{std::move(input.path), std::move(input.error), {}, {}};
@@ -94,7 +80,8 @@ private:
             argument = options_.input_as == "lines" ? split(text) : il_text(text.data(), text.size());
         }
         il_value result = il_null();
-        const il_status status = function_.call(scope_, std::span(&argument, 1), result);
+        const il_status status = call_module({CallKind::function, name_.module, name_.function, done.path},
+                                             [&] { return function_.call(scope_, std::span(&argument, 1), result); });
         if (status != IL_OK) {
             done.error = Error{Errc::call_failed, scope_.error_message()};
         } else if (Result<Value> copy = Value::copy_of(result); !copy) {
@@ -118,6 +105,7 @@ private:
     }
 
     const Function& function_;
+    const FunctionName& name_;
     const RunOptions& options_;
     Scope scope_;
     std::string content_;
@@ -148,18 +136,23 @@ public:
     Run(const RunOptions& options, Context& context, const std::vector<std::string>& arguments,
         std::vector<Event> events)
         : options_(options),
+          name_(arguments[0]),
           context_(context),
           session_(context),
           inputs_({arguments.begin() + 1, arguments.end()}, options.null_separated ? '\0' : '\n', stop_),
           events_(std::move(events)) {
+        session_.guard_calls(options.timeout);
         for (const std::string& module : options.imports_during)
             events_.push_back({inputs_.total().value_or(0) / 2, false, module});
         for (const std::string& name : options.imports) {
             if (const Result<Module> module = session_.import(name); !module)
                 throw CommandError(exit_findings, module.error().message);
         }
-        map_.emplace(find_function(session_, arguments[0]));
-        if (options.reduce) reduce_.emplace(find_function(session_, *options.reduce));
+        map_.emplace(find_function(session_, name_));
+        if (options.reduce) {
+            reduce_name_.emplace(*options.reduce);
+            reduce_.emplace(find_function(session_, *reduce_name_));
+        }
     }
 
     int work() {
@@ -174,6 +167,7 @@ public:
             [this](Done done) { consume(std::move(done)); }, [this] { flush(); });
         bool events_ok = false;
         {
+            const Session::Unfinished unfinished(session_, CallKind::function, name_.module, name_.function);
             EventThread events(session_, context_.output, tally, events_);
             runtime.parallel_for(0, runtime.threads(), [&](std::size_t) { take_part(tally, results); }, 1);
             tally.finish();
@@ -196,7 +190,7 @@ private:
     void take_part(Tally& tally, InOrder<Done>& results) {
         const Detached but_for_calls;
         try {
-            Caller caller(*map_, options_);
+            Caller caller(*map_, name_, options_);
             while (std::optional<Input> input = inputs_.next()) {
                 const std::size_t index = input->index;
                 if (!results.admit(index)) return;
@@ -232,7 +226,8 @@ private:
             return;
         }
         if (reduce_error_) return;
-        Result<Value> sum = (*reduce_)({std::move(reduced_), std::move(done.value)});
+        Result<Value> sum = call_module({CallKind::function, reduce_name_->module, reduce_name_->function, done.path},
+                                        [&] { return (*reduce_)({std::move(reduced_), std::move(done.value)}); });
         if (sum) {
             reduced_ = std::move(*sum);
             return;
@@ -305,6 +300,8 @@ private:
     }
 
     const RunOptions& options_;
+    const FunctionName name_;
+    std::optional<FunctionName> reduce_name_;
     Context& context_;
     Session session_;
     StopSignal stop_;
@@ -349,11 +346,11 @@ Verb run_verb() {
                     "The same when half of the inputs are done; repeatable"),
         option_list("--unload-after", "N:MODULE", options->unloads_after,
                     "Unload it when N inputs are done; repeatable"),
+        timeout_option(options->timeout),
         flag("-0,--null", options->null_separated, "Names on stdin end with a zero byte instead of a newline"),
     };
     verb.run = [options](Context& context, const std::vector<std::string>& arguments) {
-        check_function_name(arguments[0]);
-        if (options->reduce) check_function_name(*options->reduce);
+        if (options->reduce) static_cast<void>(FunctionName(*options->reduce));  // before anything is done
         const bool from_stdin = std::find(arguments.begin() + 1, arguments.end(), "-") != arguments.end();
         if (from_stdin && arguments.size() != 2)
             throw UsageError("'-' reads the names of all inputs from stdin; give no others");

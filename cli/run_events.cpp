@@ -58,7 +58,7 @@ void EventThread::run() {
             const std::string importer = fmt::format("the command line, after {} inputs", event.after);
             std::optional<Error> error;
             if (event.unload) {
-                if (const Outcome done = session_.loader().unload(event.module); !done) error = done.error();
+                if (const Outcome done = session_.unload(event.module); !done) error = done.error();
             } else {
                 if (const Result<Module> done = session_.import(event.module, importer); !done) error = done.error();
             }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <interlock/display_width.hpp>
@@ -20,7 +21,8 @@ inline std::string painted(bool color, Paint paint, std::string_view text) {
     return std::string(codes[static_cast<std::size_t>(paint)]).append(text) + "\033[0m";
 }
 
-/// Rows of cells, as wide as needed. A cell's width is what a terminal shows of it, not its bytes and colours.
+/// Rows of cells, as wide as needed. A cell's width is what a terminal shows of it, not its bytes and colours. Of a
+/// text that is wider than any name should be, the end is shown: otherwise one name of a hostile file fills every row.
 class Columns {
 public:
     struct Cell {
@@ -28,7 +30,12 @@ public:
         Paint paint = Paint::plain;
     };
 
-    void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
+    void add(std::vector<Cell> row) {
+        for (Cell& cell : row) {
+            if (display_width(cell.text) > widest) cell.text = end_that_fits(cell.text, widest);
+        }
+        rows_.push_back(std::move(row));
+    }
     std::string text(std::size_t indent, bool color) const {
         std::vector<std::size_t> widths;
         for (const auto& row : rows_) {
@@ -50,6 +57,7 @@ public:
     }
 
 private:
+    static constexpr std::size_t widest = 200;
     std::vector<std::vector<Cell>> rows_;
 };
 

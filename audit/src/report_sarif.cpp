@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <system_error>
+#include <vector>
 
 #include <interlock/version.hpp>
 
@@ -49,6 +50,22 @@ std::string percent_encoded(std::string_view path) {
     return out;
 }
 
+/// The name of a member, with what leads out of its archive left out.
+std::string inside(std::string_view member) {
+    std::vector<std::string_view> parts;
+    while (!member.empty()) {
+        const std::string_view part = member.substr(0, member.find('/'));
+        member.remove_prefix(std::min(part.size() + 1, member.size()));
+        if (part == ".." && !parts.empty())
+            parts.pop_back();
+        else if (!part.empty() && part != "." && part != "..")
+            parts.push_back(part);
+    }
+    std::string text;
+    for (const std::string_view part : parts) text.append(text.empty() ? "" : "/").append(part);
+    return text;
+}
+
 /// Of a file on this machine, from the root of the repository; elsewhere a file: URI. `base` is the folder that
 /// relative paths start from. "dist/x.whl!pkg/a.so" is "dist/x.whl!/pkg/a.so": as Java writes places in archives.
 std::string file_uri(const std::string& path, const std::filesystem::path& base, const std::filesystem::path& root) {
@@ -59,7 +76,7 @@ std::string file_uri(const std::string& path, const std::filesystem::path& base,
     std::string member;
     for (std::size_t begin = mark; begin < path.size();) {
         const std::size_t end = std::min(path.find('!', begin + 1), path.size());
-        member += "!/" + path.substr(begin + 1, end - begin - 1);
+        member += "!/" + inside(std::string_view(path).substr(begin + 1, end - begin - 1));
         begin = end;
     }
     if (file.is_absolute() && !root.empty()) {
@@ -97,7 +114,7 @@ public:
             std::replace(name.begin(), name.end(), '.', '/');
             const std::string file = binary.path.substr(binary.path.find_last_of("/!") + 1);
             const std::size_t dot = std::min(file.rfind('.'), file.size());
-            names_.insert_or_assign(binary.path, percent_encoded(name + file.substr(dot)));
+            names_.insert_or_assign(binary.path, percent_encoded(inside(name + file.substr(dot))));
         }
     }
 

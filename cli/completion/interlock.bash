@@ -64,7 +64,7 @@ _interlock() {
     else
         case $verb in
             config | explain) word=$(_interlock_first_column "$command" "$verb") ;;
-            import | plan | run) word=$(_interlock_modules) ;;
+            import | call | plan | run) word=$(_interlock_modules) ;;
             *) word='' ;;
         esac
         if [[ $verb =~ ^(config|explain|import)$ ]]; then

@@ -38,7 +38,7 @@ expect() {
 }
 
 export INTERLOCK_PATH=$modules
-expect '' : run import plan python config policy manifest audit inspect explain
+expect '' : run import call plan python config policy manifest audit inspect explain
 expect r : only:run
 expect policy '' : only:check
 expect manifest '' : create check
@@ -58,6 +58,8 @@ expect -X '' : gil=0 gil=1
 expect -j '' : none
 expect --threads '' : none
 expect import pro : only:probe
+expect call pro : probe
+expect call --args-as '' : auto json text
 expect --json import pl : plain plain2
 expect run --import gu : only:guarded
 expect config GIL : only:GIL_DISABLED
@@ -79,7 +81,7 @@ expect audit prob : only:probe.so
 expect audit --baseline prob : only:probe.so
 
 # Every option of every help text is offered.
-for verb in '' run import plan config 'policy check' 'manifest create' 'manifest check' audit inspect explain; do
+for verb in '' run import call plan config 'policy check' 'manifest create' 'manifest check' audit inspect explain; do
     read -ra words <<<"$verb"
     while read -r option; do
         expect ${words+"${words[@]}"} "$option" : "$option"

@@ -287,7 +287,7 @@ BOOST_AUTO_TEST_CASE(every_code_is_explained_once) {
         ++expected;
     }
     check_is_explained(codes, "policy diagnostic", "unused-rule");
-    for (const char* status : {"0", "1", "2", "3", "4", "70", "130"}) {
+    for (const char* status : {"0", "1", "2", "3", "4", "5", "6", "70", "130"}) {
         check_is_explained(codes, "exit status", status);
         ++expected;
     }

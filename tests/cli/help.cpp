@@ -12,8 +12,8 @@ using namespace interlock::test;
 namespace {
 
 const std::vector<std::string> verbs = {
-    "run",   "import",  "plan",   "python", "config", "policy check", "manifest create", "manifest check",
-    "audit", "inspect", "explain"};
+    "run",          "import",          "call",           "plan",  "python",  "config",
+    "policy check", "manifest create", "manifest check", "audit", "inspect", "explain"};
 
 Words words_of(const std::string& verb) {
     std::istringstream in(verb);

@@ -257,8 +257,8 @@ BOOST_AUTO_TEST_CASE(a_policy_decides) {
 
 BOOST_AUTO_TEST_CASE(verbose_says_what_is_imported) {
     const Finished finished = call_with_modules({"import", "-v", "probe"});
-    BOOST_TEST(finished.err ==
-               "# imported module 'probe' from '" + module_folder() + "/probe.so': free by marker, now parallel\n");
+    BOOST_TEST(finished.err == "# importing module 'probe'\n# imported module 'probe' from '" + module_folder() +
+                                   "/probe.so': free by marker, now parallel\n");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -452,6 +452,31 @@ BOOST_AUTO_TEST_CASE(takes_files) {
     BOOST_TEST(names == expected, boost::test_tools::per_element());
     // Under a name that its entry point does not have it cannot be imported.
     BOOST_TEST(modules[5].at("error").at("code") == "missing_symbol");
+}
+
+BOOST_AUTO_TEST_CASE(of_a_wrong_name_it_says_how_to_correct_it) {
+    const Folder folder;
+    const std::string wrong = folder.copy_module("probe.so", "wrong.so");
+    const Finished finished = call({"plan", wrong});
+    CHECK_STATUS(finished, 1);
+    BOOST_TEST(finished.out == "wrong: would fail (missing_symbol)\n  file        " + wrong +
+                                   "\n  error       module 'wrong' from '" + wrong +
+                                   "': it exports neither il_module_export_wrong nor il_module_init_wrong; it has the "
+                                   "entry point of 'probe': name the file probe.so, or give IL_MODULE the id wrong\n");
+    BOOST_TEST(json_of(call({"plan", "--json", wrong})).at("modules")[0].at("warnings").empty());
+
+    // The entry point goes by the last part of the name, the marker by all of it.
+    folder.copy_module("probe.so", "pkg/probe.so");
+    const Finished inside = call({"plan", "--path", folder.path(), "pkg.probe"});
+    CHECK_STATUS(inside, 1);
+    CHECK_CONTAINS(inside.out,
+                   "\n  fix         the marker is for module 'probe': state the name 'pkg.probe' in "
+                   "IL_MODULE, or import it by that of the marker\n");
+    BOOST_TEST(!contains(inside.out, "policy"));
+
+    const Finished absent = call({"plan", folder / "absent.so"});
+    CHECK_STATUS(absent, 1);
+    CHECK_CONTAINS(absent.err, folder / "absent.so");
 }
 
 BOOST_AUTO_TEST_CASE(files_that_are_no_modules) {

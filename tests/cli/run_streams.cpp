@@ -197,7 +197,8 @@ BOOST_AUTO_TEST_CASE(the_summary) {
     BOOST_TEST(lines[4] == "  switched to locked 0x, to parallel 0x; parallel now");
 
     // One thread does all of it, so the input that cannot be read comes after one that was.
-    const Json alone = summary_of(call_with_modules(run("probe.size", {"-j1", "--json", folder / "in", folder / "none"})));
+    const Json alone =
+        summary_of(call_with_modules(run("probe.size", {"-j1", "--json", folder / "in", folder / "none"})));
     BOOST_TEST(alone.at("unreadable") == 1);
     BOOST_TEST(alone.at("phases")[0].at("bytes") == 1503);
 
@@ -282,10 +283,12 @@ BOOST_AUTO_TEST_CASE(logs_of_modules) {
     };
     const std::string imported =
         "# imported module 'probe' from '" + module_folder() + "/probe.so': free by marker, now parallel";
+    const std::string importing = "# importing module 'probe'";
     const std::vector<Row> rows = {
         {{}, {"probe: warning: careful\\n"}},
-        {{"-v"}, {imported, "probe: info: some news", "probe: warning: careful\\n"}},
-        {{"-vv"}, {imported, "probe: debug: a detail", "probe: info: some news", "probe: warning: careful\\n"}},
+        {{"-v"}, {importing, imported, "probe: info: some news", "probe: warning: careful\\n"}},
+        {{"-vv"},
+         {importing, imported, "probe: debug: a detail", "probe: info: some news", "probe: warning: careful\\n"}},
     };
     const Folder folder;
     const std::string file = folder.write("file", "");

@@ -38,7 +38,7 @@ expected_runtime=$(printf '%s\n' libinterlock.so.0 "libinterlock.so.$version")
 expected_audit=$(printf '%s\n' libinterlock-audit.so.0 "libinterlock-audit.so.$version")
 [[ $(sed -n 's!^audit/.*/!!p' "$work/contents") == "$expected_audit" ]] ||
     fail "component audit is not exactly its shared library: $(grep ^audit/ "$work/contents")"
-[[ $(grep -c '^tools/bin/' "$work/contents") == 1 ]] || fail "component tools is not exactly one command"
+[[ $(grep -cE '^tools/(bin|libexec)/' "$work/contents") == 2 ]] || fail "component tools is not the command's two programs"
 (cd "$source_dir" && find {abi,runtime,manifests,loader,audit}/include -type f -printf '%f\n' | sort) \
     >"$work/headers.tree"
 sed -n 's!^devel/include/interlock/!!p' "$work/contents" >"$work/headers.installed"
@@ -81,6 +81,7 @@ grep -qF 'interlock::Runtime::Runtime(' "$work/symbols" || fail "libinterlock.so
 
 echo "-- the command"
 alone "$prefix/bin/interlock" --version | grep -F "$version" || fail "the installed command does not run"
+alone "$prefix/bin/interlock" explain IL001 | grep -F IL001 || fail "the command does not find its other program"
 
 echo "-- a project with find_package"
 alone cmake -S "$consumer" -B "$work/consumer" -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$prefix" \

@@ -50,7 +50,8 @@ class Packaging(unittest.TestCase):
         suffix = interpreter.suffix
         self.assertEqual(files, sources | {f"interlock/_host{suffix}", f"interlock/_stub{suffix}",
                                            "interlock/_judge.so", "interlock_children.pth",
-                                           "../../../bin/interlock"})
+                                           "../../../bin/interlock",
+                                           "../../../libexec/interlock/interlock-audit"})
         self.assertLessEqual({"interlock/py.typed", "interlock/_host.pyi"}, files)
         self.assertIn(f"interlock-{version[1]}.dist-info/licenses/LICENSE", told["files"])
         major, minor = interpreter.version

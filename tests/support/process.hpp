@@ -104,6 +104,11 @@ public:
         }
     }
 
+    void read_errors_until(const std::string& text_on_stderr) {
+        while (result_.err.find(text_on_stderr) == std::string::npos && exchange()) {
+        }
+    }
+
     Finished finish(bool close_input = true) {
         close_input_ = close_input;
         while (exchange()) {

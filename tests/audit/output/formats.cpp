@@ -263,6 +263,16 @@ BOOST_AUTO_TEST_CASE(columns_are_as_wide_as_a_terminal_shows_them) {
     BOOST_TEST(contains(text, "\n  \u6a21\u5757    free     -          -"), text);
 }
 
+BOOST_AUTO_TEST_CASE(a_name_of_sixty_kilobytes_makes_no_line_that_long) {
+    const std::string name = std::string(60'000, 'a') + "_end";
+    const std::string text = format_audit(judged(wheel_with({binary_with(module_with(Verdict::free, name), "a.so"),
+                                                             binary_with(module_with(Verdict::free), "b.so")})),
+                                          AuditFormat::table);
+    BOOST_TEST(contains(text, "a_end  free"));
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) BOOST_TEST(line.size() < 400u);
+}
+
 BOOST_AUTO_TEST_CASE(libraries_alone_are_worth_no_line) {
     const AuditReport report = judged(wheel_with({binary_with(module_with(Verdict::not_a_module, "libz"))}));
     BOOST_TEST(format_audit(report, AuditFormat::table) ==

@@ -206,6 +206,12 @@ BOOST_AUTO_TEST_CASE(places_are_uris) {
     BOOST_TEST(uri_of("d/x.whl!pkg/a.so") == "d/x.whl!/pkg/a.so");
     BOOST_TEST(uri_of("d/x.tar!y.whl!a.so") == "d/x.tar!/y.whl!/a.so");
     BOOST_TEST(uri_of("./d//x.so") == "d/x.so");
+    // A member's name is whatever somebody wrote, and a reader of the report would follow it.
+    BOOST_TEST(uri_of("d/x.whl!../../../etc/a.so") == "d/x.whl!/etc/a.so");
+    BOOST_TEST(uri_of("d/x.whl!pkg/../../a.so") == "d/x.whl!/a.so");
+    BOOST_TEST(uri_of("d/x.whl!/pkg/./a.so") == "d/x.whl!/pkg/a.so");
+    BOOST_TEST(uri_of("d/x.tar!../y.whl!..") == "d/x.tar!/y.whl!/");
+    BOOST_TEST(uri_of("d/x.whl!..a/b...so") == "d/x.whl!/..a/b...so");
     BOOST_TEST(uri_of("/home/x/repository/d/x.so", at) == "d/x.so");
     BOOST_TEST(uri_of("/home/x/other/x.so", at) == "file:///home/x/other/x.so");
     BOOST_TEST(uri_of("../other/x.so", at) == "file:///home/x/other/x.so");

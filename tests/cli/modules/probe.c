@@ -10,6 +10,12 @@ static il_status echo(il_call *call, const il_value *args, size_t nargs, il_valu
     return IL_OK;
 }
 
+static il_status list(il_call *call, const il_value *args, size_t nargs, il_value *result) {
+    (void)call;
+    *result = il_items(args, nargs);
+    return IL_OK;
+}
+
 /* The size of octets or a text, the number of items of a list. */
 static il_status size(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     if (nargs == 1 && args[0].type == IL_BYTES)
@@ -65,6 +71,7 @@ static il_status talk(il_call *call, const il_value *args, size_t nargs, il_valu
 }
 
 static const il_method methods[] = {{"echo", echo, "echo(value) -> value"},
+                                    {"list", list, "list(values...) -> list"},
                                     {"size", size, "size(value) -> int"},
                                     {"picky", picky, "picky(bytes) -> int"},
                                     {"join", join, "join(accumulated, next) -> text"},
