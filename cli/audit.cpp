@@ -110,10 +110,10 @@ AuditPlan make_plan(const AuditArguments& arguments, Context& context) {
     if (arguments.write_baseline) plan.new_baseline = output_file("--write-baseline", *arguments.write_baseline);
     check_for_clashes(plan);
     for (const std::string& text : arguments.fail_on) plan.fail_on.push_back(checked("--fail-on", parse_fail_on(text)));
-    if (plan.fail_on.empty()) plan.fail_on.push_back({Level::error, nullptr});
+    if (plan.fail_on.empty()) plan.fail_on.push_back({.level = Level::error});
     if (arguments.strict) {
         for (const char* unknown : {"undetermined", "delegation-target-missing", "nothing-loads"})
-            plan.fail_on.push_back({std::nullopt, find_rule(unknown)});
+            plan.fail_on.push_back({.level = std::nullopt, .rule = find_rule(unknown)});
     }
     for (const std::string& text : arguments.ignore) plan.ignore.push_back(checked("--ignore", parse_ignore(text)));
     for (const std::string& text : arguments.pythons) {
@@ -301,7 +301,7 @@ Verb audit_verb() {
                     ".ndjson, .sarif, .md, .csv, .txt); repeatable"),
         option_list("--fail-on", "RULE|LEVEL", arguments->fail_on,
                     "Which findings make the exit status 1: error, warning, note, never, or a rule (default: error); "
-                    "repeatable"),
+                    "probable, or weak: modules of which the verdict is not certain; repeatable"),
         flag("--strict", arguments->strict,
              "Fail also when it is not known what a module does (rules IL005 and IL011), when an interpreter that "
              "--python "

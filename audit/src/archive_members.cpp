@@ -63,6 +63,9 @@ public:
             member.size = static_cast<std::uint64_t>(archive_entry_size(entry));
         // A hard link has the type of what it refers to, and no content.
         member.regular = archive_entry_filetype(entry) == AE_IFREG && archive_entry_hardlink(entry) == nullptr;
+        member.hard_link = archive_entry_hardlink(entry) != nullptr;
+        const char* target = member.hard_link ? archive_entry_hardlink(entry) : archive_entry_symlink(entry);
+        if (target != nullptr) member.link = target;
         if (archive_entry_is_encrypted(entry)) member.unreadable = "it is encrypted";
         examine(member);
         handle_.rename(name_ + '!' + member.name);

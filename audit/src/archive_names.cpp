@@ -124,6 +124,12 @@ bool is_ignored_folder(std::string_view name) noexcept {
            ends_with_any_case(name, ".dsym");
 }
 
+bool is_importable(std::string_view name) noexcept {
+    return !name.empty() && !digit(name[0]) && std::all_of(name.begin(), name.end(), [](char c) {
+        return c == '_' || digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || (c & 0x80) != 0;
+    });
+}
+
 bool is_in_ignored_folder(std::string_view path) noexcept {
     for (std::size_t end; (end = path.find('/')) != path.npos; path.remove_prefix(end + 1))
         if (is_ignored_folder(path.substr(0, end))) return true;

@@ -38,6 +38,8 @@ bool looks_like_text(Head head) noexcept;
 
 /// Folders in which there is nothing to audit: version control, caches, debug information of macOS.
 bool is_ignored_folder(std::string_view name) noexcept;
+/// Whether a statement can import a package from a folder of this name.
+bool is_importable(std::string_view name) noexcept;
 /// Whether a member of an archive lies in such a folder.
 bool is_in_ignored_folder(std::string_view path) noexcept;
 

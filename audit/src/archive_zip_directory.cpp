@@ -222,11 +222,11 @@ ZipMember member_of(std::span<const std::uint8_t> entry) {
     const std::string name = name_in_use(member, extra);
     member.nameless = name.size() > PATH_MAX || ((flags & utf8_name) != 0 && !is_utf8(name));
     if (!member.nameless) member.name = member_name(name);
-    // To an installer a link is a file with the path of its target in it, and so is a device. What is longer than any
-    // path is looked at, whatever it claims to be.
+    // To an installer everything is a file that has no '/' at its end: pip writes the content of a link or device, and
+    // of a folder without that '/', into a plain file.
     const unsigned type = entry[5] == made_by_unix ? static_cast<unsigned>(zip_number(&entry[40], 2)) & S_IFMT : 0u;
-    const bool special = type != 0 && type != S_IFREG && member.unpacked <= PATH_MAX;
-    member.regular = !member.name.ends_with('/') && !special;
+    member.claims_otherwise = type != 0 && type != S_IFREG;
+    member.regular = !member.name.ends_with('/');
     if ((flags & (encrypted | strongly_encrypted)) != 0)
         member.unreadable = "it is encrypted";
     else if (member.method != 0 && member.method != 8 && member.method != 12)  // stored, deflate, bzip2

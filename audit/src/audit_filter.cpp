@@ -83,20 +83,46 @@ Result<FailFilter> parse_fail_on(std::string_view text) {
             return filter;
         }
     }
+    for (const Confidence confidence : {Confidence::probable, Confidence::weak}) {
+        if (text == confidence_name(confidence)) {
+            filter.confidence = confidence;
+            return filter;
+        }
+    }
     filter.rule = find_rule(text);
     if (filter.rule == nullptr) {
         std::vector<std::string_view> words = rule_words();
-        words.insert(words.begin(), {"error", "warning", "note", "never"});
+        words.insert(words.begin(), {"error", "warning", "note", "probable", "weak", "never"});
         const auto near = nearest_word(text, words);
         return {Errc::invalid_option,
-                quoted(text, 80) + " is neither error, warning, note or never nor a rule" +
+                quoted(text, 80) + " is neither error, warning, note, probable, weak or never nor a rule" +
                     (near ? "; did you mean '" + std::string(*near) + "'?" : "; `interlock explain` lists the rules")};
     }
     return filter;
 }
 
+namespace {
+
+// What no free-threaded interpreter loads has nothing to be unsure of.
+bool is_unsure(const ModuleAudit& module, Confidence least) noexcept {
+    if (module.verdict == Verdict::not_a_module || module.verdict == Verdict::not_applicable) return false;
+    return module.verdict == Verdict::undetermined || module.confidence >= least;
+}
+
+std::size_t count_unsure(const AuditReport& report, std::span<const FailFilter> filters) noexcept {
+    std::size_t count = 0;
+    for (const BinaryAudit& binary : report.binaries)
+        for (const ModuleAudit& module : binary.modules)
+            count += std::any_of(filters.begin(), filters.end(), [&](const FailFilter& filter) {
+                return filter.confidence && is_unsure(module, *filter.confidence);
+            });
+    return count;
+}
+
+}  // namespace
+
 std::size_t count_failures(const AuditReport& report, std::span<const FailFilter> filters) noexcept {
-    return static_cast<std::size_t>(
+    return count_unsure(report, filters) + static_cast<std::size_t>(
         std::count_if(report.findings.begin(), report.findings.end(), [&](const Finding& finding) {
             return finding.accepted.empty() &&
                    std::any_of(filters.begin(), filters.end(),

@@ -24,12 +24,18 @@ namespace interlock::auditing {
 namespace {
 
 constexpr std::size_t max_modules = 64;
-constexpr unsigned budgets_of_a_file = 6;  // of the runs of one init function, which has up to five
+constexpr unsigned budgets_of_a_file = 8;  // of the runs of one init function, which are few
 constexpr const char* set_gil = "PyUnstable_Module_SetGIL";
 
 bool imports(const Image& image, std::string_view name) {
     return std::ranges::any_of(image.imports, [&](const Import& import) { return import.name == name; });
 }
+
+/// The libraries that come with a module.
+struct Linked {
+    std::vector<Library> libraries;
+    Names of_module;  ///< what they find in the module
+};
 
 /// The entry points of one module.
 struct Entries {
@@ -45,9 +51,10 @@ InitRunner& runner() {
 class ImageAudit {
 public:
     ImageAudit(const Image& image, Bytes file, const BinaryContext& context, const AuditOptions& options,
-               std::span<const Library> libraries)
+               const Linked& linked)
         : image_(image),
-          libraries_(libraries),
+          libraries_(linked.libraries),
+          libraries_use_module_(!linked.of_module.empty()),
           file_(file),
           context_(context),
           options_(options),
@@ -81,10 +88,9 @@ public:
         else
             no_module();
         for (const Export* entry : others) audit_other(*entry);
-        if (used_library_) {
-            list_missing_libraries();
-            say_what_is_missing();
-        }
+        const bool python_module = !python.empty();
+        if (used_library_ || (python_module && can_be_changed_by_libraries())) list_missing_libraries();
+        if (used_library_) say_what_is_missing();
         return std::move(binary_);
     }
 
@@ -113,13 +119,34 @@ private:
         }
     }
 
+    std::span<const PythonVersion> asked_pythons() const {
+        return options_.pythons.empty() ? default_pythons() : std::span(options_.pythons);
+    }
+
+    // The interpreter asks for a name, which a library can have that the file is linked to. Windows looks in the file.
+    const Library* library_with_init() {
+        if (image_.format == Format::pe || (tag_.tag.empty() && tag_.stem.starts_with("lib"))) return nullptr;
+        list_missing_libraries();
+        for (const Library& library : libraries_)
+            for (const char* prefix : {"PyInit_", "PyModExport_"})
+                if (library.image.find_export(prefix + tag_.stem) != nullptr) return &library;
+        return nullptr;
+    }
+
     void no_module() {
         ModuleAudit module;
         module.name = tag_.stem;
         module.verdict = Verdict::not_a_module;
         module.reason = "it exports no init function of a module";
+        if (const Library* library = library_with_init()) {
+            module.name = module_name_of(context_.module_path);
+            module.verdict = Verdict::undetermined;
+            module.reason = "its init function is in " + quoted(library->name, 200) +
+                            ", which it is linked to; it is judged there only if that is audited as a module";
+        }
         binary_.abi = linked_.strong || tag_.abi == AbiFlavour::unknown ? linked_.abi : tag_.abi;
         binary_.abi_version = tag_.version ? tag_.version : linked_.version;
+        module.effects = effects_of(binary_, tag_, module, nullptr, false, asked_pythons());
         binary_.modules.push_back(std::move(module));
     }
 
@@ -166,8 +193,7 @@ private:
         if (entries.exported != nullptr) new_way = make(*entries.exported);
         if (binary_.abi == AbiFlavour::abi3t && new_way && !binary_.abi_version)
             binary_.abi_version = PythonVersion{3, 15};
-        const auto& pythons = options_.pythons;
-        const std::span<const PythonVersion> asked = pythons.empty() ? default_pythons() : std::span(pythons);
+        const std::span<const PythonVersion> asked = asked_pythons();
         // Interpreters from 3.15 on prefer PyModExport. Which of both is "the" verdict: that of the version it is for.
         const bool newer_counts = new_way && (!old_way || binary_.abi == AbiFlavour::abi3t || !binary_.abi_version ||
                                               *binary_.abi_version >= PythonVersion{3, 15});
@@ -202,6 +228,19 @@ private:
         if (can_mark(image_)) return true;
         return std::ranges::any_of(libraries_, [&](const Library& library) { return can_mark(library.image); });
     }
+    // Functions of C of others, that can mark what they are given, are reached through capsules and by dlopen(). Of
+    // NumPy's it is known what they do.
+    bool hands_module_over() const {
+        const auto has = [&](std::string_view text) {
+            return std::ranges::any_of(image_.segments, [&](const Segment& segment) {
+                return !std::ranges::search(segment.data, text).empty();
+            });
+        };
+        for (const char* name : {"dlopen", "dlmopen", "LoadLibraryA", "LoadLibraryW", "LoadLibraryExA", "LoadLibraryExW"})
+            if (imports(image_, name)) return true;
+        if (imports(image_, "PyCapsule_Import")) return true;
+        return imports(image_, "PyCapsule_GetPointer") && !has("_ARRAY_API");
+    }
     bool can_mark(const Image& image) const {
         for (const char* name : {"PyModuleDef_Init", "PyModuleDef_Type", "PyModule_FromDefAndSpec2", set_gil})
             if (imports(image, name)) return true;
@@ -210,6 +249,14 @@ private:
             return !std::ranges::search(segment.data, std::string_view(set_gil)).empty();
         };
         return looks_up && std::ranges::any_of(image.segments, has_name);
+    }
+
+    // ELF: a library that is linked to it finds what the module defines, and its constructors may write there.
+    bool can_be_changed_by_libraries() const {
+        static constexpr std::string_view of_linker[] = {"_init", "_fini", "_end", "_edata", "__bss_start", "_etext"};
+        return std::ranges::any_of(image_.defined, [&](std::string_view name) {
+            return !is_entry_point(name) && std::ranges::find(of_linker, name) == std::end(of_linker);
+        });
     }
 
     // Of what the module is linked to, by way of the libraries that are there.
@@ -253,6 +300,7 @@ private:
             seen.run.not_needed = true;
             list_missing_libraries();
             if (!binary_.missing_libraries.empty()) seen.run.assumed.insert("that no library of its own marks it");
+            if (hands_module_over()) seen.run.assumed.insert("that no other module or library marks it");
             if (abi_needs_proof()) seen.run.definition = definition_of(entry, name);
             return seen;
         }
@@ -268,14 +316,17 @@ private:
     }
 
     InitResult run(const Export& entry) {
-        RunOptions run{.budget = options_.budget.instructions,
-                       .left = &left_,
-                       .details = options_.details,
-                       .libraries = libraries_};
+        RunOptions run{.budget = options_.budget.instructions, .left = &left_, .details = options_.details};
+        // Libraries of which nothing is used, and that use nothing of the module, need not be there.
+        if (libraries_use_module_) run.libraries = libraries_;
         const bool known = linked_.strong || tag_.abi != AbiFlavour::unknown;
         run.free_threaded = likely_free_threaded();
         if (const auto version = likely_version()) run.minor = version->minor;
         InitResult result = runner().run(image_, entry, run);
+        if (result.used_library && run.libraries.size() != libraries_.size()) {
+            run.libraries = libraries_;
+            result = runner().run(image_, entry, run);
+        }
         used_library_ = used_library_ || result.used_library;
         const bool wrong_layout = result.definition && result.definition->free_threaded != run.free_threaded;
         if (known || (result.failure.empty() && !wrong_layout)) return result;
@@ -379,6 +430,7 @@ private:
 
     const Image& image_;
     std::span<const Library> libraries_;
+    bool libraries_use_module_;
     Bytes file_;
     const BinaryContext& context_;
     const AuditOptions& options_;
@@ -393,25 +445,48 @@ private:
 
 namespace {
 
-// Of each library the slice for the same processor, with what the module and the libraries before it want of it.
-std::vector<Library> read_libraries(const Image& module, const BinaryContext& context, std::span<const Bytes> files) {
-    std::vector<Library> libraries;
-    Names wanted;
+// Of a library the slice for the same processor.
+std::optional<Image> read_library(Bytes file, const std::string& name, const Image& module, const Names& wanted,
+                                  const Names& interposed) {
+    Result<std::vector<Image>> images = read_images(file, name, &wanted, &interposed);
+    if (!images) return std::nullopt;
+    for (Image& image : *images)
+        if (image.architecture == module.architecture && image.format == module.format) return std::move(image);
+    return std::nullopt;
+}
+
+// What the module and the libraries before it define comes before what a library defines itself.
+Names interposed_in(const Image& library, const Names& before) {
+    Names names;
+    for (const std::string_view name : library.defined)
+        if (before.contains(name)) names.insert(name);
+    return names;
+}
+
+// With what the module and the libraries before it want of each.
+Linked read_libraries(const Image& module, const BinaryContext& context, std::span<const Bytes> files) {
+    Linked linked;
+    Names wanted, before(module.defined.begin(), module.defined.end());
+    const Names of_module = before;
     const auto want = [&](const Image& image) {
         for (const Import& import : image.imports) wanted.insert(import.name);
     };
     want(module);
     for (std::size_t i = 0; i < std::min(files.size(), context.libraries.size()); ++i) {
-        Result<std::vector<Image>> images = read_images(files[i], context.libraries[i], &wanted);
-        if (!images) continue;
-        for (Image& image : *images) {
-            if (image.architecture != module.architecture || image.format != module.format) continue;
-            want(image);
-            libraries.push_back({context.libraries[i], std::move(image)});
-            break;
+        auto image = read_library(files[i], context.libraries[i], module, wanted, {});
+        if (!image) continue;
+        if (const Names interposed = interposed_in(*image, before); !interposed.empty()) {
+            wanted.insert(interposed.begin(), interposed.end());
+            image = read_library(files[i], context.libraries[i], module, wanted, interposed);
+            if (!image) continue;
         }
+        want(*image);
+        for (const Import& import : image->imports)
+            if (of_module.contains(import.name)) linked.of_module.insert(import.name);
+        before.insert(image->defined.begin(), image->defined.end());
+        linked.libraries.push_back({context.libraries[i], std::move(*image)});
     }
-    return libraries;
+    return linked;
 }
 
 }  // namespace
@@ -421,9 +496,13 @@ Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& c
     Result<std::vector<Image>> images = read_images(file, context.path);
     if (!images) return std::move(images).error();
     std::vector<BinaryAudit> audits;
-    for (const Image& image : *images) {
-        const std::vector<Library> libraries = read_libraries(image, context, library_files);
-        audits.push_back(ImageAudit(image, file, context, options, libraries).audit());
+    for (std::size_t i = 0; i < images->size(); ++i) {
+        const Linked linked = read_libraries((*images)[i], context, library_files);
+        // What the libraries find in it has to be known by its address.
+        if (!linked.of_module.empty())
+            if (auto again = read_images(file, context.path, &linked.of_module); again && again->size() == images->size())
+                (*images)[i] = std::move((*again)[i]);
+        audits.push_back(ImageAudit((*images)[i], file, context, options, linked).audit());
         audits.back().slice = images->size() > 1;
     }
     return audits;

@@ -30,6 +30,10 @@ public:
     bool little() const noexcept { return little_; }
     /// Bytes of an address.
     unsigned word_size() const noexcept { return wide_ ? 8 : 4; }
+    /// Without what lies behind `end`; offsets stay as they are.
+    ByteView up_to(std::uint64_t end) const {
+        return {bytes_.first(end < bytes_.size() ? end : bytes_.size()), *name_, wide_, little_};
+    }
     ByteView with_layout(bool wide, bool little) const { return {bytes_, *name_, wide, little}; }
 
     bool contains(std::uint64_t offset, std::uint64_t length) const noexcept {
@@ -59,8 +63,10 @@ public:
 
     /// Throws Failure with malformed_file: "'name' is not a usable shared library: at offset 0x..: reason".
     [[noreturn]] void malformed(std::uint64_t offset, const std::string& reason) const;
-    /// Throws Failure with unsupported.
+    /// Throws Failure with unsupported: it is something else, which no interpreter can import.
     [[noreturn]] void unsupported(const std::string& reason) const;
+    /// Throws Failure with unreadable: it may well be a module, which this reader does not manage.
+    [[noreturn]] void too_much(const std::string& reason) const;
 
 private:
     template <typename Number> Number number(std::uint64_t offset, const char* what) const {

@@ -95,6 +95,28 @@ bool is_of_c_api(std::string_view function) noexcept {
            (c_api_returns(function) != Returns::unknown || c_api_function(function) != nullptr);
 }
 
+// The C++ library is not there, and what is called like functions of other systems is the module's own.
+bool is_of_process(std::string_view function) noexcept {
+    if (is_of_c_api(function)) return true;
+    return !function.empty() && function[0] >= 'a' && function[0] <= 'z' && c_library_function(function) != nullptr;
+}
+
+}  // namespace interlock::auditing
+
+#else
+
+#include <algorithm>
+#include <array>
+
+namespace interlock::auditing {
+
+// What decides, at least.
+bool is_of_process(std::string_view function) noexcept {
+    static constexpr std::array<std::string_view, 4> deciding = {"PyModuleDef_Init", "PyModule_Create2",
+                                                                 "PyModule_FromDefAndSpec2", "PyUnstable_Module_SetGIL"};
+    return std::ranges::find(deciding, function) != deciding.end();
+}
+
 }  // namespace interlock::auditing
 
 #endif

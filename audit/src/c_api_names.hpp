@@ -19,5 +19,7 @@ bool is_value(std::string_view function) noexcept;
 /// Objects that are what the arguments make them; of others nothing is known.
 bool is_made(std::string_view function) noexcept;
 bool is_of_c_api(std::string_view function) noexcept;
+/// What the process has before it loads a module: functions of the C API and of the C library on Linux.
+bool is_of_process(std::string_view function) noexcept;
 
 }  // namespace interlock::auditing

@@ -8,8 +8,12 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <unordered_map>
 
 #include "bytes.hpp"
+#include "c_api_names.hpp"
+#include "elf_segments.hpp"
+#include "elf_symbols.hpp"
 #include "image.hpp"
 #include "relocation_types.hpp"
 
@@ -18,46 +22,40 @@ namespace interlock::auditing {
 namespace {
 
 // A RELR table can ask for 504 relocations with 8 bytes, so its size is no bound.
-constexpr std::uint64_t max_segments = 256, max_memory = 4ull << 30, max_fixups = 4'000'000,
+constexpr std::uint64_t max_memory = 4ull << 30, max_fixups = 4'000'000,
                         max_folders = 64;
 constexpr std::uint32_t dt_relrsz = 35, dt_relr = 36;  // <elf.h> of older C libraries lacks them
+constexpr const char* dynamic_section = "the dynamic section";
 
 struct Table {
-    std::uint64_t address = 0, size = 0, entry_size = 0;
+    std::uint64_t address = 0, size = 0;
 };
 
 struct Dynamic {
-    std::uint64_t symbols = 0, strings = 0, strings_size = 0, hash = 0, gnu_hash = 0;
+    std::uint64_t symbols = 0, strings = 0, strings_size = 0, hash = 0, gnu_hash = 0, versions = 0;
     Table rela, rel, relr, plt;
-    bool plt_is_rela = false;
+    std::uint64_t relative_first = 0;  ///< so many relocations of `rela` are taken to be relative
+    bool plt_is_rela = false, symbolic = false;
     std::vector<std::uint64_t> needed, folders;
-};
-
-struct Symbol {
-    std::uint64_t value = 0;
-    std::uint32_t name = 0;
-    std::uint16_t section = 0;
-    std::uint8_t info = 0;
-    bool defined() const noexcept { return section != SHN_UNDEF; }
-    unsigned type() const noexcept { return info & 15u; }
-    unsigned binding() const noexcept { return info >> 4u; }
 };
 
 class ElfReader {
 public:
-    ElfReader(Bytes file, const std::string& name, const Names* also)
-        : view_(layout(ByteView(file, name))), also_(also) {}
+    ElfReader(Bytes file, const std::string& name, const Names* also, const Names* interposed)
+        : view_(layout(ByteView(file, name))), also_(also), interposed_(interposed) {}
 
     Image read() {
         read_header();
         read_segments();
         read_dynamic();
+        read_tables();
         read_libraries();
         read_symbols();
         if (!image_.exports.empty() || also_ != nullptr) {  // else it is no module, and nothing will be run
             read_relocations();
             std::stable_sort(image_.fixups.begin(), image_.fixups.end(),
                              [](const Fixup& a, const Fixup& b) { return a.address < b.address; });
+            check_fixups();
         }
         return std::move(image_);
     }
@@ -126,15 +124,16 @@ private:
         const std::uint64_t entry = view_.u16(wide ? 54 : 42, "the size of a program header");
         const std::uint64_t count = view_.u16(wide ? 56 : 44, "the number of program headers");
         if (count == 0) view_.malformed(wide ? 56 : 44, "it has no program headers");
-        if (count > max_segments) view_.unsupported("it has more than 256 program headers");
-        if (entry < (wide ? 56u : 32u)) view_.malformed(wide ? 54 : 42, "program headers are too small");
+        if (entry != (wide ? 56u : 32u)) view_.malformed(wide ? 54 : 42, "program headers have another size");
         for (std::uint64_t i = 0; i < count; ++i) read_segment(table + i * entry);
+        image_.segments = mapped_segments(view_, loads_);
         if (image_.segments.empty()) view_.malformed(table, "no segment is to be loaded");
         if (!dynamic_) view_.malformed(table, "it has no dynamic section");
         const Segment &first = image_.segments.front(), &last = image_.segments.back();
         if (last.address + last.size - first.address > max_memory)
-            view_.unsupported("it would take more than 4 GiB of memory");
+            view_.too_much("it would take more than 4 GiB of memory");
         image_.writable_globals -= std::min(image_.writable_globals, relro_size_);
+        image_.tls_data = tls_template();
     }
 
     void read_segment(std::uint64_t at) {
@@ -147,27 +146,19 @@ private:
         const std::uint64_t size = view_.word(at + (wide ? 40 : 20), "a program header");
         const std::uint64_t alignment = view_.word(at + (wide ? 48 : 28), "a program header");
         switch (type) {
-            case PT_LOAD: {
+            case PT_LOAD:
                 if (size == 0) return;
-                if (file_size > size) view_.malformed(at, "a segment is larger in the file than in memory");
-                if (address > std::numeric_limits<std::uint64_t>::max() - size)
-                    view_.malformed(at, "a segment goes beyond the end of memory");
-                Segment segment{address, size, view_.part(offset, file_size, "a segment"), (flags & PF_W) != 0,
-                                (flags & PF_X) != 0};
-                if (!image_.segments.empty() && address < image_.segments.back().address + image_.segments.back().size)
-                    view_.malformed(at, "segments overlap, or are not in order");
-                if (segment.writable) image_.writable_globals += size;
-                image_.segments.push_back(segment);
+                loads_.push_back({at, address, offset, file_size, size, (flags & PF_W) != 0, (flags & PF_X) != 0});
+                if ((flags & PF_W) != 0) image_.writable_globals += size;
                 break;
-            }
             case PT_DYNAMIC:
-                dynamic_ = view_.part(offset, file_size, "the dynamic section").size() == 0
-                               ? std::nullopt
-                               : std::optional(Table{offset, file_size, 0});
+                // By its address: that is what the dynamic linker goes by, as for all that follows. The last one counts.
+                if (file_size != 0) dynamic_ = address;
                 break;
             case PT_TLS:
-                image_.tls_data = view_.part(offset, file_size, "the thread-local data");
+                if (size == 0) return;
                 if (size < file_size || size > (64u << 20)) view_.malformed(at, "thread-local data has a wrong size");
+                tls_ = {address, file_size};
                 image_.tls_size = size;
                 image_.tls_alignment = std::clamp<std::uint64_t>(alignment, 1, 4096);
                 break;
@@ -180,6 +171,11 @@ private:
             default:
                 break;
         }
+    }
+
+    Bytes tls_template() const {
+        if (tls_.size == 0) return {};
+        return view_.part(offset_of(tls_, "the thread-local data"), tls_.size, "the thread-local data");
     }
 
     // A note that cannot be read is not worth failing for.
@@ -203,100 +199,136 @@ private:
         }
     }
 
-    // Where an address of the image lies in the file; throws when it does not.
-    std::uint64_t offset_of(std::uint64_t address, const char* what) const {
+    // Where an address of the image lies in the file, with the end of what is in memory as it is there; throws when it
+    // does not.
+    ElfTable place_of(std::uint64_t address, const char* what) const {
         for (const Segment& segment : image_.segments)
-            if (address >= segment.address && address - segment.address < segment.data.size())
-                return static_cast<std::uint64_t>(segment.data.data() - view_.bytes().data()) + address -
-                       segment.address;
+            if (address >= segment.address && address - segment.address < segment.data.size()) {
+                const auto start = static_cast<std::uint64_t>(segment.data.data() - view_.bytes().data());
+                return {start + address - segment.address, start + segment.data.size()};
+            }
         view_.malformed(0, std::string(what) + " is not within the file (address " + std::to_string(address) + ")");
+    }
+
+    // The same of all of a table.
+    std::uint64_t offset_of(const Table& table, const char* what) const {
+        const ElfTable place = place_of(table.address, what);
+        if (table.size > place.end - place.at) view_.malformed(place.at, std::string(what) + " is not within the file");
+        return place.at;
     }
 
     void read_dynamic() {
         const unsigned word = view_.word_size();
-        for (std::uint64_t at = dynamic_->address, end = at + dynamic_->size; end - at >= 2 * word; at += 2 * word) {
-            const std::uint64_t tag = view_.word(at, "the dynamic section");
-            const std::uint64_t value = view_.word(at + word, "the dynamic section");
-            switch (tag) {
-                case DT_NULL:
-                    return;
-                case DT_NEEDED:
-                    dyn_.needed.push_back(value);
-                    break;
-                case DT_RPATH:
-                case DT_RUNPATH:
-                    dyn_.folders.push_back(value);
-                    break;
-                case DT_SYMTAB:
-                    dyn_.symbols = value;
-                    break;
-                case DT_STRTAB:
-                    dyn_.strings = value;
-                    break;
-                case DT_STRSZ:
-                    dyn_.strings_size = value;
-                    break;
-                case DT_HASH:
-                    dyn_.hash = value;
-                    break;
-                case DT_GNU_HASH:
-                    dyn_.gnu_hash = value;
-                    break;
-                case DT_RELA:
-                    dyn_.rela.address = value;
-                    break;
-                case DT_RELASZ:
-                    dyn_.rela.size = value;
-                    break;
-                case DT_REL:
-                    dyn_.rel.address = value;
-                    break;
-                case DT_RELSZ:
-                    dyn_.rel.size = value;
-                    break;
-                case dt_relr:
-                    dyn_.relr.address = value;
-                    break;
-                case dt_relrsz:
-                    dyn_.relr.size = value;
-                    break;
-                case DT_JMPREL:
-                    dyn_.plt.address = value;
-                    break;
-                case DT_PLTRELSZ:
-                    dyn_.plt.size = value;
-                    break;
-                case DT_PLTREL:
-                    dyn_.plt_is_rela = value == DT_RELA;
-                    break;
-                case DT_INIT:
-                    if (value != 0) image_.constructors = {value};
-                    break;
-                case DT_INIT_ARRAY:
-                    image_.constructor_table = value;
-                    break;
-                case DT_INIT_ARRAYSZ:
-                    image_.constructor_table_size = value;
-                    break;
-                default:
-                    break;
-            }
+        const ElfTable place = place_of(*dynamic_, dynamic_section);
+        // Behind the end of what the file has come zeros, which end it.
+        for (std::uint64_t at = place.at; place.end - at >= 2 * word; at += 2 * word) {
+            const std::uint64_t tag = view_.word(at, dynamic_section);
+            const std::uint64_t value = view_.word(at + word, dynamic_section);
+            if (tag == DT_NULL) return;
+            dynamic_size_ += 2 * word;
+            read_entry(tag, value);
         }
     }
 
-    std::string_view string_at(std::uint64_t offset) const {
-        if (offset >= dyn_.strings_size) view_.malformed(strings_offset_, "a name lies outside of the string table");
-        return view_.text(strings_offset_ + offset, "a name", strings_offset_ + dyn_.strings_size);
+    void read_entry(std::uint64_t tag, std::uint64_t value) {
+        switch (tag) {
+            case DT_NEEDED:
+                dyn_.needed.push_back(value);
+                break;
+            case DT_RPATH:
+            case DT_RUNPATH:
+                dyn_.folders.push_back(value);
+                break;
+            case DT_SYMTAB:
+                dyn_.symbols = value;
+                break;
+            case DT_STRTAB:
+                dyn_.strings = value;
+                break;
+            case DT_STRSZ:
+                dyn_.strings_size = value;
+                break;
+            case DT_HASH:
+                dyn_.hash = value;
+                break;
+            case DT_GNU_HASH:
+                dyn_.gnu_hash = value;
+                break;
+            case DT_RELA:
+                dyn_.rela.address = value;
+                break;
+            case DT_RELASZ:
+                dyn_.rela.size = value;
+                break;
+            case DT_REL:
+                dyn_.rel.address = value;
+                break;
+            case DT_RELSZ:
+                dyn_.rel.size = value;
+                break;
+            case dt_relr:
+                dyn_.relr.address = value;
+                break;
+            case dt_relrsz:
+                dyn_.relr.size = value;
+                break;
+            case DT_JMPREL:
+                dyn_.plt.address = value;
+                break;
+            case DT_PLTRELSZ:
+                dyn_.plt.size = value;
+                break;
+            case DT_PLTREL:
+                dyn_.plt_is_rela = value == DT_RELA;
+                break;
+            case DT_INIT:
+                if (value != 0) image_.constructors = {value};
+                break;
+            case DT_INIT_ARRAY:
+                image_.constructor_table = value;
+                break;
+            case DT_INIT_ARRAYSZ:
+                image_.constructor_table_size = value;
+                break;
+            case DT_VERSYM:
+                dyn_.versions = value;
+                break;
+            case DT_RELACOUNT:
+                dyn_.relative_first = value;
+                break;
+            case DT_SYMBOLIC:
+                dyn_.symbolic = true;
+                break;
+            case DT_FLAGS:
+                dyn_.symbolic = dyn_.symbolic || (value & DF_SYMBOLIC) != 0;
+                break;
+            case DT_FILTER:
+            case DT_AUXILIARY:
+                view_.too_much("its functions are looked for in another library first (DT_FILTER)");
+            default:
+                break;
+        }
+    }
+
+    void read_tables() {
+        ElfSymbolTables tables;
+        if (dyn_.strings != 0) {
+            tables.strings.at = offset_of({dyn_.strings, dyn_.strings_size}, "the string table");
+            tables.strings.end = tables.strings.at + dyn_.strings_size;
+            if (dyn_.symbols != 0) tables.symbols = place_of(dyn_.symbols, "the symbol table");
+            if (dyn_.hash != 0) tables.hash = place_of(dyn_.hash, "the hash table");
+            if (dyn_.gnu_hash != 0) tables.gnu_hash = place_of(dyn_.gnu_hash, "the hash table");
+            if (dyn_.versions != 0) tables.versions = place_of(dyn_.versions, "the versions of symbols");
+        }
+        tables.hash_may_be_wide = machine_ == EM_S390 && view_.wide();
+        symbols_.emplace(view_, tables);
     }
 
     void read_libraries() {
         if (dyn_.strings == 0) return;
-        strings_offset_ = offset_of(dyn_.strings, "the string table");
-        if (!view_.contains(strings_offset_, dyn_.strings_size))
-            view_.malformed(strings_offset_, "the string table is not within the file");
-        for (const std::uint64_t name : dyn_.needed) image_.libraries.push_back(string_at(name));
+        for (const std::uint64_t name : dyn_.needed) image_.libraries.push_back(symbols_->string_at(name));
         for (const std::uint64_t folders : dyn_.folders)
-            for (std::string_view rest = string_at(folders); !rest.empty();) {
+            for (std::string_view rest = symbols_->string_at(folders); !rest.empty();) {
                 const std::size_t colon = std::min(rest.find(':'), rest.size());
                 if (colon > 0 && image_.library_folders.size() < max_folders)
                     image_.library_folders.push_back(rest.substr(0, colon));
@@ -304,116 +336,127 @@ private:
             }
     }
 
-    unsigned symbol_size() const { return view_.wide() ? 24 : 16; }
-
-    Symbol symbol_at(std::uint64_t index) const {
-        const std::uint64_t at = symbols_offset_ + index * symbol_size();
-        Symbol symbol;
-        symbol.name = view_.u32(at, "a symbol");
-        if (view_.wide()) {
-            symbol.info = view_.u8(at + 4, "a symbol");
-            symbol.section = view_.u16(at + 6, "a symbol");
-            symbol.value = view_.u64(at + 8, "a symbol");
-        } else {
-            symbol.value = view_.u32(at + 4, "a symbol");
-            symbol.info = view_.u8(at + 12, "a symbol");
-            symbol.section = view_.u16(at + 14, "a symbol");
-        }
-        return symbol;
-    }
-
-    // The number of symbols stands nowhere but in the hash tables.
-    std::uint64_t symbol_count() const {
-        std::uint64_t count = 0;
-        if (dyn_.gnu_hash != 0) {
-            const std::uint64_t at = offset_of(dyn_.gnu_hash, "the hash table");
-            const std::uint64_t buckets = view_.u32(at, "the hash table"), first = view_.u32(at + 4, "the hash table");
-            const std::uint64_t filters = view_.u32(at + 8, "the hash table");
-            const std::uint64_t bucket_at = at + 16 + filters * view_.word_size(), chain_at = bucket_at + 4 * buckets;
-            std::uint64_t last = 0;
-            view_.part(bucket_at, 4 * buckets, "the hash table");
-            for (std::uint64_t i = 0; i < buckets; ++i)
-                last = std::max<std::uint64_t>(last, view_.u32(bucket_at + 4 * i, "the hash table"));
-            count = first;
-            if (last >= first && last != 0) {
-                while ((view_.u32(chain_at + 4 * (last - first), "the hash table") & 1) == 0) ++last;
-                count = last + 1;
-            }
-        } else if (dyn_.hash != 0) {
-            const std::uint64_t at = offset_of(dyn_.hash, "the hash table");
-            count = view_.u32(at + 4, "the hash table");
-            // On 64-bit S/390 words of this table have 8 bytes, but not with every linker.
-            if (machine_ == EM_S390 && view_.wide()) {
-                const std::uint64_t wide_count = view_.u64(at + 8, "the hash table");
-                if (count == 0 || (wide_count >> 32 == 0 && fits_in_symbols(wide_count))) count = wide_count;
-            }
-        }
-        if (!fits_in_symbols(count)) view_.malformed(symbols_offset_, "the symbol table is not within the file");
-        return count;
-    }
-
-    bool fits_in_symbols(std::uint64_t count) const {
-        return view_.contains(symbols_offset_, 0) && count <= (view_.size() - symbols_offset_) / symbol_size();
-    }
-
     void read_symbols() {
-        if (dyn_.symbols == 0 || dyn_.strings == 0) return;
-        symbols_offset_ = offset_of(dyn_.symbols, "the symbol table");
-        const std::uint64_t count = symbol_count();
-        for (std::uint64_t i = 1; i < count; ++i) {
-            const Symbol symbol = symbol_at(i);
+        for (std::uint64_t i = 1; i < symbols_->count(); ++i) {
+            const ElfSymbol symbol = symbols_->at(i);
             if (is_external(symbol)) {
                 import_of(i, symbol);
             } else if (symbol.binding() != STB_LOCAL) {
-                const std::string_view name = string_at(symbol.name);
-                if (is_entry_point(name) || is_asked_for(symbol, name))
-                    image_.exports.push_back({name, symbol.value, {}});
+                const std::string_view name = symbols_->name(symbol);
+                image_.defined.push_back(name);
+                if (is_entry_point(name) || is_asked_for(symbol, name)) image_.exports.push_back({name, 0, {}});
             }
         }
         std::ranges::sort(image_.exports, {}, &Export::name);
         const auto repeated = std::ranges::unique(image_.exports, {}, &Export::name);
         image_.exports.erase(repeated.begin(), repeated.end());
+        // Which one of a name is found is not for the table to say.
+        std::erase_if(image_.exports, [&](Export& entry) {
+            const auto found = symbols_->find(entry.name);
+            if (found) entry.address = symbols_->at(*found).value;
+            return !found;
+        });
     }
 
-    bool is_asked_for(const Symbol& symbol, std::string_view name) const {
+    bool is_asked_for(const ElfSymbol& symbol, std::string_view name) const {
         const bool plain = symbol.type() != STT_TLS && symbol.type() != STT_GNU_IFUNC;
         return plain && also_ != nullptr && also_->contains(name);
     }
 
-    // What the program and its libraries define comes before what the module defines itself. It matters for the
-    // functions that decide.
-    bool is_external(const Symbol& symbol) const {
+    // What the program and its libraries define comes before what the module defines itself, and what the module
+    // defines before what its libraries do; unless the file says that it uses its own.
+    bool is_external(const ElfSymbol& symbol) const {
         if (!symbol.defined()) return true;
-        static constexpr std::string_view deciding[] = {"PyModuleDef_Init", "PyModule_Create2",
-                                                        "PyModule_FromDefAndSpec2", "PyUnstable_Module_SetGIL"};
-        return symbol.binding() != STB_LOCAL &&
-               std::ranges::find(deciding, string_at(symbol.name)) != std::end(deciding);
+        if (symbol.binding() == STB_LOCAL || symbol.visibility() != STV_DEFAULT || dyn_.symbolic) return false;
+        const std::string_view name = symbols_->name(symbol);
+        return is_of_process(name) || (interposed_ != nullptr && interposed_->contains(name));
     }
 
-    std::uint32_t import_of(std::uint64_t index, const Symbol& symbol) {
+    // The symbol that a relocation means: where a table has several of one name, the one that is found by it.
+    ElfSymbol meant(std::uint64_t index) {
+        const ElfSymbol symbol = symbols_->at(index);
+        const bool searched = symbol.defined() && symbol.binding() != STB_LOCAL && symbol.visibility() == STV_DEFAULT;
+        if (!searched || symbols_->has_version(index)) return symbol;
+        const auto [found, added] = meant_.try_emplace(index);
+        if (added) found->second = symbols_->find(symbols_->name(symbol)).value_or(index);
+        return found->second == index ? symbol : symbols_->at(found->second);
+    }
+
+    std::uint32_t import_of(std::uint64_t index, const ElfSymbol& symbol) {
         if (index >= import_of_symbol_.size()) import_of_symbol_.resize(index + 64, Fixup::no_import);
         if (import_of_symbol_[index] == Fixup::no_import) {
             import_of_symbol_[index] = static_cast<std::uint32_t>(image_.imports.size());
             image_.imports.push_back(
-                {string_at(symbol.name), {}, symbol.binding() == STB_WEAK, symbol.type() == STT_FUNC});
+                {symbols_->name(symbol), {}, symbol.binding() == STB_WEAK, symbol.type() == STT_FUNC});
         }
         return import_of_symbol_[index];
     }
 
+    // Processors of which the linker writes addends into the tables; then some loaders pass over tables without them.
+    bool wants_addends() const {
+        switch (image_.architecture) {
+            case Architecture::x86_64:
+            case Architecture::aarch64:
+            case Architecture::ppc64le:
+            case Architecture::s390x:
+            case Architecture::riscv64:
+                return true;
+            default:
+                return false;
+        }
+    }
+
     void read_relocations() {
         const unsigned word = view_.word_size();
+        if (wants_addends() && (dyn_.rel.size != 0 || (dyn_.plt.size != 0 && !dyn_.plt_is_rela)))
+            view_.too_much("it has relocations without addends, of which not every loader takes notice on this processor");
         read_relative(dyn_.relr);
         read_table(dyn_.rel, false, 2 * word);
-        read_table(dyn_.rela, true, 3 * word);
+        read_table(dyn_.rela, true, 3 * word, dyn_.relative_first);
         read_table(dyn_.plt, dyn_.plt_is_rela, dyn_.plt_is_rela ? 3 * word : 2 * word);
+    }
+
+    // What a relocation writes to must not be what the dynamic linker reads, or another relocation's addend: what comes
+    // first would decide, and not every loader goes the same way.
+    void check_fixups() {
+        const auto& fixups = image_.fixups;
+        const auto size = [](const Fixup& fixup) {
+            return fixup.kind == Fixup::Kind::tls_descriptor ? 2u * fixup.width : std::uint64_t{fixup.width};
+        };
+        for (std::size_t i = 1; i < fixups.size(); ++i) {
+            const Fixup &before = fixups[i - 1], &after = fixups[i];
+            if (after.address - before.address >= size(before)) continue;
+            if (after.address != before.address || size(after) != size(before) || in_place_)
+                view_.malformed(0, "two relocations change the same bytes (address " + std::to_string(after.address) + ")");
+        }
+        const std::uint64_t count = symbols_->count();
+        const Table tables[] = {{*dynamic_, dynamic_size_},
+                                {dyn_.symbols, count * symbols_->entry_size()},
+                                {dyn_.strings, dyn_.strings_size},
+                                {dyn_.hash, dyn_.hash == 0 ? 0 : 8 + 4 * count},
+                                {dyn_.gnu_hash, dyn_.gnu_hash == 0 ? 0 : 16 + 4 * count},
+                                {dyn_.versions, dyn_.versions == 0 ? 0 : 2 * count},
+                                dyn_.rela,
+                                dyn_.rel,
+                                dyn_.relr,
+                                dyn_.plt};
+        for (const Table& table : tables) {
+            constexpr std::uint64_t widest = 16;
+            const std::uint64_t from = table.address - std::min(table.address, widest);
+            auto fixup = std::ranges::lower_bound(fixups, from, {}, &Fixup::address);
+            for (; fixup != fixups.end() && fixup->address < table.address + table.size; ++fixup)
+                if (fixup->address + size(*fixup) > table.address)
+                    view_.malformed(0, "a relocation changes a table of the dynamic linker (address " +
+                                           std::to_string(fixup->address) + ")");
+        }
     }
 
     // RELR: addresses, each followed by bitmaps of the words behind it. Every one is a relative relocation.
     void read_relative(const Table& table) {
         if (table.size == 0) return;
         const unsigned word = view_.word_size();
-        const std::uint64_t at = offset_of(table.address, "the RELR table");
-        view_.part(at, table.size, "the RELR table");
+        const std::uint64_t at = offset_of(table, "the RELR table");
+        in_place_ = true;
         std::uint64_t where = 0;
         for (std::uint64_t i = 0; i + word <= table.size; i += word) {
             std::uint64_t entry = view_.word(at + i, "the RELR table");
@@ -434,19 +477,22 @@ private:
             at);
     }
 
-    void read_table(const Table& table, bool with_addend, unsigned entry) {
+    // Of the first `relative` ones nobody looks what kind they are.
+    void read_table(const Table& table, bool with_addend, unsigned entry, std::uint64_t relative = 0) {
         if (table.size == 0) return;
-        const std::uint64_t at = offset_of(table.address, "a relocation table");
-        view_.part(at, table.size, "a relocation table");
-        for (std::uint64_t i = 0; i + entry <= table.size; i += entry) relocate(at + i, with_addend);
+        const std::uint64_t at = offset_of(table, "a relocation table");
+        in_place_ = in_place_ || !with_addend;
+        for (std::uint64_t i = 0; i + entry <= table.size; i += entry) relocate(at + i, with_addend, i / entry < relative);
     }
 
-    void relocate(std::uint64_t at, bool with_addend) {
+    void relocate(std::uint64_t at, bool with_addend, bool must_be_relative) {
         const unsigned word = view_.word_size();
         const std::uint64_t place = view_.word(at, "a relocation"), info = view_.word(at + word, "a relocation");
         const std::uint32_t type = static_cast<std::uint32_t>(view_.wide() ? info & 0xffffffff : info & 0xff);
         const std::uint64_t index = view_.wide() ? info >> 32 : info >> 8;
         const Relocation kind = relocation_kind(image_.architecture, type);
+        if (must_be_relative && kind != Relocation::relative)
+            view_.malformed(at, "a relocation that counts as a relative one (DT_RELACOUNT) is of another kind");
         if (kind == Relocation::none) return;
         if (kind == Relocation::unknown) {
             ++image_.unknown_fixups;
@@ -455,12 +501,9 @@ private:
         Fixup fixup{place, with_addend ? addend(at + 2 * word) : in_place(place), Fixup::no_import, Fixup::Kind::rebase,
                     static_cast<std::uint8_t>(word)};
         if (kind == Relocation::symbol_without_addend) fixup.value = 0;
-        Symbol symbol;
-        if (index != 0) {
-            if (symbols_offset_ == 0 || index > (view_.size() - symbols_offset_) / symbol_size())
-                view_.malformed(at, "a relocation names a symbol outside of the symbol table");
-            symbol = symbol_at(index);
-        }
+        const ElfSymbol symbol = index == 0 ? ElfSymbol() : meant(index);
+        if (index != 0 && symbol.absolute() && !is_external(symbol))
+            view_.too_much("a relocation refers to a symbol that is a number, and no address");
         const bool external = index != 0 && is_external(symbol);
         if (external) fixup.import = import_of(index, symbol);
         const std::uint64_t target = external ? fixup.value : fixup.value + symbol.value;
@@ -516,25 +559,30 @@ private:
     void add(const Fixup& fixup, std::uint64_t at) {
         const std::uint64_t size = fixup.kind == Fixup::Kind::tls_descriptor ? 2u * fixup.width : fixup.width;
         if (!image_.has_memory(fixup.address, size)) view_.malformed(at, "a relocation lies outside of all segments");
-        if (image_.fixups.size() >= max_fixups) view_.unsupported("it has more than 4000000 relocations");
+        if (image_.fixups.size() >= max_fixups) view_.too_much("it has more than 4000000 relocations");
         image_.fixups.push_back(fixup);
     }
 
     ByteView view_;
     Image image_;
     unsigned machine_ = 0;
-    std::optional<Table> dynamic_;
+    std::vector<ElfLoad> loads_;
+    std::optional<std::uint64_t> dynamic_;  ///< address
+    std::uint64_t dynamic_size_ = 0, relro_size_ = 0;
+    Table tls_;
     Dynamic dyn_;
-    std::uint64_t strings_offset_ = 0, symbols_offset_ = 0, relro_size_ = 0;
+    std::optional<ElfSymbols> symbols_;
+    std::unordered_map<std::uint64_t, std::uint64_t> meant_;
+    bool in_place_ = false;  ///< the addends of some relocations are where they write to
     std::vector<std::uint32_t> import_of_symbol_;
-    const Names* also_;
+    const Names *also_, *interposed_;
 };
 
 }  // namespace
 
-Result<Image> read_elf(Bytes file, const std::string& name, const Names* also) {
+Result<Image> read_elf(Bytes file, const std::string& name, const Names* also, const Names* interposed) {
     try {
-        return ElfReader(file, name, also).read();
+        return ElfReader(file, name, also, interposed).read();
     } catch (const Failure& failure) {
         return failure.error();
     }

@@ -166,6 +166,18 @@ public:
     /// Whether a variable was used that another library defines, and nothing is known of.
     bool used_foreign_variable() const noexcept { return used_foreign_variable_; }
 
+    /// Whole pages of which it is noticed when the program reads there (was_read), up to the first time; and of what the
+    /// model reads for it. Not on S/390, of which the emulator knows no protection.
+    void watch(std::uint64_t page);
+    bool was_read(std::uint64_t page) const noexcept;
+    /// A variable that is noticed like that, in a page of its own; zeros.
+    std::uint64_t new_watched_variable();
+    /// A text of which only the part behind `open` is watched; was_read() takes its end.
+    std::uint64_t new_watched_text(std::string_view open, std::string_view watched);
+    /// Whether the program looked at what the C library keeps in front of a thread's block: the value that guards its
+    /// stack. Only known of x86 and ELF.
+    bool used_thread_head() const noexcept;
+
     /// Counted while running, by the bytes of code in basic blocks: about as many instructions.
     std::uint64_t executed() const noexcept { return executed_; }
     /// The same, with what was charged.

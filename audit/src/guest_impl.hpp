@@ -126,6 +126,8 @@ struct Guest::Impl {
         for (const auto& [address, chunk] : chunks)
             if (!map_chunk(address, chunk.get())) check(UC_ERR_MAP, "map memory");
         for (const auto& [address, chunk] : chunks) shorten_blocks(address, chunk.get());
+        for (const auto& [page, read] : watched)
+            if (!read && !stand_ins.contains(page, page_size)) set_protection(page, UC_PROT_NONE);
         add_hook(UC_HOOK_MEM_UNMAPPED, reinterpret_cast<void*>(&on_unmapped), 1, 0);
         add_hook(UC_HOOK_MEM_READ_PROT | UC_HOOK_MEM_WRITE_PROT, reinterpret_cast<void*>(&on_variable), 1, 0);
         add_hook(UC_HOOK_BLOCK, reinterpret_cast<void*>(&on_block), 1, 0);
@@ -273,6 +275,7 @@ struct Guest::Impl {
         if (!chunks.empty()) spare = std::move(chunks.begin()->second);
         chunks.clear();
         mappings.clear();
+        watched.clear();
         space_used = 0;
         images.clear();
     }
@@ -306,8 +309,16 @@ struct Guest::Impl {
         uc_emu_stop(uc);
     }
 
-    static bool on_variable(uc_engine* uc, uc_mem_type, std::uint64_t, int, std::int64_t, void* self) {
+    bool set_protection(std::uint64_t page, std::uint32_t allowed) const {
+        return uc_mem_protect(uc, page, page_size, allowed) == UC_ERR_OK;
+    }
+
+    static bool on_variable(uc_engine* uc, uc_mem_type, std::uint64_t address, int, std::int64_t, void* self) {
         auto& impl = *static_cast<Impl*>(self);
+        if (const auto found = impl.watched.find(address & ~(page_size - 1)); found != impl.watched.end()) {
+            found->second = true;
+            return impl.set_protection(found->first, UC_PROT_ALL);
+        }
         impl.guest.used_foreign_variable_ = true;
         return uc_mem_protect(uc, GuestMap::stand_ins, GuestMap::stand_ins_size, UC_PROT_ALL) == UC_ERR_OK;
     }
@@ -381,6 +392,7 @@ struct Guest::Impl {
     std::map<std::uint64_t, Chunk> chunks;
     Chunk spare;
     std::uint64_t objects_used = 0, heap_used = 0;
+    std::map<std::uint64_t, bool> watched;  ///< pages, and whether something was read there
     std::unordered_map<std::uint64_t, std::uint64_t> allocations;
     std::map<std::uint64_t, std::uint64_t> mappings;  ///< of map(): sizes by address
     std::uint64_t space_used = 0;                     ///< bytes of address space that they use

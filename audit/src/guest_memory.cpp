@@ -95,6 +95,10 @@ bool Guest::fill_thread_area() {
         set_word(thread_area + (cpu_.wide ? 0x30 : 0x18), thread_area);
     } else if (cpu_.emulator_arch == UC_ARCH_X86) {
         set_word(thread_area, thread_area);
+        // Never the same, and all different in another run; the lowest byte is zero, as the C library has it.
+        const std::uint64_t guard = 0x5bd1'e995'a7c3'f100;
+        set_word(thread_area + (cpu_.wide ? 0x28 : 0x14), old_processor_ ? ~guard & ~std::uint64_t{0xff} : guard);
+        if (impl.images.front().image->format == Format::elf) watch(thread_area);
     }
     std::uint64_t next_block = windows_blocks;
     for (const Placed& placed : impl.images) {
@@ -109,7 +113,19 @@ bool Guest::fill_thread_area() {
             if (placed.number > 0 && image.tls_index_address != 0)  // the module's is 0, as the file has it
                 set_number(to_guest(image.tls_index_address, placed.number), placed.number, 4);
         }
-        if (!image.tls_data.empty()) std::memcpy(impl.tls.at(block), image.tls_data.data(), image.tls_data.size());
+        if (!image.tls_data.empty()) {
+            std::memcpy(impl.tls.at(block), image.tls_data.data(), image.tls_data.size());
+            // The template as it is after relocation.
+            for (const Segment& segment : image.segments) {
+                const auto at = static_cast<std::uint64_t>(image.tls_data.data() - segment.data.data());
+                if (image.tls_data.data() < segment.data.data() || at >= segment.data.size()) continue;
+                const std::uint64_t first = segment.address + at, end = first + image.tls_data.size();
+                const auto fixup = std::ranges::lower_bound(image.fixups, first, {}, &Fixup::address);
+                if (fixup == image.fixups.end() || fixup->address >= end) break;
+                if (!read(to_guest(first, placed.number), impl.tls.at(block), image.tls_data.size())) return false;
+                break;
+            }
+        }
     }
     return true;
 }
@@ -191,6 +207,41 @@ std::uint64_t Guest::new_unknown() {
     return address;
 }
 
+void Guest::watch(std::uint64_t page) {
+    Impl& impl = *impl_;
+    if (cpu_.architecture == Architecture::s390x || !impl.watched.emplace(page, false).second) return;
+    if (impl.uc != nullptr && !impl.stand_ins.contains(page, page_size)) impl.set_protection(page, UC_PROT_NONE);
+}
+
+bool Guest::was_read(std::uint64_t page) const noexcept {
+    const auto found = impl_->watched.find(page & ~(page_size - 1));
+    return found != impl_->watched.end() && found->second;
+}
+
+// Among the stand-ins nothing can be read.
+std::uint64_t Guest::new_watched_variable() {
+    constexpr std::uint32_t in_a_page = page_size / GuestMap::stand_in_size;
+    const std::uint32_t first = (unknown_count_ + in_a_page - 1) / in_a_page * in_a_page;
+    if (first + in_a_page > max_unknown) return 0;
+    unknown_count_ = first + in_a_page;
+    const std::uint64_t page = unknown_stand_ins + std::uint64_t{first} * GuestMap::stand_in_size;
+    watch(page);
+    return page;
+}
+
+std::uint64_t Guest::new_watched_text(std::string_view open, std::string_view watched) {
+    if (open.size() >= page_size || watched.size() >= page_size) return 0;
+    const std::uint64_t place = new_object(3 * page_size);
+    if (place == 0) return 0;
+    const std::uint64_t page = round_up(place + open.size(), page_size), start = page - open.size();
+    write(start, open.data(), open.size());
+    write(page, watched.data(), watched.size());
+    watch(page);
+    return start;
+}
+
+bool Guest::used_thread_head() const noexcept { return was_read(thread_area); }
+
 std::uint64_t Guest::new_stand_in() {
     if (stand_in_count_ >= first_unknown) return 0;
     const std::uint64_t address = GuestMap::stand_ins + std::uint64_t{stand_in_count_++} * GuestMap::stand_in_size;
@@ -246,6 +297,10 @@ bool Guest::access(std::uint64_t address, void* data, std::uint64_t size, bool s
     };
     auto* buffer = static_cast<std::uint8_t*>(data);
     if (size == 0) return true;
+    if (!store && !impl.watched.empty())
+        for (auto page = impl.watched.lower_bound(address & ~(page_size - 1));
+             page != impl.watched.end() && page->first < address + size; ++page)
+            page->second = true;
     charge(1 + size / bytes_like_an_instruction);
     if (spent() > impl.budget) return false;  // what a handler does for the guest ends as well
     for (const Region* region : impl.regions())

@@ -50,6 +50,10 @@ void ByteView::unsupported(const std::string& reason) const {
     throw Failure({Errc::unsupported, quoted(*name_, 1000) + " cannot be read: " + reason});
 }
 
+void ByteView::too_much(const std::string& reason) const {
+    throw Failure({Errc::unreadable, quoted(*name_, 1000) + " cannot be read: " + reason});
+}
+
 const Export* Image::find_export(std::string_view name) const noexcept {
     const auto found = std::lower_bound(exports.begin(), exports.end(), name,
                                         [](const Export& entry, std::string_view key) { return entry.name < key; });
@@ -99,7 +103,8 @@ bool may_become_entry_point(std::string_view start) noexcept {
                        [&](std::string_view prefix) { return start.starts_with(prefix) || prefix.starts_with(start); });
 }
 
-Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const Names* also) {
+Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const Names* also,
+                                       const Names* interposed) {
     const auto starts_with = [&](std::string_view magic) {
         return file.size() >= magic.size() && std::equal(magic.begin(), magic.end(), file.begin(), [](char a, auto b) {
                    return static_cast<std::uint8_t>(a) == b;
@@ -112,7 +117,7 @@ Result<std::vector<Image>> read_images(Bytes file, const std::string& name, cons
         images.push_back(std::move(*image));
         return images;
     };
-    if (starts_with("\177ELF")) return single(read_elf(file, name, also));
+    if (starts_with("\177ELF")) return single(read_elf(file, name, also, interposed));
     if (starts_with("MZ")) return single(read_pe(file, name, also));
     for (const std::string_view magic : {"\xFE\xED\xFA\xCE"sv, "\xFE\xED\xFA\xCF"sv, "\xCE\xFA\xED\xFE"sv,
                                          "\xCF\xFA\xED\xFE"sv, "\xCA\xFE\xBA\xBE"sv, "\xCA\xFE\xBA\xBF"sv})

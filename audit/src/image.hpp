@@ -82,6 +82,7 @@ struct Image {
     /// Of entry points of modules (PyInit*, PyModExport*, il_module_*), of what the image imports from itself, and of
     /// what the reader was asked for; not everything that is exported. Sorted by name.
     std::vector<Export> exports;
+    std::vector<std::string_view> defined;  ///< ELF: all names that others can find, in no order
     // Functions that run when the image is loaded, in this order; not read from PE, where the C library runs them.
     std::vector<std::uint64_t> constructors;  ///< file addresses
     std::uint64_t constructor_table = 0, constructor_table_size = 0;  ///< words, relocated; bytes
@@ -136,11 +137,14 @@ using Names = std::unordered_set<std::string_view>;
 /// is checked; sizes of tables are bounded by the size of the file. Errors: malformed_file ("not a shared library:
 /// ...", with offset and reason), unsupported (a format that is recognised and not read: wasm, an object file, an
 /// archive). `name` is for messages. `also`: exports of these names are kept as well, which a module wants from a
-/// library that it is linked to; functions and variables, not what is thread-local or chosen by a resolver (IFUNC).
-Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const Names* also = nullptr);
+/// library that it is linked to; functions and variables, not what is thread-local or chosen by a resolver (IFUNC). `interposed`: what
+/// an ELF library defines and yet gets from the module, or a library before it, that define it too.
+Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const Names* also = nullptr,
+                                       const Names* interposed = nullptr);
 
 // One for each format; read_images() chooses.
-Result<Image> read_elf(Bytes file, const std::string& name, const Names* also = nullptr);
+Result<Image> read_elf(Bytes file, const std::string& name, const Names* also = nullptr,
+                       const Names* interposed = nullptr);
 Result<Image> read_pe(Bytes file, const std::string& name, const Names* also = nullptr);
 Result<std::vector<Image>> read_macho(Bytes file, const std::string& name, const Names* also = nullptr);
 

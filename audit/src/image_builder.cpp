@@ -78,7 +78,7 @@ std::uint64_t ImageBuilder::file_offset(std::uint64_t address) const noexcept {
 std::uint32_t ImageBuilder::add_import(const Import& import, std::uint64_t offset) {
     if (image.imports.size() >= view_.size() / 2)
         view_.malformed(offset, "there are more imports than the file has room for");
-    if (image.imports.size() >= max_entries) view_.unsupported("it has more than 8388608 imports");
+    if (image.imports.size() >= max_entries) view_.too_much("it has more than 8388608 imports");
     image.imports.push_back(import);
     return static_cast<std::uint32_t>(image.imports.size() - 1);
 }
@@ -89,7 +89,7 @@ void ImageBuilder::check(const Fixup& fixup, std::uint64_t offset) const {
     const std::uint64_t count = image.fixups.size() + fallbacks_.size();
     if (count >= view_.size() / 2)
         view_.malformed(offset, "there are more places to relocate than the file has room for");
-    if (count >= max_entries) view_.unsupported("it has more than 8388608 places to relocate");
+    if (count >= max_entries) view_.too_much("it has more than 8388608 places to relocate");
 }
 
 void ImageBuilder::add_fixup(const Fixup& fixup, std::uint64_t offset) {

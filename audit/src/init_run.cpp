@@ -19,6 +19,7 @@
 #include "guest.hpp"
 #include "hex_text.hpp"
 #include "interpreter.hpp"
+#include "libraries_beside.hpp"
 
 namespace interlock::auditing {
 
@@ -53,6 +54,8 @@ constexpr std::array<unsigned, 6> gil_versions = {14, 13, 15, 12, 11, 10};
 constexpr std::uint64_t side_budget = 400'000, constructors_budget = 2'000'000;
 constexpr std::uint64_t max_constructors = 2048, max_failures = 4;  // of each image
 
+constexpr const char* destroyed = "what happens when its objects are destroyed";
+
 // What a verdict is made of.
 std::string decisive(const InitResult& result) {
     std::string values = fmt::format("{} {}", static_cast<unsigned>(result.phase), result.foreign);
@@ -86,6 +89,7 @@ bool says_nothing(const InitResult& result) {
 void depends_on_assumptions(InitResult& result) {
     result.phase = Phase::unknown;
     result.cut_short.clear();
+    result.assumed.insert(result.doubts.begin(), result.doubts.end());
     result.failure = "what it says depends on " + escape(*result.assumed.begin(), 200) +
                      (result.assumed.size() > 1 ? " and others, of which" : ", of which") + " nothing is known";
 }
@@ -137,7 +141,8 @@ private:
         all_ = all_ && !used_up();
         if (used_up()) return std::nullopt;
         const std::uint64_t before = guest_.spent();
-        const Stop stop = guest_.run(function, {}, std::min(side_budget, left_), handler_);
+        const Stop stop = guest_.run(function, interpreter_.arguments_of_constructors(), std::min(side_budget, left_),
+                                     handler_);
         left_ -= std::min(left_, guest_.spent() - before);
         interpreter_.record().ending = Ending::none;
         interpreter_.record().raised.clear();
@@ -196,22 +201,26 @@ struct InitRunner::Impl {
             return result;
         }
         const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
-        result.complete = begin(guest, interpreter, images, handler);
+        result.complete = begin(guest, interpreter, images, options.libraries, handler);
         const std::uint64_t budget = options.left != nullptr ? std::min(options.budget, *options.left) : options.budget;
         const Stop stop = guest.run(guest.to_guest(entry.address), {}, budget, handler);
         InitRecord& record = interpreter.record();
         asked_version = asked_version || record.asked_version;
         const std::string ended_early = why_it_ended(stop, guest, record, budget, options.libraries);
-        if (ended_early.empty())
-            read_what_was_handed_over(result, guest.result(), guest, interpreter, options,
+        const std::uint64_t returned = stop == Stop::returned ? guest.result() : 0;
+        if (ended_early.empty() && answers != Answers::likely) destroy_objects(guest, interpreter, handler);
+        if (ended_early.empty() && returned != 0 && !record.raised.empty() && answers == Answers::likely)
+            result.failure = "it returns with an error set, for which the import fails: " + escape(record.raised, 300);
+        else if (ended_early.empty())
+            read_what_was_handed_over(result, returned, guest, interpreter, options,
                                       entry.name.starts_with("PyModExport"));
         else
             result.failure = ended_early;
         if (!result.failure.empty()) keep_what_was_said(result, guest, record, options);
         result.used_library = record.called_library || guest.used_foreign_variable();
-        if (guest.used_foreign_variable()) interpreter.assume("a variable of another library");
-        if (guest.asked_processor()) interpreter.assume("which features the processor has");
+        interpreter.notice_what_was_read();
         result.assumed.insert(record.assumed.begin(), record.assumed.end());
+        result.doubts = record.doubts;
         if (result.phase == Phase::multi && result.failure.empty()) look_at_slots(result, guest, interpreter, options);
         if (options.details) show_file_addresses(result, guest);
         result.calls = std::move(record.calls);
@@ -221,12 +230,50 @@ struct InitRunner::Impl {
         return result;
     }
 
+    // What the interpreter does at a time of its own; it must not matter for the marker.
+    static void destroy_objects(Guest& guest, Interpreter& interpreter, const Guest::Handler& handler) {
+        InitRecord& record = interpreter.record();
+        const auto destructors = std::exchange(record.destructors, {});
+        const std::string raised = record.raised;
+        for (const auto& [function, object] : destructors)
+            if (guest.run(function, std::array{object}, side_budget, handler) != Stop::returned)
+                interpreter.assume(destroyed);
+        record.raised = raised;
+        record.ending = Ending::none;
+    }
+
+    // Each library comes before those that are linked to it, and of others the one that is named last.
+    static std::vector<std::size_t> order_of(std::span<const Image* const> images, std::span<const Library> libraries) {
+        std::vector<std::size_t> order;
+        std::vector<bool> met(images.size());
+        const auto visit = [&](const auto& self, std::size_t number) -> void {
+            if (met[number]) return;
+            met[number] = true;
+            const auto& needed = images[number]->libraries;
+            for (auto name = needed.rbegin(); name != needed.rend(); ++name)
+                for (std::size_t i = 0; i < libraries.size(); ++i)
+                    if (libraries[i].name == library_name(*name)) self(self, i + 1);
+            order.push_back(number);
+        };
+        for (std::size_t number = images.size(); number-- > 1;) {
+            // Those that nobody names by this name come first.
+            const bool named = std::ranges::any_of(images, [&](const Image* image) {
+                return std::ranges::any_of(image->libraries, [&](std::string_view name) {
+                    return library_name(name) == libraries[number - 1].name;
+                });
+            });
+            if (!named) visit(visit, number);
+        }
+        visit(visit, 0);
+        for (std::size_t number = images.size(); number-- > 0;) visit(visit, number);
+        return order;
+    }
+
     // What the dynamic linker runs before anybody can call the init function. False when some of it could not be run.
     static bool begin(Guest& guest, Interpreter& interpreter, std::span<const Image* const> images,
-                      const Guest::Handler& handler) {
+                      std::span<const Library> libraries, const Guest::Handler& handler) {
         bool all = true;
-        // Libraries first, each before those that are linked to it.
-        for (std::size_t number = images.size(); number-- > 0;)
+        for (const std::size_t number : order_of(images, libraries))
             if (!Constructors(guest, interpreter, handler, *images[number], number).run()) all = false;
         if (!all) interpreter.assume("a constructor of the file that could not be run");
         return all;
@@ -243,7 +290,7 @@ struct InitRunner::Impl {
         }
         const std::uint64_t host = interpreter.new_interlock_host();
         const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
-        begin(guest, interpreter, images, handler);
+        begin(guest, interpreter, images, {}, handler);
         const Stop stop = guest.run(guest.to_guest(entry.address), std::array{host}, options.budget, handler);
         InitRecord& record = interpreter.record();
         const std::uint64_t module = stop == Stop::returned ? guest.result() : 0;
@@ -256,7 +303,9 @@ struct InitRunner::Impl {
             result.level = call.value;
             result.called_from = guest.to_file(call.called_from).value_or(0);
         }
+        interpreter.notice_what_was_read();
         result.assumed = record.assumed;
+        result.assumed.insert(record.doubts.begin(), record.doubts.end());
         result.calls = std::move(record.calls);
         result.calls_left_out = record.calls_left_out;
         result.instructions = guest.executed();
@@ -360,6 +409,15 @@ struct InitRunner::Impl {
 
     static void look_at_slots(InitResult& result, Guest& guest, Interpreter& interpreter, const RunOptions& options) {
         const Slots& slots = result.definition->slots;
+        const auto repeated = [&](unsigned id, unsigned newer) {
+            return std::ranges::count_if(slots.all, [&](const SlotSeen& s) { return s.id == id || s.id == newer; }) > 1;
+        };
+        if (result.definition->state_size < 0 || repeated(1, 84) || repeated(3, 86)) {
+            result.failure = result.definition->state_size < 0
+                                 ? "its m_size is below zero, for which the import fails with SystemError"
+                                 : "it has a slot twice that may be there once, for which the import fails with SystemError";
+            return;
+        }
         // Before 3.15 there are four.
         const auto strange = std::ranges::find_if(slots.all, [](const SlotSeen& slot) { return slot.id > 4; });
         if (options.minor && *options.minor < 15 && options.free_threaded && strange != slots.all.end()) {
@@ -451,7 +509,7 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
             }
         }
     }
-    if (result.assumed.empty()) return result;
+    if (result.assumed.empty() && result.doubts.empty()) return result;
     // Once more, with other answers of what is not known: the verdict must not depend on them. Where the function
     // itself fails for want of an import, or of a call, it says nothing; then these succeed, and the rest is different.
     const bool likely_ended = got_to_its_end(result);
@@ -459,10 +517,15 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
         impl_->run(image, entry, options, minor, likely_ended ? Answers::other : Answers::other_values, asked);
     if (!got_to_its_end(other))
         other = impl_->run(image, entry, options, minor, likely_ended ? Answers::other_values : Answers::other, asked);
-    if (likely_ended) {
-        if (got_to_its_end(other) && decisive(other) != decisive(result)) depends_on_assumptions(result);
+    if (likely_ended && got_to_its_end(other)) {
+        if (decisive(other) != decisive(result)) return depends_on_assumptions(result), result;
+        if (other.assumed.contains(destroyed)) result.assumed.emplace(destroyed);
         return result;
     }
+    // What was not settled is assumed.
+    result.assumed.insert(result.doubts.begin(), result.doubts.end());
+    other.assumed.insert(other.doubts.begin(), other.doubts.end());
+    if (likely_ended) return result;
     // The likeliest answers made the function give up, as a library that says "not supported" does. An import that
     // succeeds had others.
     if (!got_to_its_end(other)) {

@@ -54,6 +54,7 @@ struct InitResult {
     bool used_library = false;  ///< something of a library that was not there: neither Python's nor the C library's
     bool not_needed = false;  ///< was not run: the file imports nothing with which it could set a marker
     std::set<std::string> assumed{};
+    std::set<std::string> doubts{};  ///< assumptions that a run with the opposite answers settles
     std::vector<CallSeen> calls{};
     std::uint64_t calls_left_out = 0;
     std::uint64_t instructions = 0;

@@ -13,6 +13,8 @@
 
 #include <interlock/escape.hpp>
 
+#include "inputs_paths.hpp"
+
 namespace interlock::auditing {
 
 namespace fs = std::filesystem;
@@ -70,12 +72,10 @@ void Inputs::walk_file(const std::string& path, std::string_view wanted) {
     if (!archive && !wanted.empty())
         return report(path + '!' + std::string(wanted),
                       {Errc::not_found, quoted(path, 4096) + " is no archive, so it has no member " + quoted(wanted)});
-    std::error_code error;
-    fs::path canonical = fs::canonical(path, error);
-    if (error) canonical = path;
+    std::string place = place_of(path);
     // Several members of one archive are several inputs.
-    if (!wanted.empty()) canonical += '!' + std::string(wanted);
-    if (!first_visit(canonical)) return;
+    if (!wanted.empty()) place += '!' + std::string(wanted);
+    if (!first_visit(std::move(place))) return;
     if (archive) return walk_archive(path, std::move(*file), wanted);
 
     PackageAudit package;

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -76,8 +77,8 @@ public:
     /// The index of the package with this path and name; it is added if it is new.
     std::size_t add_package(const PackageAudit& package);
     PackageAudit& package(std::size_t index) { return packages_[index]; }
-    /// Whether this is the first time that the file with this path without links is met.
-    bool first_visit(const std::filesystem::path& canonical) { return seen_.insert(canonical.native()).second; }
+    /// Whether this is the first time that the file at this place is met (inputs_paths.hpp).
+    bool first_visit(std::string place) { return seen_.insert(std::move(place)).second; }
     /// Fills `sequence` and returns it.
     std::uint64_t hand_over(Candidate candidate);
     /// A library on disk.
@@ -98,7 +99,7 @@ private:
     InputSink& sink_;
     std::vector<PackageAudit> packages_;
     std::map<std::pair<std::string, std::string>, std::size_t> package_index_;
-    std::set<std::string> seen_;
+    std::unordered_set<std::string> seen_;  ///< places
     std::uint64_t next_sequence_ = 0, files_ = 0;
 };
 

@@ -3,10 +3,14 @@
 // as it has been read; only when the manifest of a member comes behind it, that one is read once more.
 //
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <unordered_set>
 
 #include <interlock/escape.hpp>
 
@@ -18,6 +22,7 @@ namespace interlock::auditing {
 namespace {
 
 constexpr std::uint64_t metadata_limit = 1u << 20, manifests_limit = 16u << 20;
+constexpr std::size_t most_notes = 100, most_links = 100'000;
 
 /// A package, of which the metadata may come behind its first member.
 struct PackageInProgress {
@@ -63,6 +68,7 @@ public:
         if (!wanted.empty() && !met_wanted_ && !spoke_)
             return report(path_ + '!' + std::string(wanted),
                           {Errc::not_found, quoted(path_, 4096) + " has no member " + quoted(wanted, 4096)});
+        report_hidden_libraries();
         if (!spoke_) inputs_.report_skipped(path_, "no compiled modules in it");
         if (late_.empty() || stopped_) return;
         for (const std::string& name : late_)
@@ -154,6 +160,7 @@ private:
     void walk_entry(const Entry& entry, Scope& scope) {
         const Member& member = entry.member;
         if (!member.regular) {
+            keep_link(member, scope);
             if (!scope.wanted.empty() && member.name == scope.wanted) report_no_file(scope.path + '!' + member.name);
             return;
         }
@@ -178,6 +185,32 @@ private:
             throw;
         } catch (const Failure& failure) {
             report(scope.path + '!' + member.name, failure.error());
+        }
+    }
+
+    /// Of a tar file, which is unpacked with its links: one that is named like a library may lead to a member that is not.
+    void keep_link(const Member& member, const Scope& scope) {
+        if (member.link.empty() || second_ || !scope.wanted.empty() || links_.size() >= most_links) return;
+        std::string target = member.link;
+        const std::size_t slash = member.name.rfind('/');
+        if (!member.hard_link && !target.starts_with('/') && slash != member.name.npos)
+            target = member.name.substr(0, slash + 1) + target;
+        while (target.starts_with('/')) target.erase(0, 1);
+        target = member_name(std::filesystem::path(target).lexically_normal().generic_string());
+        links_[below(scope.inner, member.name)] = {below(scope.inner, target), scope.path + '!' + member.name};
+    }
+
+    void report_hidden_libraries() {
+        for (const auto& [name, link] : links_) {
+            if (!is_library_name(name)) continue;
+            std::string target = link.target;
+            for (int i = 0; i < 40; ++i)
+                if (const auto next = links_.find(target); next != links_.end()) target = next->second.target;
+            if (passed_over_.contains(std::hash<std::string>()(target)))
+                report(link.path, {Errc::unreadable, "cannot read " + quoted(link.path, 4096) + ": it is a link to " +
+                                                         quoted(target, 4096) +
+                                                         ", which is not named like a library; unpack the archive, and "
+                                                         "audit the folder"});
         }
     }
 
@@ -220,12 +253,21 @@ private:
         }
         const bool library = is_library_name(member.name);
         const bool archive = !library && archive_by_name(member.name);
-        if (!named && deeper.empty() && ((!library && !archive) || is_in_ignored_folder(member.name))) return;
+        if (!named && deeper.empty() && !library && !archive) {
+            if (entry.zip == nullptr && !second_) passed_over_.insert(std::hash<std::string>()(inner));
+            return;
+        }
+        // What is in a wheel is installed, and can be imported, whatever its folder is called.
+        if (!named && deeper.empty() && scope.package->audit.kind != "wheel" && is_in_ignored_folder(member.name)) return;
         const std::string path = scope.path + '!' + member.name;
         if (!member.unreadable.empty())
             return report(path, {Errc::unsupported, "cannot read " + quoted(path, 4096) + ": " + member.unreadable});
-        if (library && deeper.empty() && !named) return hand_over(entry, scope, inner, path, false);
+        const bool plain = deeper.empty() && !named;
+        if (library && plain && !member.claims_otherwise) return hand_over(entry, scope, inner, path, false);
         PeekedStream peeked(entry.stream);
+        // The path that a link leads to, which an installer makes a text file of.
+        if (member.claims_otherwise && plain && !looks_like_binary(peeked.head()) && !archive_by_content(peeked.head()))
+            return;
         const bool nested =
             archive || !deeper.empty() || (!looks_like_binary(peeked.head()) && archive_by_content(peeked.head()));
         if (!nested) return hand_over({member, peeked, entry.zip}, scope, inner, path, true);
@@ -291,12 +333,24 @@ private:
             candidate.manifest = manifest->second;
         const std::uint64_t sequence = inputs_.hand_over(std::move(candidate));
         if (second_) return;
-        auto& sequences = handed_over_[inner];
-        sequences.push_back(sequence);
-        if (sequences.size() == 2)
-            inputs_.package(*package.index)
-                .notes.push_back("the member " + quoted(member.name) +
-                                 " occurs more than once: an installation keeps the last one, all are audited");
+        // Of a zip file manifests are known by now. A note too many, for names of the same hash, does no harm.
+        bool again = false;
+        if (entry.zip != nullptr) {
+            again = !met_.insert(std::hash<std::string>()(inner)).second;
+        } else {
+            auto& sequences = handed_over_[inner];
+            sequences.push_back(sequence);
+            again = sequences.size() == 2;
+        }
+        if (again)
+            note(*package.index, "the member " + quoted(member.name) +
+                                     " occurs more than once: an installation keeps the last one, all are audited");
+    }
+
+    void note(std::size_t package, std::string text) {
+        auto& notes = inputs_.package(package).notes;
+        if (notes.size() < most_notes && std::find(notes.begin(), notes.end(), text) == notes.end())
+            notes.push_back(std::move(text));
     }
 
     /// What it unpacks to is counted as the directory has it: more is not unpacked, whoever does it.
@@ -353,7 +407,14 @@ private:
     std::uint64_t directories_ = 0, manifest_bytes_ = 0;
     std::map<std::string, std::size_t> packages_;                    ///< index, by path
     std::map<std::string, std::string> manifests_;                   ///< by the inner path of the binary
-    std::map<std::string, std::vector<std::uint64_t>> handed_over_;  ///< numbers, by inner path
+    std::map<std::string, std::vector<std::uint64_t>> handed_over_;  ///< numbers, by inner path, of tar files
+    struct LinkTo {
+        std::string target;  ///< inner path
+        std::string path;    ///< of the link, as in reports
+    };
+    std::map<std::string, LinkTo> links_;           ///< of tar files, by inner path
+    std::unordered_set<std::size_t> passed_over_;   ///< hashes of inner paths of files in them that nobody asked for
+    std::unordered_set<std::size_t> met_;                            ///< hashes of inner paths, of zip files
     std::set<std::string> late_;                                     ///< whose manifest came behind them
     bool second_ = false, stopped_ = false, spoke_ = false, met_wanted_ = false;
 };

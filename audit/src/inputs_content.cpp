@@ -18,6 +18,8 @@
 #include <interlock/digest.hpp>
 #include <interlock/escape.hpp>
 
+#include "inputs_paths.hpp"
+
 namespace interlock::auditing {
 namespace {
 
@@ -104,17 +106,13 @@ Result<OpenedFile> open_regular(const std::filesystem::path& path) {
     const std::string& name = path.native();
     if (name.find('\0') != name.npos)
         return {Errc::not_found, "no such file: " + quoted(name, 4096) + " (a path cannot contain a zero byte)"};
-    int number;
-    do {
-        number = ::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    } while (number < 0 && errno == EINTR);
-    if (number < 0) {
+    OpenedFile file{open_path(name, O_RDONLY | O_NONBLOCK | O_NOCTTY), 0};
+    if (!file.descriptor) {
         if (errno == ENOENT || errno == ENOTDIR) return {Errc::not_found, "no such file: " + quoted(name, 4096)};
         return {Errc::unreadable, "cannot read " + quoted(name, 4096) + ": " + reason(errno)};
     }
-    OpenedFile file{Descriptor(number), 0};
     struct stat status{};
-    if (::fstat(number, &status) != 0)
+    if (::fstat(file.descriptor.get(), &status) != 0)
         return {Errc::unreadable, "cannot read " + quoted(name, 4096) + ": " + reason(errno)};
     if (!S_ISREG(status.st_mode))
         return {Errc::unreadable, "cannot read " + quoted(name, 4096) + ": it is " +

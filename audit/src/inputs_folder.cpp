@@ -3,7 +3,10 @@
 // entered twice.
 //
 // SPDX-License-Identifier: MIT
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +17,7 @@
 #include <interlock/escape.hpp>
 
 #include "inputs.hpp"
+#include "inputs_paths.hpp"
 #include "package.hpp"
 
 namespace interlock::auditing {
@@ -23,6 +27,7 @@ namespace fs = std::filesystem;
 
 /// RECORD of the largest known distribution has 3 MB.
 constexpr std::uint64_t metadata_limit = 32u << 20;
+constexpr std::size_t longest_path = 64 * 1024;
 
 std::string joined(const std::string& folder, const std::string& name) {
     if (folder.empty() || folder == ".") return name;
@@ -97,10 +102,11 @@ public:
     explicit TreeWalk(Inputs& inputs) : inputs_(inputs) {}
 
     void walk(const std::string& root) {
-        std::error_code error;
+        const Descriptor opened = open_path(root, O_PATH | O_DIRECTORY);
+        const auto real = opened ? path_of(opened.get()) : std::nullopt;
+        if (!real) return unreadable(root, errno);
         root_ = root;
-        canonical_root_ = fs::canonical(root, error);
-        if (error) return unreadable(root, error.value());
+        real_root_ = *real;
         pending_.push_back({root, ""});
         while (!pending_.empty() || !links_.empty()) {
             if (pending_.empty()) {
@@ -122,59 +128,97 @@ private:
         Folder parent;
         std::string name;
     };
-    struct Entry {
-        std::string name;
-        std::uint64_t size = 0;
-    };
-
     void unreadable(const std::string& path, int number) {
         ++found_;
         inputs_.report(path, {Errc::unreadable,
                               "cannot read " + quoted(path, 4096) + ": " + std::generic_category().message(number)});
     }
 
+    struct CloseFolder {
+        void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+    };
+    using OpenFolder = std::unique_ptr<DIR, CloseFolder>;
+
+    static OpenFolder open_folder(const std::string& path) {
+        const Descriptor folder = open_path(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+        if (!folder) return nullptr;
+        const int own = ::fcntl(folder.get(), F_DUPFD_CLOEXEC, 0);  // which closedir() closes
+        if (own < 0) return nullptr;
+        OpenFolder opened(::fdopendir(own));
+        if (!opened) ::close(own);
+        return opened;
+    }
+
+    struct Listing {
+        std::vector<std::string> folders, links, infos, files;
+    };
+
+    void sort_in(Listing& content, std::string name, unsigned type) {
+        const bool of_interest = is_library_name(name) || archive_by_name(name);
+        if (type == DT_DIR) {
+            if (name.ends_with(".dist-info")) content.infos.push_back(name);
+            content.folders.push_back(std::move(name));
+        } else if (type == DT_LNK) {
+            content.links.push_back(std::move(name));
+        } else if (type == DT_REG) {
+            inputs_.count_file();
+            if (of_interest) content.files.push_back(std::move(name));
+        }
+    }
+
     void enter(Folder folder) {
+        const OpenFolder opened = open_folder(folder.path);
         struct stat status{};
-        if (::stat(folder.path.c_str(), &status) != 0) return unreadable(folder.path, errno);
+        if (!opened || ::fstat(::dirfd(opened.get()), &status) != 0) return unreadable(folder.path, errno);
         if (!folders_.insert({status.st_dev, status.st_ino}).second) return;
 
-        std::vector<std::string> folders, links, infos;
-        std::vector<Entry> files;
-        std::error_code error;
-        fs::directory_iterator entry(folder.path, error);
-        for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-            std::string name = entry->path().filename().native();
-            std::error_code unknown;
-            const fs::file_type type = entry->symlink_status(unknown).type();
-            const bool of_interest = is_library_name(name) || archive_by_name(name);
-            if (type == fs::file_type::directory) {
-                if (is_ignored_folder(name)) continue;
-                if (name.ends_with(".dist-info")) infos.push_back(name);
-                folders.push_back(std::move(name));
-            } else if (type == fs::file_type::symlink) {
-                if (of_interest || is_folder(entry->path())) links.push_back(std::move(name));
-            } else if (type == fs::file_type::regular) {
-                inputs_.count_file();
-                if (!of_interest) continue;
-                const std::uintmax_t size = entry->file_size(unknown);
-                files.push_back({std::move(name), unknown ? 0 : size});
+        Listing content;
+        const int number = ::dirfd(opened.get());
+        for (;;) {
+            errno = 0;
+            const dirent* entry = ::readdir(opened.get());
+            if (entry == nullptr) {
+                if (errno != 0) unreadable(folder.path, errno);
+                break;
             }
+            std::string name = entry->d_name;
+            if (name == "." || name == "..") continue;
+            unsigned type = entry->d_type;
+            struct stat other{};
+            if (type == DT_UNKNOWN && ::fstatat(number, name.c_str(), &other, AT_SYMLINK_NOFOLLOW) == 0)
+                type = IFTODT(other.st_mode);
+            sort_in(content, std::move(name), type);
         }
-        if (error) unreadable(folder.path, error.value());
+        // Of links only those that lead to something of interest.
+        std::erase_if(content.links, [&](const std::string& name) {
+            struct stat target{};
+            return !is_library_name(name) && !archive_by_name(name) &&
+                   !(::fstatat(number, name.c_str(), &target, 0) == 0 && S_ISDIR(target.st_mode));
+        });
 
-        std::sort(infos.begin(), infos.end());
-        if (!infos.empty()) {
+        std::sort(content.infos.begin(), content.infos.end());
+        if (!content.infos.empty()) {
             const auto read = [&](const std::string& name) { return read_text(fs::path(folder.path) / name); };
-            folder.site = std::make_shared<const Site>(folder.path, InstalledDistributions(infos, read));
+            folder.site = std::make_shared<const Site>(folder.path, InstalledDistributions(content.infos, read));
             folder.below_site.clear();
         }
-        std::sort(files.begin(), files.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
-        const fs::path canonical = canonical_of(folder);
-        for (const Entry& file : files) offer(folder, file, canonical / file.name);
-        std::sort(links.begin(), links.end());
-        for (std::string& name : links) links_.push_back({folder, std::move(name)});
-        std::sort(folders.begin(), folders.end(), std::greater<>());
-        for (const std::string& name : folders) pending_.push_back(child(folder, name));
+        // What is installed can be imported, whatever its folder is called.
+        std::erase_if(content.folders, [&](const std::string& name) {
+            return is_ignored_folder(name) && !(folder.site && is_importable(name));
+        });
+        std::sort(content.files.begin(), content.files.end());
+        for (const std::string& file : content.files) offer(folder, file, place_in(status, file));
+        std::sort(content.links.begin(), content.links.end());
+        for (std::string& name : content.links) links_.push_back({folder, std::move(name)});
+        std::sort(content.folders.begin(), content.folders.end(), std::greater<>());
+        for (const std::string& name : content.folders) add_folder(folder, name);
+    }
+
+    void add_folder(const Folder& parent, const std::string& name) {
+        Folder folder = child(parent, name);
+        // Each level holds its whole path.
+        if (folder.path.size() > longest_path) return unreadable(folder.path, ENAMETOOLONG);
+        pending_.push_back(std::move(folder));
     }
 
     static Folder child(const Folder& folder, const std::string& name) {
@@ -186,42 +230,35 @@ private:
         return result;
     }
 
-    static fs::path canonical_of(const Folder& folder) {
-        std::error_code error;
-        fs::path canonical = fs::canonical(folder.path, error);
-        return error ? fs::path(folder.path) : canonical;
-    }
-
     void follow(const Link& link) {
         const std::string path = joined(link.parent.path, link.name);
+        const Descriptor target = open_path(path, O_PATH);
         struct stat status{};
-        if (::stat(path.c_str(), &status) != 0) {
+        if (!target || ::fstat(target.get(), &status) != 0) {
+            if (errno != ENOENT && errno != ELOOP && errno != ENOTDIR) return unreadable(path, errno);
             ++found_;
             return inputs_.report_skipped(path, "a link to nothing");
         }
-        std::error_code error;
-        const fs::path target = fs::canonical(path, error);
-        if (error) return unreadable(path, error.value());
-        if (S_ISDIR(status.st_mode)) {
-            // One that leads out to a folder around this tree would pull in everything beside it.
-            const auto [rest, _] =
-                std::mismatch(target.begin(), target.end(), canonical_root_.begin(), canonical_root_.end());
-            if (rest != target.end()) pending_.push_back(child(link.parent, link.name));
-        } else if (S_ISREG(status.st_mode)) {
-            offer(link.parent, {link.name, static_cast<std::uint64_t>(status.st_size)}, target);
-        }
+        if (S_ISREG(status.st_mode)) return offer(link.parent, link.name, place_of(path));
+        if (!S_ISDIR(status.st_mode)) return;
+        const auto real = path_of(target.get());
+        if (!real) return unreadable(path, errno);
+        // One that leads out to a folder around this tree would pull in everything beside it.
+        const fs::path folder = *real, root = real_root_;
+        const auto [rest, _] = std::mismatch(folder.begin(), folder.end(), root.begin(), root.end());
+        if (rest != folder.end()) add_folder(link.parent, link.name);
     }
 
-    void offer(const Folder& folder, const Entry& file, const fs::path& canonical) {
-        if (!inputs_.first_visit(canonical)) return;
+    void offer(const Folder& folder, const std::string& name, std::string place) {
+        if (!inputs_.first_visit(std::move(place))) return;
         ++found_;
-        const std::string path = joined(folder.path, file.name);
-        if (!is_library_name(file.name)) {
+        const std::string path = joined(folder.path, name);
+        if (!is_library_name(name)) {
             auto opened = open_regular(path);
             if (!opened) return inputs_.report(path, std::move(opened).error());
             return inputs_.walk_archive(path, std::move(*opened), {});
         }
-        const std::string below_site = folder.below_site.empty() ? file.name : folder.below_site + '/' + file.name;
+        const std::string below_site = folder.below_site.empty() ? name : folder.below_site + '/' + name;
         inputs_.hand_over_file(path, folder.site ? below_site : module_path_on_disk(path),
                                inputs_.add_package(package_of(folder, below_site)), false);
     }
@@ -253,7 +290,7 @@ private:
 
     Inputs& inputs_;
     std::string root_;
-    fs::path canonical_root_;
+    std::string real_root_;  ///< without links
     std::vector<Folder> pending_;
     std::deque<Link> links_;
     std::set<std::pair<dev_t, ino_t>> folders_;

@@ -19,7 +19,8 @@ namespace interlock::auditing {
 
 namespace {
 
-constexpr std::size_t max_calls = 1000, max_assumed = 100;
+constexpr std::size_t max_calls = 1000, max_assumed = 100, max_destructors = 16;
+constexpr unsigned oldest_minor = 13;
 
 // A weak import that a library beside the module may have: not what compilers and the C library leave for tools.
 bool may_be_of_library(std::string_view name) noexcept {
@@ -114,21 +115,21 @@ std::uint64_t Interpreter::address_of_import(std::size_t number, std::uint32_t i
     std::uint64_t address = 0;
     // What the interpreter and the C library define comes before what libraries of the module do, as in a process.
     const bool python = import.name.starts_with("Py") || import.name.starts_with("_Py");
+    if (import.weak && c_api_since(import.name) > oldest_minor) record_.asked_version = true;
     ModelFunction handler = c_api_function(import.name);
     if (handler == nullptr) handler = c_library_function(import.name);
-    if (const Export* own = image().find_export(import.name); own != nullptr && own->address != 0) {
+    const Export* own = image().find_export(import.name);
+    if (own != nullptr && own->address != 0 && !(image().format == Format::elf && is_of_process(import.name))) {
         address = guest_.to_guest(own->address);
     } else if (const std::uint64_t library =
                    handler != nullptr || is_of_c_api(import.name) ? 0 : exported_by_library(import)) {
         address = library;
+    } else if (!what_a_variable_says(import.name).empty()) {
+        address = add_variable_of_the_world(import.name);
     } else if (is_data(import.name)) {
         address = new_data(import.name);
     } else {
-        // Optional hooks of the tools: not there, as in most processes.
-        if (import.weak && (python ? !has_function(import.name) : handler == nullptr)) {
-            record_.called_library = record_.called_library || (!python && may_be_of_library(import.name));
-            return 0;
-        }
+        if (import.weak && is_absent(import.name, python, handler != nullptr)) return 0;
         const bool unknown = handler == nullptr && !python && !import.function;
         address = unknown ? add_unknown(import.name, stack)
                           : add_stand_in({.name = import.name, .handler = handler, .stack = stack});
@@ -137,8 +138,48 @@ std::uint64_t Interpreter::address_of_import(std::size_t number, std::uint32_t i
     return address;
 }
 
+// Whether what may be missing is. Hooks of the tools are, as in most processes; of other names it is not known.
+bool Interpreter::is_absent(std::string_view name, bool python, bool modelled) {
+    if (python && (modelled || is_of_c_api(name))) return !has_function(name);
+    if (modelled) return false;
+    if (!may_be_of_library(name)) return true;
+    record_.called_library = record_.called_library || !python;
+    doubt("whether the process has " + std::string(name.substr(0, 64)));
+    return likely();
+}
+
 void Interpreter::assume(std::string_view what) {
     if (record_.assumed.size() < max_assumed) record_.assumed.emplace(what);
+}
+
+void Interpreter::doubt(std::string_view what) {
+    if (record_.doubts.size() < max_assumed) record_.doubts.emplace(what);
+}
+
+void Interpreter::add_destructor(std::uint64_t function, std::uint64_t object) {
+    if (!guest_.image_at(function)) return;
+    doubt("what happens when its objects are destroyed");
+    if (record_.destructors.size() < max_destructors) record_.destructors.emplace_back(function, object);
+}
+
+std::uint64_t Interpreter::add_variable_of_the_world(std::string_view name) {
+    const std::uint64_t address = guest_.new_watched_variable();
+    if (address == 0) return 0;
+    constexpr std::uint64_t first = GuestMap::stand_ins + std::uint64_t{Guest::first_unknown} * GuestMap::stand_in_size;
+    unknown_.resize((address - first) / GuestMap::stand_in_size + 4096 / GuestMap::stand_in_size);
+    unknown_[(address - first) / GuestMap::stand_in_size].name = name;
+    fill_variable_of_the_world(address, name);
+    world_.emplace(address, what_a_variable_says(name));
+    return address;
+}
+
+void Interpreter::notice_what_was_read() {
+    for (const auto& [address, what] : world_)
+        if (guest_.was_read(address)) assume(what);
+    if (version_text_ != 0 && guest_.was_read(version_text_ + 4096)) assume("the micro version of the interpreter");
+    if (guest_.used_thread_head()) doubt("what the C library keeps of a thread");
+    if (guest_.used_foreign_variable()) assume("a variable of another library");
+    if (guest_.asked_processor()) assume("which features the processor has");
 }
 
 void Interpreter::unknown_number(std::uint64_t likely_value, std::uint64_t other_value) {
@@ -166,8 +207,10 @@ bool Interpreter::has_function(std::string_view name) const noexcept { return c_
 
 std::uint64_t Interpreter::find_symbol(const std::string& name) {
     if (const std::uint64_t known = known_import(name)) return known;
+    if (is_of_c_api(name) && !has_function(name)) record_.asked_version = true;
     if (!is_of_c_api(name) || !has_function(name)) return 0;
     const std::string& kept = *found_symbols_.insert(name).first;
+    if (c_api_since(kept) > oldest_minor) record_.asked_version = true;
     const std::uint64_t address = add_stand_in({.name = kept, .handler = c_api_function(kept)});
     known_imports_.emplace(kept, address);
     can_set_gil_ = can_set_gil_ || kept == "PyUnstable_Module_SetGIL";
@@ -222,6 +265,17 @@ void Interpreter::keep_call(std::string_view name) {
     record_.calls.push_back(std::move(call));
 }
 
+// One item, as lists and tuples have it, or a number that is not zero.
+void Interpreter::fill_made(std::uint64_t object, bool fraction) {
+    const std::uint64_t place = object + head_size();
+    if (fraction) {
+        guest_.set_number(place, 0x4059'0000'0000'0000, 8);  // 100
+        return;
+    }
+    guest_.set_word(place, 1);
+    for (unsigned i = 1; i < 4; ++i) guest_.set_word(place + i * word(), new_object());
+}
+
 // A function of which only the kind of result is known, or nothing.
 void Interpreter::call_unmodelled(const StandIn& stand_in) {
     const std::string_view name = stand_in.name;
@@ -236,13 +290,20 @@ void Interpreter::call_unmodelled(const StandIn& stand_in) {
         case Returns::object: {
             const std::string* from = origin(argument(0));
             if (!is_made(name)) return unknown_object(from == nullptr ? std::string() : *from);
-            const std::uint64_t made = new_object(from == nullptr ? std::string() : *from);
+            // Who looks into it by itself may find anything.
+            doubt("what " + std::string(name) + " makes");
+            const std::string origin = from == nullptr ? std::string() : *from;
+            const std::uint64_t made = new_object(origin);
             give_type(made, type_made_by(name));
+            if (!likely()) fill_made(made, name.starts_with("PyFloat_"));
             return result(made);
         }
-        case Returns::text:
+        case Returns::text: {
             assume(name);
-            return result(guest_.new_text(likely() ? "text" : "other text"));
+            const std::uint64_t text = guest_.new_text(likely() ? "text" : "other text");
+            add_unknown_text(text);
+            return result(text);
+        }
         case Returns::memory:
             return result(guest_.new_object(4096));
         case Returns::unknown:

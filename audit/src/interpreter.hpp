@@ -66,6 +66,10 @@ struct InitRecord {
     /// It called a function of which nothing is known, not even that it is the interpreter's or the system's.
     bool called_library = false;
     std::set<std::string> assumed;
+    /// What was looked at and only rarely decides; a run with the opposite answers settles it.
+    std::set<std::string> doubts;
+    /// Functions of the module that the interpreter calls when it is done with an object, and the object.
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> destructors;
     std::vector<CallSeen> calls;  ///< with AuditOptions::details: the first ones and the last ones
     std::uint64_t calls_left_out = 0;
     /// Boost.Python: the third argument of init_module, where it has one.
@@ -149,6 +153,19 @@ public:
         end(Ending::aborted);
     }
     void assume(std::string_view what);
+    void doubt(std::string_view what);
+    /// The module's own function for the end of an object: called at the end of a run that is there for doubts.
+    void add_destructor(std::uint64_t function, std::uint64_t object);
+    /// Once, after a run: what the guest looked at by itself.
+    void notice_what_was_read();
+    /// argc, argv and envp, of which the latter are noticed when they are read.
+    std::vector<std::uint64_t> arguments_of_constructors();
+    /// "3.13.0 (main, ...)", of which everything behind the minor version may be different tomorrow.
+    std::uint64_t version_text();
+    unsigned micro_version() const noexcept { return likely() ? 0 : 99; }
+    /// Texts that are made up: in another run they may be what they are compared with.
+    void add_unknown_text(std::uint64_t address) { unknown_texts_.insert(address); }
+    bool may_be_any_text(std::uint64_t address) const { return !likely() && unknown_texts_.contains(address); }
     // The function at hand returns what is not known; written down under its name.
     bool likely() const noexcept { return model_.answers == Answers::likely; }
     bool fails() const noexcept { return model_.answers == Answers::other; }
@@ -291,12 +308,18 @@ private:
     std::uint64_t new_data(std::string_view name);
     std::uint64_t add_stand_in(StandIn stand_in);
     std::uint64_t add_unknown(std::string_view name, std::optional<StackUse> stack);
+    std::uint64_t add_variable_of_the_world(std::string_view name);
+    void fill_variable_of_the_world(std::uint64_t place, std::string_view name);
+    bool is_absent(std::string_view name, bool python, bool modelled);
     void fill_head(std::uint64_t object, std::uint64_t type);
     void call_table_entry(const StandIn& stand_in);
     void keep_call(std::string_view name);
     std::string value_text(std::uint64_t value);
     void call_unmodelled(const StandIn& stand_in);
     void fill_type(std::uint64_t type);
+    std::uint64_t size_of_instance(std::string_view type) const noexcept;
+    std::uint64_t new_state();
+    void fill_made(std::uint64_t object, bool fraction);
     void fill_opaque();
     void fill_text(std::uint64_t object, const std::string& text);
     void fill_number(std::uint64_t object, std::uint64_t value, bool is_signed);
@@ -345,6 +368,9 @@ private:
     std::vector<std::uint8_t> opaque_;  ///< what opaque objects are copies of
     std::uint64_t interpreter_state_ = 0, thread_state_ = 0;
     std::unordered_map<std::string_view, std::uint64_t> types_;
+    std::map<std::uint64_t, std::string> world_;  ///< watched variables, and what they say
+    std::uint64_t version_text_ = 0, arguments_ = 0;
+    std::set<std::uint64_t> unknown_texts_;
 };
 
 /// The model of a function, by its name; null when there is none. (model_*.cpp)
@@ -377,8 +403,10 @@ std::span<const ModelEntry> model_libcxx() noexcept;
 std::span<const ModelEntry> model_strings();
 /// What the guest calls the system for by itself. (model_address_space.cpp)
 void system_call_of_program(Interpreter& interpreter);
-/// Variables of the system. (interpreter_system.cpp)
+/// Variables of the system; and those of any origin that are different from process to process, or empty.
+/// (interpreter_system.cpp)
 bool is_data_of_system(std::string_view name) noexcept;
+std::string_view what_a_variable_says(std::string_view name) noexcept;
 ModelFunction c_api_function(std::string_view name) noexcept;
 ModelFunction c_library_function(std::string_view name) noexcept;
 /// A service of interlock, by where it lies in il_host. (model_interlock.cpp)

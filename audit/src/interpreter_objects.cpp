@@ -93,14 +93,12 @@ std::uint64_t Interpreter::new_data(std::string_view name) {
         const std::uint64_t object = new_object();
         texts_[object] = name;
         guest_.set_word(data, object);
-    } else if (name == "Py_Version") {
-        record_.asked_version = true;
-        guest_.set_number(data, 0x030000f0u | model_.minor << 16, word() == 8 && image().format != Format::pe ? 8 : 4);
     } else if (name == "_Py_TrueStruct" || name == "_Py_FalseStruct") {
         give_type(data, "PyBool_Type");
         fill_number(data, name == "_Py_TrueStruct" ? 1 : 0, false);
-    } else if (name == "environ" || name == "__environ" || name == "_environ") {
-        guest_.set_word(data, guest_.new_object(word()));  // of no variables
+    } else if (name == "__stack_chk_guard") {
+        doubt("what the C library keeps of a thread");
+        guest_.set_word(data, likely() ? 0x5bd1'e995'a7c3'f100 : 0xa42e'166a'583c'0e00);
     } else if (name.starts_with("vm_")) {
         const std::uint64_t page = image().architecture == Architecture::aarch64 ? 16384 : 4096;
         guest_.set_word(data, name == "vm_page_mask" ? page - 1 : page);
@@ -357,14 +355,22 @@ void Interpreter::restore_error(std::uint64_t object) {
     raised_object_ = object;
 }
 
+// What is in there is for the interpreter itself.
+std::uint64_t Interpreter::new_state() {
+    const std::uint64_t state = guest_.new_object(4096), sink = guest_.new_object(4096);
+    doubt("the state of the interpreter");
+    for (std::uint64_t field = 0; !likely() && field < 4096; field += word()) guest_.set_word(state + field, sink);
+    return state;
+}
+
 std::uint64_t Interpreter::interpreter_state() {
-    if (interpreter_state_ == 0) interpreter_state_ = guest_.new_object(4096);
+    if (interpreter_state_ == 0) interpreter_state_ = new_state();
     return interpreter_state_;
 }
 
 std::uint64_t Interpreter::thread_state() {
     if (thread_state_ == 0) {
-        thread_state_ = guest_.new_object(4096);
+        thread_state_ = new_state();
         guest_.set_word(thread_state_ + 2 * std::uint64_t{word()}, interpreter_state());  // prev, next, interp
     }
     return thread_state_;

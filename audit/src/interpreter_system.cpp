@@ -16,6 +16,64 @@ bool is_data_of_system(std::string_view name) noexcept {
     return false;
 }
 
+std::string_view what_a_variable_says(std::string_view name) noexcept {
+    struct Known {
+        std::string_view name, what;
+    };
+    static constexpr Known known[] = {{"environ", "the environment"},
+                                      {"__environ", "the environment"},
+                                      {"_environ", "the environment"},
+                                      {"timezone", "the time zone"},
+                                      {"daylight", "the time zone"},
+                                      {"tzname", "the time zone"},
+                                      {"__progname", "the name of the program"},
+                                      {"program_invocation_name", "the name of the program"},
+                                      {"program_invocation_short_name", "the name of the program"},
+                                      {"__libc_single_threaded", "whether there are other threads"},
+                                      {"__cpu_model", "which features the processor has"},
+                                      {"__cpu_features2", "which features the processor has"},
+                                      {"optarg", "the arguments of the program"},
+                                      {"argv", "the arguments of the program"},
+                                      {"optind", "the arguments of the program"},
+                                      {"opterr", "the arguments of the program"},
+                                      {"_PyRuntime", "the state of the interpreter"},
+                                      {"Py_Version", "the micro version of the interpreter"}};
+    for (const Known& one : known)
+        if (one.name == name) return one.what;
+    // Options of the interpreter: Py_IsolatedFlag.
+    return name.starts_with("Py_") && name.ends_with("Flag") ? "an option of the interpreter" : "";
+}
+
+// Mostly numbers and pointers that can be zero.
+void Interpreter::fill_variable_of_the_world(std::uint64_t place, std::string_view name) {
+    if (name == "Py_Version") {
+        record_.asked_version = true;
+        const bool wide = word() == 8 && image().format != Format::pe;
+        guest_.set_number(place, 0x030000f0u | model_.minor << 16 | micro_version() << 8, wide ? 8 : 4);
+    } else if (name.ends_with("environ")) {  // of no variables, or of one
+        const std::uint64_t list = guest_.new_object(2 * word());
+        if (!likely()) guest_.set_word(list, guest_.new_text("OTHER=1"));
+        guest_.set_word(place, list);
+    } else if (name.starts_with("__prog") || name.starts_with("program") || name == "optarg" || name == "argv") {
+        guest_.set_word(place, guest_.new_text(likely() ? "python3" : "other"));
+    } else if (name == "tzname") {
+        for (unsigned i = 0; i < 2; ++i) guest_.set_word(place + i * word(), guest_.new_text(likely() ? "UTC" : "OTHER"));
+    } else if (name == "__libc_single_threaded") {
+        guest_.set_number(place, likely() ? 1 : 0, 1);
+    } else if (name == "optind" || name == "opterr") {
+        guest_.set_number(place, 1, 4);
+    } else if (!likely()) {
+        guest_.set_number(place, name.starts_with("__cpu") ? ~0u : 1, 4);
+    }
+}
+
+std::vector<std::uint64_t> Interpreter::arguments_of_constructors() {
+    if (image().format == Format::pe) return {};
+    if (arguments_ == 0) arguments_ = add_variable_of_the_world("argv");
+    if (arguments_ == 0) return {};
+    return {likely() ? 1u : 3u, arguments_, arguments_ + 2 * word()};
+}
+
 // On all but 32-bit Windows the stack is left to the caller.
 std::optional<StackUse> Interpreter::stack_use(const Import& import) const {
     const bool decided = image().format == Format::pe && image().architecture == Architecture::i386;

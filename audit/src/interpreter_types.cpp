@@ -83,7 +83,22 @@ std::string shown_name(std::string_view type) {
     return name;
 }
 
+/// Words behind the head of an object, and bytes, of types whose objects are the same in all versions (Include/cpython).
+struct InstanceSize {
+    std::string_view name;
+    unsigned words = 0, bytes = 0, item = 0;
+};
+constexpr InstanceSize instance_sizes[] = {{"PyBool_Type", 1, 0, 4},  {"PyBytes_Type", 2, 1, 1}, {"PyComplex_Type", 0, 16},
+                                           {"PyDict_Type", 4},        {"PyFloat_Type", 0, 8},    {"PyList_Type", 3},
+                                           {"PyLong_Type", 1, 0, 4},  {"PySlice_Type", 3}};
+
 }  // namespace
+
+std::uint64_t Interpreter::size_of_instance(std::string_view type) const noexcept {
+    const auto found = std::ranges::find(instance_sizes, type, &InstanceSize::name);
+    if (found == std::end(instance_sizes)) return 256;
+    return head_size() + std::uint64_t{found->words} * word() + found->bytes;
+}
 
 std::uint64_t Interpreter::type_place(std::uint64_t type, unsigned field) const noexcept {
     // 3.15 has one more field before those of types that are made at run time.
@@ -116,7 +131,9 @@ std::uint64_t Interpreter::new_type(std::uint64_t flags, std::string_view name) 
         if (name == first) types_.emplace(first, type);
     fill_head(type, types ? type : named_type("PyType_Type"));
     set_type_field(type, F::name, guest_.new_text(shown_name(name)));
-    set_type_field(type, F::basic_size, object ? head_size() : types ? type_size / 2 : 256);
+    set_type_field(type, F::basic_size, object ? head_size() : types ? type_size / 2 : size_of_instance(name));
+    if (const auto found = std::ranges::find(instance_sizes, name, &InstanceSize::name); found != std::end(instance_sizes))
+        set_type_field(type, F::item_size, found->item);
     set_type_field(type, F::flags, flags | TypeFlags::ready | TypeFlags::base_type);
     fill_type(type);
     if (!object) {
@@ -126,12 +143,14 @@ std::uint64_t Interpreter::new_type(std::uint64_t flags, std::string_view name) 
         for (const unsigned field : {F::traverse, F::clear, F::iternext, F::descr_set})
             set_type_field(type, field, do_nothing_);
     }
-    const std::uint64_t base = object ? 0 : named_type("PyBaseObject_Type");
+    const std::uint64_t root = object ? 0 : named_type("PyBaseObject_Type");
+    const std::uint64_t base = name == "PyBool_Type" ? named_type("PyLong_Type") : root;
     set_type_field(type, F::base, base);
-    const std::array<std::uint64_t, 2> mro{type, base};
-    const std::span bases = std::span(mro).subspan(1);
-    set_type_field(type, F::bases, new_tuple_of(bases.first(object ? 0 : 1)));
-    set_type_field(type, F::mro, new_tuple_of(std::span(mro).first(object ? 1 : 2)));
+    std::vector<std::uint64_t> mro{type};
+    for (const std::uint64_t one : {base, root})
+        if (one != 0 && one != mro.back()) mro.push_back(one);
+    set_type_field(type, F::bases, new_tuple_of(std::span(mro).subspan(1, object ? 0 : 1)));
+    set_type_field(type, F::mro, new_tuple_of(mro));
     return type;
 }
 
@@ -288,6 +307,9 @@ std::uint64_t Interpreter::new_instance(std::uint64_t type, std::uint64_t items)
         guest_.set_word(object + head_size(), items);
     }
     own_objects_.insert(object);
+    if (!makes_types)
+        for (const unsigned end : {F::dealloc, F::finalize, F::del})
+            if (const std::uint64_t function = type_field(type, end); function != 0) add_destructor(function, object);
     return object;
 }
 

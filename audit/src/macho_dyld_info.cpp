@@ -193,7 +193,7 @@ private:
                 return true;
             }
             case 13:
-                file_.view.unsupported("it has threaded binds, as the linker of Xcode 10 wrote them for arm64e");
+                file_.view.too_much("it has threaded binds, as the linker of Xcode 10 wrote them for arm64e");
             default:
                 file_.view.malformed(at_, "the bind opcode " + hex(byte) + " is not known");
         }

@@ -48,7 +48,7 @@ public:
 
     void read() {
         const auto version = u32(0, "the version of the chained fixups");
-        if (version != 0) view_.unsupported("it has chained fixups of version " + std::to_string(version));
+        if (version != 0) view_.too_much("it has chained fixups of version " + std::to_string(version));
         read_targets();
         const auto starts = u32(4, "the header of the chained fixups");
         const auto count = u32(starts, "the number of segments with chained fixups");
@@ -86,9 +86,9 @@ private:
         const std::uint64_t count = u32(16, "the header of the chained fixups");
         const auto format = u32(20, "the header of the chained fixups");
         const auto compression = u32(24, "the header of the chained fixups");
-        if (compression != 0) view_.unsupported("the names of its chained fixups are compressed");
+        if (compression != 0) view_.too_much("the names of its chained fixups are compressed");
         if (count == 0) return;
-        if (format < 1 || format > 3) view_.unsupported("it has chained imports of format " + std::to_string(format));
+        if (format < 1 || format > 3) view_.too_much("it has chained imports of format " + std::to_string(format));
         const std::uint64_t size = format == 1 ? 4 : format == 2 ? 8 : 16;
         (void)absolute(imports, count * size, "the table of imports");
         targets_.reserve(count);
@@ -134,7 +134,7 @@ private:
             case arm64e_userland24:
                 break;
             default:
-                view_.unsupported("it has chained fixups of pointer format " + std::to_string(format));
+                view_.too_much("it has chained fixups of pointer format " + std::to_string(format));
         }
         if (!view_.wide()) view_.malformed(at + 6, "64-bit chained fixups in a 32-bit image");
         if (page_size < 8) view_.malformed(at + 4, "a page size of " + std::to_string(page_size) + " bytes");

@@ -4,6 +4,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -96,10 +97,12 @@ public:
             return file_.builder.finish();  // no module: nothing will be run
         read_thread_local_block();
         read_constructors();
+        if (file_.chained_fixups && file_.dyld_info)
+            view_.malformed(0, "it has fixups of both kinds, chained ones and opcodes");
         if (file_.chained_fixups) read_chained_fixups(file_, *file_.chained_fixups);
         if (file_.dyld_info) read_dyld_info(file_, *file_.dyld_info);
         if (!file_.chained_fixups && !file_.dyld_info && file_.has_classic_relocations)
-            view_.unsupported("its relocations are of the kind that linkers wrote before 2009");
+            view_.too_much("its relocations are of the kind that linkers wrote before 2009");
         mark_functions();
         add_other_exports(file_);
         return file_.builder.finish();
@@ -149,6 +152,10 @@ private:
                                             " bytes, and needs " + std::to_string(size));
         };
         const auto field = [&](unsigned offset) { return view_.u32(at + offset, "a load command"); };
+        // Loaders do not agree which of two counts.
+        for (const std::uint32_t once : {symbol_table, dynamic_symbol_table, dyld_info, dyld_exports_trie, dyld_chained_fixups})
+            if (command == once && !met_.insert(command).second)
+                view_.malformed(at, "a second load command " + hex(command));
         switch (command) {
             case segment_32:
             case segment_64:
@@ -356,12 +363,14 @@ private:
         if (last_data > first) image().tls_data = image().bytes_at(first, last_data - first);
     }
 
-    /// Pointers, of which the first section counts, or offsets from the header of the image.
+    /// Pointers, or offsets from the header of the image.
     void read_constructors() {
         const std::uint64_t header = image().segments.empty() ? 0 : image().segments.front().address;
         for (const MachSegment& segment : file_.segments)
             for (const MachSection& section : segment.sections) {
-                if (section.type == initializers && image().constructor_table_size == 0) {
+                if (section.type == initializers && section.size != 0 && image().constructor_table_size != 0)
+                    view_.too_much("it has several sections with functions that run when it is loaded");
+                if (section.type == initializers) {
                     image().constructor_table = section.address;
                     image().constructor_table_size = section.size;
                 } else if (section.type == initializer_offsets) {
@@ -411,6 +420,7 @@ private:
 
     MachFile file_;
     const ByteView& view_;
+    std::set<std::uint32_t> met_;  ///< load commands that there can be one of
 };
 
 Image read_thin(Bytes file, const std::string& name, const Names* also) {

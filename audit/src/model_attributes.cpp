@@ -116,11 +116,21 @@ void has_attribute(I& in, const std::string& name) {
 void has_attribute_by_text(I& in) { has_attribute(in, in.guest().text(in.argument(1)).value_or("")); }
 void has_attribute_by_object(I& in) { has_attribute(in, in.text_of(in.argument(1))); }
 
+// The module's own function for it is not run.
+void may_be_handled(I& in) {
+    const std::uint64_t type = in.type_of(in.argument(0));
+    if (type == 0) return;
+    for (const unsigned field : {TypeField::setattro, TypeField::setattr})
+        if (const std::uint64_t own = in.type_field(type, field); own != 0 && in.guest().image_at(own))
+            in.assume("what its class does when an attribute is set");
+}
 void set_attribute_by_text(I& in) {
+    may_be_handled(in);
     in.set_attribute(in.argument(0), in.guest().text(in.argument(1)).value_or(""), in.argument(2));
     in.result(0);
 }
 void set_attribute_by_object(I& in) {
+    may_be_handled(in);
     // A name that is not known may be any.
     if (!in.texts().contains(in.argument(1))) in.open(in.argument(0));
     in.set_attribute(in.argument(0), in.text_of(in.argument(1)), in.argument(2));

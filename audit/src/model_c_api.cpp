@@ -40,6 +40,7 @@ void capsule_new(I& in) {
     in.give_type(capsule, "PyCapsule_Type");
     in.set_attribute(capsule, its_pointer, in.argument(0));
     in.set_attribute(capsule, its_name, in.argument(1));
+    if (in.argument(2) != 0) in.add_destructor(in.argument(2), capsule);
     in.result(capsule);
 }
 template <const char* const& Field>
@@ -57,7 +58,13 @@ void capsule_is_valid(I& in) {
     in.result(own == other ? 1 : 0);
 }
 void capsule_pointer(I& in) {
-    if (const std::uint64_t own = in.attribute(in.argument(0), its_pointer)) return in.result(own);
+    if (const std::uint64_t own = in.attribute(in.argument(0), its_pointer)) {
+        const std::uint64_t name = in.attribute(in.argument(0), its_name);
+        const bool same = name == in.argument(1) || (name != 0 && in.argument(1) != 0 &&
+                                                     in.guest().text(name) == in.guest().text(in.argument(1)));
+        if (!same) in.raise("ValueError: PyCapsule_GetPointer called with incorrect name");
+        return in.result(same ? own : 0);
+    }
     const std::string* origin = in.origin(in.argument(0));
     std::string from = origin != nullptr ? *origin : in.guest().text(in.argument(1)).value_or("a capsule");
     in.result(in.new_function_table(from));

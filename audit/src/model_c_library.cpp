@@ -70,13 +70,22 @@ void compare_memory(I& in) {
         if (count < step && at + count < size) return no_memory_there(in);
     }
 }
-void compare_text(I& in) { compare(in, text_of(in, in.argument(0)), text_of(in, in.argument(1))); }
+// What is made up may well be what it is compared with.
+bool any_text(I& in) { return in.may_be_any_text(in.argument(0)) || in.may_be_any_text(in.argument(1)); }
+// Not further than to the first difference.
+void compare_text(I& in) {
+    if (any_text(in)) return in.result(0);
+    const std::string a = text_of(in, in.argument(0));
+    compare(in, a, text_of(in, in.argument(1), a.size() + 1));
+}
 void compare_text_begin(I& in) {
+    if (any_text(in)) return in.result(0);
     const std::uint64_t size = in.argument(2);
-    compare(in, text_of(in, in.argument(0)).substr(0, size), text_of(in, in.argument(1)).substr(0, size));
+    const std::string b = text_of(in, in.argument(1), size);
+    compare(in, text_of(in, in.argument(0), std::min<std::uint64_t>(size, b.size() + 1)), b);
 }
 void length(I& in) { in.result(text_of(in, in.argument(0)).size()); }
-void length_bounded(I& in) { in.result(std::min<std::uint64_t>(text_of(in, in.argument(0)).size(), in.argument(1))); }
+void length_bounded(I& in) { in.result(text_of(in, in.argument(0), in.argument(1)).size()); }
 void find_character(I& in) {
     const std::string text = text_of(in, in.argument(0));
     const auto character = static_cast<char>(in.argument(1));
@@ -105,7 +114,7 @@ void copy_text(I& in) {
     in.result(in.argument(0));
 }
 void copy_text_begin(I& in) {
-    std::string text = text_of(in, in.argument(1));
+    std::string text = text_of(in, in.argument(1), in.argument(2));
     text.resize(std::min(in.argument(2), largest_copy), '\0');
     in.guest().write(in.argument(0), text.data(), text.size());
     in.result(in.argument(0));

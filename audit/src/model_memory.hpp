@@ -32,6 +32,16 @@ inline std::string text_of(Interpreter& in, std::uint64_t address) {
     return std::move(text).value_or("");
 }
 
+/// The same of at most `most` bytes, behind which nothing needs to be.
+inline std::string text_of(Interpreter& in, std::uint64_t address, std::uint64_t most) {
+    std::string text;
+    for (std::uint8_t byte = 0; text.size() < std::min(most, longest_text); text.push_back(static_cast<char>(byte))) {
+        if (!in.guest().read(address + text.size(), &byte, 1)) return no_memory_there(in), text;
+        if (byte == 0) break;
+    }
+    return text;
+}
+
 /// What it writes for people: a panic or a failed check says there why it ends.
 inline void keep_written(Interpreter& in, std::string text) {
     constexpr std::size_t most = 1000;

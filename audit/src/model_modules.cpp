@@ -11,6 +11,7 @@
 
 #include "known_classes.hpp"
 #include "model_attributes.hpp"
+#include "module_def.hpp"
 #include "type_layout.hpp"
 
 namespace interlock::auditing {
@@ -26,7 +27,18 @@ void module_def_init(I& in) {
     in.result(in.argument(0));
 }
 
-void module_create(I& in) { in.result(in.new_module_object({.definition = in.argument(0)})); }
+// Slots are for modules that are made in several phases.
+void module_create(I& in) {
+    const DefLayout layout = def_layout(in.word() == 8, in.model().free_threaded);
+    // One for another layout has something else there.
+    const std::uint64_t slots = in.guest().word(in.argument(0) + layout.slots).value_or(0);
+    const std::uint64_t first = slots == 0 ? 0 : in.guest().number(slots, 4).value_or(0);
+    if (first >= 1 && first <= 4) {
+        in.raise("SystemError: PyModule_Create is incompatible with m_slots");
+        return in.result(0);
+    }
+    in.result(in.new_module_object({.definition = in.argument(0)}));
+}
 void module_from_spec(I& in) { in.result(in.new_module_object({.definition = in.argument(0), .from_spec = true})); }
 void module_from_slots(I& in) { in.result(in.new_module_object({.from_spec = true})); }
 void new_module(I& in, const std::string& name) {
@@ -38,6 +50,11 @@ void module_new(I& in) { new_module(in, in.guest().text(in.argument(0)).value_or
 void module_new_object(I& in) { new_module(in, in.text_of(in.argument(0))); }
 
 void set_gil(I& in) {
+    const std::uint64_t module = in.argument(0);
+    if (!in.is_module(module) && in.type_of(module) != in.named_type("PyModule_Type") && in.origin(module) == nullptr) {
+        in.raise("SystemError: the argument of PyUnstable_Module_SetGIL must be a module");
+        return in.result(~std::uint64_t{0});
+    }
     in.add_set_gil(in.argument(0), in.argument(1));
     in.result(0);
 }

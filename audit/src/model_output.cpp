@@ -285,18 +285,20 @@ void common_format(I& in) {
     into_memory(in, place, room, text);
     if (place != 0 && room <= text.size()) in.result(~std::uint64_t{0});
 }
+// It is said how much was written, or that nothing could be.
+void written(I& in, std::uint64_t count, std::uint64_t none = ~std::uint64_t{0}) { in.unknown_number(count, none); }
 void common_print(I& in) {  // (options, file, format, locale, list)
     const unsigned more = in.word() == 4 ? 1 : 0;
     const std::string text = formatted(in, in.argument(2 + more), Arguments::of_list(in, in.argument(4 + more)));
     keep_written(in, text);
-    in.result(text.size());
+    written(in, text.size());
 }
 template <unsigned Format, bool List>
 void print_text(I& in) {
     Arguments arguments = List ? Arguments::of_list(in, in.argument(Format + 1)) : Arguments(in, Format + 1);
     const std::string text = formatted(in, in.argument(Format), std::move(arguments));
     keep_written(in, text);
-    in.result(text.size());
+    written(in, text.size());
 }
 template <unsigned Format, bool List>
 void new_formatted(I& in) {  // asprintf(place, ...)
@@ -310,19 +312,19 @@ void new_formatted(I& in) {  // asprintf(place, ...)
 
 void put_text(I& in) {
     keep_written(in, text_of(in, in.argument(0)));
-    in.result(1);
+    written(in, 1);
 }
 void put_block(I& in) {  // fwrite(bytes, size, count, file)
     const std::uint64_t count = in.argument(2);
     std::uint64_t size = 0;
     if (!__builtin_mul_overflow(in.argument(1), count, &size))
         keep_written(in, bytes_of(in, in.argument(0), std::min<std::uint64_t>(size, 1024)));
-    in.result(count);
+    written(in, count, 0);
 }
 void write_bytes(I& in) {
     const std::uint64_t count = in.argument(2);
     keep_written(in, bytes_of(in, in.argument(1), std::min<std::uint64_t>(count, 1024)));
-    in.result(count);
+    written(in, count);
 }
 void write_pieces(I& in) {  // writev(file, pieces, count)
     std::uint64_t sum = 0;
@@ -333,7 +335,7 @@ void write_pieces(I& in) {  // writev(file, pieces, count)
         keep_written(in, bytes_of(in, in.guest().word(place).value_or(0), std::min<std::uint64_t>(size, 1024)));
         sum += size;
     }
-    in.result(sum);
+    written(in, sum);
 }
 
 constexpr ModelEntry table[] = {

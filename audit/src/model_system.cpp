@@ -27,7 +27,12 @@ void process_number(I& in) { in.unknown_number(4712, 9000); }
 void user_number(I& in) { in.unknown_number(1000, 0); }
 void processor_count(I& in) { in.unknown_number(1, 3); }
 void perhaps_not(I& in) { in.unknown_number(0, 1); }
-void no_text(I& in) { in.unknown_number(0, in.likely() ? 0 : in.guest().new_text("1")); }
+void no_text(I& in) {
+    const std::uint64_t text = in.likely() ? 0 : in.guest().new_text("1");
+    in.add_unknown_text(text);
+    in.unknown_number(0, text);
+}
+void perhaps_fails(I& in) { in.unknown_number(0, failed); }
 // ---- the environment: what the program puts there is found again ----
 
 constexpr std::uint64_t environment = GuestMap::tls;  // stands for it, as no object is there
@@ -119,7 +124,7 @@ void auxiliary_value(I& in) {
         case effective_group:
             return user_number(in);
         case secure:
-            return in.result(0);
+            return perhaps_not(in);
         case random: {
             const std::uint64_t bytes = in.guest().new_object(16);
             fill_with(in, bytes, in.likely() ? 4 : 200, 16);
@@ -293,7 +298,12 @@ void tls_offset(I& in) {
 }
 void thread_pointer(I& in) { in.result(GuestMap::tls + GuestMap::tls_size / 2); }
 void error_number(I& in) { in.result(model_slot(ModelSlot::error_number)); }
-void error_text(I& in) { in.result(in.guest().new_text("error")); }
+void error_text(I& in) {
+    in.doubt("texts of errors");
+    const std::uint64_t text = in.guest().new_text(in.likely() ? "error" : "Other error");
+    in.add_unknown_text(text);
+    in.result(text);
+}
 void error_text_into(I& in) {  // (number, place, room): an error number, or in glibc's own the text
     if (in.argument(2) > 5) in.guest().write(in.argument(1), "error", 6);
     in.result(0);
@@ -402,9 +412,9 @@ constexpr ModelEntry table[] = {
     {"pclose", zero},
     {"closedir", zero},
     {"readdir", zero},
-    {"fcntl", zero},
-    {"fcntl64", zero},
-    {"ioctl", zero},
+    {"fcntl", perhaps_fails},
+    {"fcntl64", perhaps_fails},
+    {"ioctl", perhaps_fails},
     {"isatty", perhaps_not},
     {"poll", nothing_read},
     {"pipe", two_files},
@@ -426,8 +436,8 @@ constexpr ModelEntry table[] = {
     {"freelocale", zero},
     {"localeconv", configuration},
     {"nl_langinfo", character_set},
-    {"signal", zero},
-    {"sigaction", zero},
+    {"signal", perhaps_not},
+    {"sigaction", perhaps_fails},
     {"sigaltstack", zero},
     {"sigemptyset", zero},
     {"sigfillset", zero},
@@ -452,7 +462,7 @@ constexpr ModelEntry table[] = {
     {"dlsym", find_symbol},
     {"dlvsym", find_symbol},
     {"dladdr", library_of_address},
-    {"dl_iterate_phdr", zero},
+    {"dl_iterate_phdr", perhaps_not},
     {"_dl_find_object", zero},
     {"__register_frame_info", zero},
     {"__deregister_frame_info", zero},

@@ -183,15 +183,17 @@ void rich_compare_bool(I& in) {
     in.unknown_number(0, 1);
 }
 
-std::string version_text(I& in) {
-    in.record().asked_version = true;
-    const unsigned minor = in.model().minor;
-    const char* build = !in.model().free_threaded ? ""
-                        : minor < 14              ? "experimental free-threading build "
-                                                  : "free-threading build ";
-    return fmt::format("3.{}.0 {}(main, Oct  7 2025, 12:00:00) [GCC 14.2.0]", minor, build);
+std::string behind_minor_version(I& in) {
+    const char* build = !in.model().free_threaded  ? ""
+                        : in.model().minor < 14    ? "experimental free-threading build "
+                                                   : "free-threading build ";
+    return fmt::format("{} {}(main, Oct  7 2025, 12:00:00) [GCC 14.2.0]", in.micro_version(), build);
 }
-void get_version(I& in) { in.result(in.guest().new_text(version_text(in))); }
+// The minor version is what modules compare; who reads on depends on more.
+void get_version(I& in) {
+    in.record().asked_version = true;
+    in.result(in.version_text());
+}
 void get_platform(I& in) {
     const std::string& platform = in.image().platform;
     in.result(in.guest().new_text(platform == "macos" ? "darwin" : platform == "windows" ? "win32" : platform));
@@ -199,14 +201,15 @@ void get_platform(I& in) {
 // An attribute of `sys`; 0 without an error.
 std::uint64_t of_sys(I& in, const std::string& name) {
     if (name == "modules") return in.modules_dict();
-    if (name == "version") return in.new_text_object(version_text(in));
-    if (name == "hexversion") {
+    if (name == "version" || name == "hexversion" || name == "version_info") {
         in.record().asked_version = true;
-        return in.new_number(0x030000f0u | in.model().minor << 16);
+        in.doubt("the micro version of the interpreter");
     }
+    if (name == "version")
+        return in.new_text_object(fmt::format("3.{}.{}", in.model().minor, behind_minor_version(in)));
+    if (name == "hexversion") return in.new_number(0x030000f0u | in.model().minor << 16 | in.micro_version() << 8);
     if (name == "version_info") {
-        in.record().asked_version = true;
-        const std::array parts{in.new_number(3), in.new_number(in.model().minor), in.new_number(0),
+        const std::array parts{in.new_number(3), in.new_number(in.model().minor), in.new_number(in.micro_version()),
                                in.new_text_object("final"), in.new_number(0)};
         return in.new_tuple_of(parts);
     }
@@ -289,6 +292,13 @@ constexpr std::array table = {
 static_assert(std::ranges::is_sorted(table, {}, &ModelEntry::name));
 
 }  // namespace
+
+std::uint64_t Interpreter::version_text() {
+    if (version_text_ == 0)
+        version_text_ =
+            guest_.new_watched_text(fmt::format("3.{}.", model_.minor), behind_minor_version(*this) + std::string(1, '\0'));
+    return version_text_;
+}
 
 std::span<const ModelEntry> model_values() noexcept { return table; }
 

@@ -126,7 +126,11 @@ private:
             view_.malformed(at, "the section at RVA " + hex(rva) + " with " + hex(virtual_size) +
                                     " bytes is not within the image, which has " + hex(image_size_));
         // As Windows does it: files are mapped in units of 512 bytes.
-        if (section_alignment_ >= 0x1000) raw &= ~std::uint64_t{0x1ff};
+        if (section_alignment_ >= 0x1000)
+            raw &= ~std::uint64_t{0x1ff};
+        else if (raw_size != 0 && raw != rva)
+            // With smaller units than pages the file is mapped as it is.
+            view_.malformed(at, "a section lies elsewhere in the file than in memory, with an alignment below that of pages");
         Segment segment;
         segment.address = base_ + rva;
         segment.size = virtual_size;
@@ -277,6 +281,21 @@ private:
 
     // ---- exports ----
 
+    /// Where Windows finds a name, which it takes to be sorted.
+    std::optional<std::uint64_t> found_at(std::uint64_t names, std::uint64_t count, std::string_view wanted) {
+        for (std::uint64_t low = 0, high = count; low < high;) {
+            const std::uint64_t middle = (low + high - 1) / 2;
+            const auto rva = view_.u32(names + 4 * middle, "an exported name");
+            const std::string_view name = name_at(rva, "an exported name", names + 4 * middle);
+            if (name == wanted) return middle;
+            if (wanted < name)
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        return std::nullopt;
+    }
+
     void read_exports(const Directory& directory) {
         const auto at = offset_of(directory.rva, 40, "the export directory", directory.offset);
         const auto functions_count = view_.u32(at + 20, "the export directory");
@@ -297,6 +316,9 @@ private:
             Export entry;
             entry.name = name_at(name_rva, "an exported name", names + 4 * i);
             if (!is_entry_point(entry.name) && (also_ == nullptr || !also_->contains(entry.name))) continue;
+            if (found_at(names, names_count, entry.name) != i)
+                view_.malformed(names + 4 * i, "the exported name " + quoted(entry.name) +
+                                                   " is not found, as the names are not sorted, or is there twice");
             const auto ordinal = view_.u16(ordinals + 2 * i, "the ordinal of an exported name");
             if (ordinal >= functions_count)
                 view_.malformed(ordinals + 2 * i, "the ordinal " + std::to_string(ordinal) + " of " +

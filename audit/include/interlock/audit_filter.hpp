@@ -26,18 +26,21 @@ IL_API bool ignores(const IgnoreFilter& filter, const Finding& finding);
 /// Accepts what `filter` is about ("ignored by ..."), as far as it is not accepted yet; returns to how many it applies.
 IL_API std::size_t ignore_findings(AuditReport& report, const IgnoreFilter& filter);
 
-/// A level: findings of it and of higher ones; or a rule: findings of it, whatever their level.
+/// A level: findings of it and of higher ones; a rule: findings of it, whatever their level; or a confidence: modules of
+/// which the verdict is worth no more than that, or not known at all.
 struct FailFilter {
     std::optional<Level> level;
     const Rule* rule = nullptr;
+    std::optional<Confidence> confidence = std::nullopt;
     bool matches(const Finding& finding) const noexcept {
         return rule != nullptr ? finding.rule == rule : level && finding.level >= *level;
     }
 };
-/// "error", "warning", "note", a rule's id or name, or "never". Error: invalid_option.
+/// "error", "warning", "note", "probable", "weak", a rule's id or name, or "never". Error: invalid_option.
 IL_API Result<FailFilter> parse_fail_on(std::string_view text);
 
-/// How many findings are not accepted and match one of the filters. [any-thread]
+/// How many findings are not accepted and match one of the filters, and how many modules one of those that ask for a
+/// confidence. [any-thread]
 IL_API std::size_t count_failures(const AuditReport& report, std::span<const FailFilter> filters) noexcept;
 
 }  // namespace interlock

@@ -26,6 +26,10 @@ inline void check_malformed(const Image& file, std::uint64_t offset, const std::
 inline void check_unsupported(const Image& file, const std::string& reason) {
     check_error(file, Errc::unsupported, unsupported_message(reason));
 }
+/// It may be a module, and so it must not be passed over.
+inline void check_too_much(const Image& file, const std::string& reason) {
+    check_error(file, Errc::unreadable, unsupported_message(reason));
+}
 
 /// Images refer to their files, which are kept until the program ends.
 inline auditing::Image read(Image file) {

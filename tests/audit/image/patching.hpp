@@ -35,7 +35,7 @@ inline std::string malformed_message(std::uint64_t offset, const std::string& re
     }
 }
 
-/// The same of ByteView::unsupported().
+/// The same of ByteView::unsupported(), and of too_much().
 inline std::string unsupported_message(const std::string& reason) {
     const std::string name = "file";
     try {

@@ -14,6 +14,7 @@ using namespace interlock::auditing;
 using interlock::test::append;
 using interlock::test::ChainedTable;
 using interlock::test::check_malformed;
+using interlock::test::check_too_much;
 using interlock::test::check_unsupported;
 using interlock::test::MachBuilder;
 using interlock::test::module_trie;
@@ -302,5 +303,27 @@ BOOST_AUTO_TEST_CASE(relocations_of_old_linkers) {
     File command;
     for (unsigned i = 0; i < 20; ++i) append(command, i == 0 ? 0xb : i == 1 ? 80 : i == 17 ? 3 : 0, 4);
     builder.more_commands = {command};
-    check_unsupported(builder.build(), "its relocations are of the kind that linkers wrote before 2009");
+    check_too_much(builder.build(), "its relocations are of the kind that linkers wrote before 2009");
+}
+
+// Loaders take the one or the other.
+BOOST_AUTO_TEST_CASE(load_commands_that_are_there_twice) {
+    MachBuilder builder;
+    builder.trie = module_trie();
+    File again;
+    for (const std::uint32_t field : {0x80000033u, 16u, 0u, 0u}) append(again, field, 4);
+    builder.more_commands = {again};
+    const auto images = auditing::read_macho(builder.build(), "file");
+    BOOST_REQUIRE(!images.ok());
+    BOOST_TEST(images.error().message.find("a second load command 0x33") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(fixups_of_both_kinds) {
+    MachBuilder builder;
+    builder.trie = module_trie();
+    builder.chained = test::ChainedTable{}.build();
+    builder.has_info = true;
+    const auto images = auditing::read_macho(builder.build(), "file");
+    BOOST_REQUIRE(!images.ok());
+    BOOST_TEST(images.error().message.find("fixups of both kinds") != std::string::npos);
 }

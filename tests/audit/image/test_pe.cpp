@@ -421,3 +421,22 @@ BOOST_AUTO_TEST_CASE(stale_debug_directory_is_no_error) {
     file.set(file.directory(6), 0xfffffff0);
     BOOST_TEST(read(file).build_id == "");
 }
+
+// Windows looks for a name as if they were sorted, and maps a file with small units as it is.
+BOOST_AUTO_TEST_CASE(what_windows_would_not_find) {
+    PeFile twice("pe-x86_64/several_inits.cp313t-win_amd64.pyd");
+    const auto names = twice.offset(get(twice.bytes, twice.table(0) + 32, 4));
+    BOOST_REQUIRE(get(twice.bytes, twice.table(0) + 24, 4) >= 2);
+    const auto first = get(twice.bytes, names, 4);
+    twice.set(names, get(twice.bytes, names + 4, 4));
+    twice.set(names + 4, first);
+    const auto unsorted = auditing::read_pe(twice.bytes, "file");
+    BOOST_REQUIRE(!unsorted.ok());
+    BOOST_TEST(unsorted.error().message.find("is not found, as the names are not sorted") != std::string::npos);
+
+    PeFile small(sample);
+    small.set(small.optional() + 32, 0x200);
+    const auto flat = auditing::read_pe(small.bytes, "file");
+    BOOST_REQUIRE(!flat.ok());
+    BOOST_TEST(flat.error().message.find("a section lies elsewhere in the file than in memory") != std::string::npos);
+}

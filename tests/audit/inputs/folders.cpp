@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <boost/test/unit_test.hpp>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,6 +98,56 @@ BOOST_AUTO_TEST_CASE(what_is_no_file) {
     BOOST_TEST(walk.errors[2].message == "no such file or folder: '" + (folder / "missing") + "'");
     BOOST_TEST((walk.errors[2].code == Errc::not_found));
     BOOST_TEST((walk.errors[3].code == Errc::not_found));
+}
+
+BOOST_AUTO_TEST_CASE(deeper_than_any_path) {
+    const Folder folder;
+    constexpr int levels = 1'200;
+    std::string deep = folder.path().native();
+    int at = ::open(deep.c_str(), O_RDONLY | O_DIRECTORY);
+    for (int i = 0; i < levels; ++i) {
+        BOOST_REQUIRE(::mkdirat(at, "ddd", 0700) == 0);
+        const int next = ::openat(at, "ddd", O_RDONLY | O_DIRECTORY);
+        ::close(at);
+        at = next;
+        deep += "/ddd";
+    }
+    const int file = ::openat(at, "x.so", O_WRONLY | O_CREAT, 0600);
+    const std::string content = library("deep");
+    BOOST_REQUIRE(::write(file, content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+    ::close(file);
+    BOOST_REQUIRE(::symlinkat("x.so", at, "y.so") == 0);
+    BOOST_REQUIRE(::symlinkat("..", at, "up") == 0);
+    ::close(at);
+    const Walk walk({folder.path().native()});
+    BOOST_TEST(walk.errors.empty());
+    BOOST_REQUIRE(!walk.found.empty());
+    BOOST_TEST(walk.found[0].path == deep + "/x.so");
+    BOOST_TEST(walk.found[0].content == content);
+    // std::filesystem cannot go there either.
+    at = ::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY);
+    std::vector<int> way = {at};
+    for (int i = 0; i < levels; ++i) way.push_back(::openat(way.back(), "ddd", O_RDONLY | O_DIRECTORY));
+    for (const char* name : {"x.so", "y.so", "up"}) ::unlinkat(way.back(), name, 0);
+    for (; way.size() > 1; way.pop_back()) {
+        ::close(way.back());
+        ::unlinkat(way[way.size() - 2], "ddd", AT_REMOVEDIR);
+    }
+    ::close(at);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_installed_is_not_ignored) {
+    const Folder folder;
+    folder.write("x-1.dist-info/METADATA", "Name: x\n");
+    folder.write("x-1.dist-info/RECORD", "");
+    for (const char* file : {"node_modules/a.so", "x/__pycache__/b.so", "x/.git/c.so"}) folder.write(file, library(file));
+    const Walk walk({folder.path().native()});
+    BOOST_TEST(walk.paths(folder.path()) == (Texts{"node_modules/a.so", "x/__pycache__/b.so"}),
+               boost::test_tools::per_element());
+    const Walk wheel({folder.write("y-1-py3-none-any.whl", zip({{"node_modules/a.so", library("a")}}))});
+    BOOST_TEST(wheel.found.size() == 1u);
+    const Walk plain({folder.write("y.zip", zip({{"node_modules/a.so", library("a")}}))});
+    BOOST_TEST(plain.found.empty());
 }
 
 BOOST_AUTO_TEST_CASE(folder_without_permission) {

@@ -104,6 +104,22 @@ BOOST_AUTO_TEST_CASE(sizes_that_lie) {
     BOOST_TEST(walk.found.back().content == library("b"));
 }
 
+// A tar file is unpacked with its links, so that what is behind one can be imported by its name.
+BOOST_AUTO_TEST_CASE(links_to_what_is_not_named_like_a_library) {
+    const Folder folder;
+    const std::string file = tar(folder / "x.tar", {{"pkg/data.bin", library("hidden")},
+                                                    {"pkg/a.so", "", AE_IFLNK, "data.bin"},
+                                                    {"b.so", "", AE_IFREG, "pkg/data.bin", true},
+                                                    {"c.so", "", AE_IFLNK, "pkg/./a.so"},
+                                                    {"pkg/libx.so.1", library("x")},
+                                                    {"pkg/libx.so", "", AE_IFLNK, "libx.so.1"},
+                                                    {"gone.so", "", AE_IFLNK, "/usr/lib/gone.so.1"}});
+    const Walk walk({file});
+    BOOST_TEST(walk.paths(folder.path()) == Texts{"x.tar!pkg/libx.so.1"}, boost::test_tools::per_element());
+    BOOST_TEST(walk.error_paths(folder.path()) == (Texts{"x.tar!b.so", "x.tar!c.so", "x.tar!pkg/a.so"}),
+               boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(same_name_twice) {
     const Folder folder;
     folder.write("x.whl", zip({{"a.so", library("1")}, {"b.so", library("b")}, {"a.so", library("2")}}));

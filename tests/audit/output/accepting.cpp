@@ -225,6 +225,16 @@ BOOST_AUTO_TEST_CASE(by_level_and_rule) {
     AuditReport accepted = report;
     accepted.findings.back().accepted = "baseline";
     BOOST_TEST(failures(accepted, {"error"}) == 0u);
+    AuditReport unsure = report;
+    BOOST_TEST(failures(unsure, {"probable"}) == 0u);
+    unsure.binaries[0].modules[0].confidence = Confidence::probable;
+    unsure.binaries[1].modules[0].confidence = Confidence::weak;
+    BOOST_TEST(failures(unsure, {"probable"}) == 2u);
+    BOOST_TEST(failures(unsure, {"weak"}) == 1u);
+    BOOST_TEST(failures(unsure, {"weak", "probable", "error"}) == 3u);
+    unsure.binaries[0].modules[0].verdict = Verdict::undetermined;
+    unsure.binaries[1].modules[0].verdict = Verdict::not_applicable;
+    BOOST_TEST(failures(unsure, {"weak"}) == 1u);
     BOOST_TEST(!parse_fail_on("").ok());
     BOOST_TEST(contains(parse_fail_on("warnings").error().message, "did you mean 'warning'?"));
 }

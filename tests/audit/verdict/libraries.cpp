@@ -85,6 +85,36 @@ BOOST_AUTO_TEST_CASE(with_their_library_nothing_is_assumed) {
             }
 }
 
+// What both define is the module's, and what the module defines its library can change when it is loaded.
+BOOST_AUTO_TEST_CASE(libraries_that_use_the_module) {
+    if (!has_emulator()) return;
+    const fs::path folder = folder_of("elf-x86_64");
+    const auto library = test::file_bytes(library_in(folder));
+    for (const char* name : {"bundled_meddled.", "bundled_interposed."}) {
+        BOOST_TEST(!alone(file_in(folder, name)).missing_libraries.empty());
+        const ModuleAudit module = with_library(file_in(folder, name), library, "libbundled.so");
+        BOOST_TEST(verdict_name(module.verdict) == "global_lock", name << module.reason);
+        BOOST_TEST(confidence_name(module.confidence) == "certain");
+    }
+}
+
+// The interpreter asks the dynamic linker for a name, which looks into the libraries of a file, too.
+BOOST_AUTO_TEST_CASE(an_init_function_in_a_library) {
+    const fs::path folder = fs::path(AUDIT_FIXTURES_OUT) / "elf-x86_64";
+    const auto empty = test::file_bytes(file_in(folder, "no_init."));
+    const auto library = test::file_bytes(file_in(folder, "multi_unmarked.cpython-313t"));
+    const BinaryContext context{.path = "x",
+                                .module_path = "multi_unmarked.cpython-313t-x86_64-linux-gnu.so",
+                                .disk_path = {},
+                                .manifest = {},
+                                .libraries = {"libreal.so"}};
+    const Bytes libraries[] = {library};
+    const BinaryAudit binary = audit_binary(empty, context, {}, libraries).value().at(0);
+    BOOST_TEST(verdict_name(binary.modules.at(0).verdict) == "undetermined");
+    BOOST_TEST(binary.modules.at(0).reason.starts_with("its init function is in 'libreal.so'"));
+    BOOST_TEST(!binary.modules.at(0).effects.empty());
+}
+
 BOOST_AUTO_TEST_CASE(without_it_the_report_says_what_is_missing) {
     if (!has_emulator()) return;
     for (const std::string& target : targets) BOOST_TEST_CONTEXT(target) {
