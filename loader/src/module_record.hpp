@@ -49,6 +49,12 @@ struct KeptValue {
     Scope scope;
 };
 
+/// The versions of a module through its reloads: where calls go that come for an earlier one.
+struct Lineage {
+    std::weak_ptr<ModuleRecord> current;          ///< under process_mutex()
+    std::atomic<std::uint32_t> under_way{0};  ///< 1: a reload is; wait for its end
+};
+
 struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     ModuleRecord(LoaderState& owner, std::string dotted_name);
     ~ModuleRecord();
@@ -84,6 +90,8 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     std::set<std::shared_ptr<ModuleRecord>> uses;  ///< modules it has imported: it may keep their il_module
     std::shared_ptr<ModuleRecord> package;         ///< the one that its name is in, or null
     TallySum tally_base;                           ///< of the index's earlier users
+
+    std::shared_ptr<Lineage> lineage;  ///< null as long as it is not reloaded. Under process_mutex()
 
     // A legacy init function that is running.
     bool in_init = false;
@@ -151,6 +159,10 @@ std::mutex& process_mutex() noexcept;
 
 /// Calls a function of a module through its gate. [any-thread]
 il_status invoke(FunctionRecord& function, Scope& scope, const il_value* args, std::size_t nargs, il_value& result);
+
+/// For a call that came too late for its module: the function that has taken its place in a reload. Waits for a reload
+/// that is under way. Null if there is none; the scope then has the error. `keeps` keeps it alive.
+FunctionRecord* follow(FunctionRecord& late, std::shared_ptr<ModuleRecord>& keeps, Scope& scope);
 
 enum class GateCheck : std::uint8_t {
     closed_is_error,  ///< a new visitor
