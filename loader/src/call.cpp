@@ -322,16 +322,17 @@ Error Function::argument_error(const Scope& scope, std::size_t number) const {
             full_name(*function_) + "argument " + std::to_string(number) + ": " + scope.error_message()};
 }
 
-Error Function::result_error(il_type type, const char* wanted, bool out_of_range, const std::string& malformed) const {
+Error Function::result_error(detail::Taken taken, il_type type, const char* wanted, const std::string& why) const {
     std::string text = full_name(*function_);
-    if (!malformed.empty()) return {Errc::call_failed, text + malformed};
-    if (out_of_range)
-        return {Errc::call_failed, text +
-                                       "the result does not fit into the integer type that the program "
-                                       "asks for; ask for std::int64_t"};
-    text += std::string("the result is of type ") + type_name(type) + ", and the program asks for a " + wanted;
-    return {Errc::call_failed, text + "; the function is documented as: " +
-                                   (function_->doc.empty() ? "(nothing)" : escape(function_->doc, 200))};
+    if (taken == detail::Taken::malformed)
+        text += why.empty() ? "the module returned a malformed value: a size, and no memory" : why;
+    else if (taken == detail::Taken::out_of_range)
+        text += "the result does not fit into the integer type that the program asks for; ask for std::int64_t";
+    else
+        text +=
+            std::string("the result is of type ") + type_name(type) + ", and the program asks for a " + wanted +
+            "; the function is documented as: " + (function_->doc.empty() ? "(nothing)" : escape(function_->doc, 200));
+    return {Errc::call_failed, std::move(text)};
 }
 
 }  // namespace interlock

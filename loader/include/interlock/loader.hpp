@@ -42,6 +42,8 @@ namespace detail {
 struct ModuleRecord;
 struct FunctionRecord;
 struct LoaderState;
+/// What became of a result on its way to a C++ type.
+enum class Taken : std::uint8_t { yes, wrong_type, out_of_range, malformed };
 }  // namespace detail
 
 /// A function of a loaded module. Copyable; keeps working, with an error, after the module has been unloaded. After a
@@ -74,7 +76,7 @@ private:
     /// The Error of a call that has failed, of the `number`th argument, of a result that is not what was asked for.
     IL_API Error call_error(const Scope& scope, il_status status) const;
     IL_API Error argument_error(const Scope& scope, std::size_t number) const;
-    IL_API Error result_error(il_type type, const char* wanted, bool out_of_range, const std::string& malformed) const;
+    IL_API Error result_error(detail::Taken taken, il_type type, const char* wanted, const std::string& why) const;
 
     Function(std::shared_ptr<detail::ModuleRecord> module, detail::FunctionRecord* function) noexcept
         : module_(std::move(module)), function_(function) {}

@@ -1,4 +1,4 @@
-/* versioned.c: a module in two versions. `changed` has another signature in the second one, `old` and `new` are in one only.
+/* versioned.c: a module in two versions: `changed` has another signature in each, `old` and `new` are in one only.
  *
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
