@@ -190,24 +190,25 @@ namespace {
 
 [[gnu::noinline]] il_status invoke_slowly(FunctionRecord& function, ThreadSlot* slot, ModuleTally* tally, Scope& scope,
                                           const il_value* args, std::size_t nargs, il_value& result) {
-    return enter_slowly(*function.module, slot, tally, scope, GateCheck::closed_is_error,
-                        [&] {
-                            const il_status status =
-                                run(*function.module, function.site, slot, scope, [&](Invocation& call) {
-                                    return function.function(&call, args, nargs, &result);
-                                });
-                            if (status != IL_OK || !function.module->copies_results.load(std::memory_order_relaxed))
-                                return status;
-                            return keep_result(scope, result, value_limits(*function.module));
-                        });
+    bool begun = false;
+    const il_status ended = enter_slowly(*function.module, slot, tally, scope, GateCheck::closed_is_error, [&] {
+        begun = true;
+        const il_status status = run(*function.module, function.site, slot, scope,
+                                     [&](Invocation& call) { return function.function(&call, args, nargs, &result); });
+        if (status != IL_OK || !function.module->copies_results.load(std::memory_order_relaxed)) return status;
+        return keep_result(scope, result, value_limits(*function.module));
+    });
+    if (begun || ended != IL_ERROR_STATE) return ended;
+    std::shared_ptr<ModuleRecord> keeps;
+    FunctionRecord* const now = follow(function, keeps, scope);
+    return now == nullptr ? ended : invoke(*now, scope, args, nargs, result);
 }
 
 [[gnu::noinline]] il_status run_timed(FunctionRecord& function, ThreadSlot* slot, ModuleTally* tally, Scope& scope,
                                       const il_value* args, std::size_t nargs, il_value& result) {
     const std::uint64_t entered = now_ns();
-    const il_status status = run(*function.module, function.site, slot, scope, [&](Invocation& call) {
-        return function.function(&call, args, nargs, &result);
-    });
+    const il_status status = run(*function.module, function.site, slot, scope,
+                                 [&](Invocation& call) { return function.function(&call, args, nargs, &result); });
     bump(tally->ns_inside, sample_every * (now_ns() - entered));
     return status;
 }
@@ -314,15 +315,21 @@ Result<Value> Function::operator()(std::span<const Value> args) const {
     if (Outcome held = lent.add(borrowed); !held) return std::move(held).error();
     // Copied inside the gate: the result may lie in memory that the next caller overwrites, or that is unmapped.
     Result<Value> value{Value()};
+    bool begun = false;
     const il_status status = detail::through_gate(
         *function_->module, function_->site, results, detail::GateCheck::closed_is_error,
         [&](detail::Invocation& call) -> il_status {
+            begun = true;
             il_value result = il_null();
             const il_status returned = function_->function(&call, borrowed.data(), borrowed.size(), &result);
-            if (returned == IL_OK && !call.is_detached) 
+            if (returned == IL_OK && !call.is_detached)
                 value = Value::copy_of(result, detail::value_limits(*function_->module));
             return returned;
         });
+    if (!begun && status == IL_ERROR_STATE) {
+        std::shared_ptr<detail::ModuleRecord> keeps;
+        if (detail::FunctionRecord* now = detail::follow(*function_, keeps, results)) return Function(keeps, now)(args);
+    }
     if (status == IL_OK && value) return value;
     if (status == IL_OK) return Error{value.error().code, full_name(*function_) + value.error().message};
     return call_error(results, status);
@@ -330,14 +337,20 @@ Result<Value> Function::operator()(std::span<const Value> args) const {
 
 il_status Function::call_and_take(Scope& scope, std::span<const il_value> args,
                                   void (*take)(void* context, const il_value& result), void* context) const {
-    return detail::through_gate(*function_->module, function_->site, scope, detail::GateCheck::closed_is_error,
-                                [&](detail::Invocation& call) -> il_status {
-                                    il_value result = il_null();
-                                    const il_status status =
-                                        function_->function(&call, args.data(), args.size(), &result);
-                                    if (status == IL_OK && !call.is_detached) take(context, result);
-                                    return status;
-                                });
+    bool begun = false;
+    const il_status ended =
+        detail::through_gate(*function_->module, function_->site, scope, detail::GateCheck::closed_is_error,
+                             [&](detail::Invocation& call) -> il_status {
+                                 begun = true;
+                                 il_value result = il_null();
+                                 const il_status status = function_->function(&call, args.data(), args.size(), &result);
+                                 if (status == IL_OK && !call.is_detached) take(context, result);
+                                 return status;
+                             });
+    if (begun || ended != IL_ERROR_STATE) return ended;
+    std::shared_ptr<detail::ModuleRecord> keeps;
+    detail::FunctionRecord* const now = detail::follow(*function_, keeps, scope);
+    return now == nullptr ? ended : Function(keeps, now).call_and_take(scope, args, take, context);
 }
 
 Error Function::call_error(const Scope& scope, il_status status) const {
@@ -350,14 +363,17 @@ Error Function::argument_error(const Scope& scope, std::size_t number) const {
             full_name(*function_) + "argument " + std::to_string(number) + ": " + scope.error_message()};
 }
 
-Error Function::result_error(il_type type, const char* wanted, bool out_of_range, const std::string& malformed) const {
+Error Function::result_error(detail::Taken taken, il_type type, const char* wanted, const std::string& why) const {
     std::string text = full_name(*function_);
-    if (!malformed.empty()) return {Errc::call_failed, text + malformed};
-    if (out_of_range) return {Errc::call_failed, text + "the result does not fit into the integer type that the program "
-                                                       "asks for; ask for std::int64_t"};
-    text += std::string("the result is of type ") + type_name(type) + ", and the program asks for a " + wanted;
-    return {Errc::call_failed, text + "; the function is documented as: " +
-                                   (function_->doc.empty() ? "(nothing)" : escape(function_->doc, 200))};
+    if (taken == detail::Taken::malformed)
+        text += why.empty() ? "the module returned a malformed value: a size, and no memory" : why;
+    else if (taken == detail::Taken::out_of_range)
+        text += "the result does not fit into the integer type that the program asks for; ask for std::int64_t";
+    else
+        text +=
+            std::string("the result is of type ") + type_name(type) + ", and the program asks for a " + wanted +
+            "; the function is documented as: " + (function_->doc.empty() ? "(nothing)" : escape(function_->doc, 200));
+    return {Errc::call_failed, std::move(text)};
 }
 
 }  // namespace interlock

@@ -47,6 +47,8 @@ void LoaderState::forget_other_threads() {
     if (!linker_held_in_fork) LinkerTurn::forget_other_threads();
     new (&passage_done) std::condition_variable;
     waiters.clear();
+    for (const auto& [name, lineage] : reloads) lineage->under_way = 0;
+    reloads.clear();
     std::vector<std::size_t> abandoned;
     for (auto entry = passages.begin(); entry != passages.end();) {
         Passage& passage = *entry->second;

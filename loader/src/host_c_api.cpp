@@ -215,20 +215,43 @@ interlock_loader* interlock_loader_new(interlock_runtime* runtime, const interlo
 }
 void interlock_loader_free(interlock_loader* loader) { delete loader; }
 
+namespace {
+
+ImportOptions import_options(const char* importer) {
+    ImportOptions options;
+    options.importer = importer == nullptr ? "a program in C" : importer;
+    return options;
+}
+
+UnloadOptions unload_options(int64_t timeout_ms) {
+    UnloadOptions options;
+    if (timeout_ms >= 0) options.timeout = std::chrono::milliseconds(timeout_ms);
+    return options;
+}
+
+}  // namespace
+
 int interlock_loader_import(interlock_loader* loader, const char* name, const char* importer, interlock_error** error) {
     return guarded(error, -1, [&] {
-        ImportOptions options;
-        options.importer = importer == nullptr ? "a program in C" : importer;
-        const Result<Module> module = loader->loader.import(name_of(name, "the name of the module"), options);
+        const Result<Module> module =
+            loader->loader.import(name_of(name, "the name of the module"), import_options(importer));
+        return answer(error, module ? Outcome(Ok{}) : Outcome(module.error()));
+    });
+}
+
+int interlock_loader_reload(interlock_loader* loader, const char* name, const char* importer, int64_t timeout_ms,
+                            interlock_error** error) {
+    return guarded(error, -1, [&] {
+        const Result<Module> module = loader->loader.reload(name_of(name, "the name of the module"),
+                                                            {unload_options(timeout_ms), import_options(importer)});
         return answer(error, module ? Outcome(Ok{}) : Outcome(module.error()));
     });
 }
 
 int interlock_loader_unload(interlock_loader* loader, const char* name, int64_t timeout_ms, interlock_error** error) {
     return guarded(error, -1, [&] {
-        UnloadOptions options;
-        if (timeout_ms >= 0) options.timeout = std::chrono::milliseconds(timeout_ms);
-        return answer(error, loader->loader.unload(name_of(name, "the name of the module"), options));
+        return answer(error,
+                      loader->loader.unload(name_of(name, "the name of the module"), unload_options(timeout_ms)));
     });
 }
 

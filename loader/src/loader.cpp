@@ -145,12 +145,26 @@ Loader::~Loader() {
     }
 }
 
+namespace {
+
+/// Who imports, for warnings and reports.
+std::string importer_text(const ImportOptions& options, const std::source_location& place) {
+    if (!options.importer.empty()) return escape(options.importer, 1000);
+    return escape(std::string(place.file_name()) + ":" + std::to_string(place.line()) + " (" + place.function_name() +
+                      ")",
+                  1000);
+}
+
+}  // namespace
+
 Result<Module> Loader::import(std::string_view name, const ImportOptions& options, std::source_location importer) {
-    std::string by = options.importer.empty()
-                         ? std::string(importer.file_name()) + ":" + std::to_string(importer.line()) + " (" +
-                               importer.function_name() + ")"
-                         : options.importer;
-    auto record = state_->import(name, options, {escape(by, 1000)});
+    auto record = state_->import(name, options, {importer_text(options, importer)});
+    if (!record) return std::move(record).error();
+    return Module(std::move(*record));
+}
+
+Result<Module> Loader::reload(std::string_view name, const ReloadOptions& options, std::source_location importer) {
+    auto record = state_->reload(name, options, {importer_text(options.import, importer)});
     if (!record) return std::move(record).error();
     return Module(std::move(*record));
 }

@@ -70,6 +70,8 @@ struct LoaderState {
         Passage* target;
     };
     std::list<Waiter> waiters;
+    std::map<std::string, std::shared_ptr<Lineage>, std::less<>> reloads;  ///< that are under way
+    std::map<std::string, std::shared_ptr<Lineage>, std::less<>> broken;   ///< not loaded, as the last reload failed
     std::vector<FallbackEvent> fallbacks;
     std::set<std::pair<WarningCategory, std::string>> warned;
     std::uint64_t warnings_issued = 0, warnings_suppressed = 0;
@@ -143,6 +145,12 @@ struct LoaderState {
     void give_back_lock(const std::optional<std::size_t>& event, std::string outcome);
     // report.cpp
     ModuleStats stats_of(const ModuleRecord& record) const;  ///< under mutex
+    // plan.cpp
+    /// As if it was not loaded.
+    Result<Plan> plan_anew(std::string_view name, const ImportOptions& import_options) const;
+    // reload.cpp
+    Result<std::shared_ptr<ModuleRecord>> reload(std::string_view name, const ReloadOptions& reload_options,
+                                                 std::vector<std::string> imported_by);
     // unload.cpp
     enum class Emptied : std::uint8_t { yes, timed_out, wanted, kept };
     using Unloading = std::vector<std::shared_ptr<Passage>>;  ///< modules that are unloaded together

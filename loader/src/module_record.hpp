@@ -50,6 +50,12 @@ struct KeptValue {
     std::vector<ModuleRecord*> owners;  ///< other modules, of buffers and handles in it
 };
 
+/// The versions of a module through its reloads: where calls go that come for an earlier one.
+struct Lineage {
+    std::weak_ptr<ModuleRecord> current;          ///< under process_mutex()
+    std::atomic<std::uint32_t> under_way{0};  ///< 1: a reload is; wait for its end
+};
+
 struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     ModuleRecord(LoaderState& owner, std::string dotted_name);
     ~ModuleRecord();
@@ -86,6 +92,8 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     std::shared_ptr<ModuleRecord> package;         ///< the one that its name is in, or null
     TallySum tally_base;                           ///< of the index's earlier users
     std::string lingering;                         ///< why its library stays mapped though it did not ask for that
+
+    std::shared_ptr<Lineage> lineage;  ///< null as long as it is not reloaded. Under process_mutex()
 
     // A legacy init function that is running.
     bool in_init = false;
@@ -167,6 +175,10 @@ std::mutex& process_mutex() noexcept;
 
 /// Calls a function of a module through its gate. [any-thread]
 il_status invoke(FunctionRecord& function, Scope& scope, const il_value* args, std::size_t nargs, il_value& result);
+
+/// For a call that came too late for its module: the function that has taken its place in a reload. Waits for a reload
+/// that is under way. Null if there is none; the scope then has the error. `keeps` keeps it alive.
+FunctionRecord* follow(FunctionRecord& late, std::shared_ptr<ModuleRecord>& keeps, Scope& scope);
 
 enum class GateCheck : std::uint8_t {
     closed_is_error,  ///< a new visitor

@@ -5,9 +5,9 @@
 
 namespace interlock {
 
-namespace {
-
 using detail::LoaderState;
+
+namespace {
 
 Plan plan_of_loaded(const detail::ModuleRecord& record) {
     Plan plan;
@@ -32,20 +32,23 @@ Result<Plan> Loader::plan(std::string_view name, const ImportOptions& options) c
         if (const auto entry = state_->loaded.find(name); entry != state_->loaded.end())
             return plan_of_loaded(*entry->second);
     }
+    return state_->plan_anew(name, options);
+}
+
+Result<Plan> LoaderState::plan_anew(std::string_view name, const ImportOptions& import_options) const {
     Plan plan;
     // Packages come first, and may fail or fall back before their part is looked at.
-    if (const std::string_view parent = detail::parent_of(name);
-        !parent.empty() && !state_->is_namespace(parent)) {
-        ImportOptions package_options = options;
+    if (const std::string_view parent = parent_of(name); !parent.empty() && !is_namespace(parent)) {
+        ImportOptions package_options = import_options;
         package_options.threading = std::nullopt;
-        Result<Plan> package = this->plan(parent, package_options);
+        Result<Plan> package = loader.plan(parent, package_options);
         if (!package) return package;
         plan.would_fall_back = package->would_fall_back;
         plan.warnings = std::move(package->warnings);
         plan.error = std::move(package->error);
     }
     plan.module = name;
-    Result<std::filesystem::path> path = state_->locate(name);
+    Result<std::filesystem::path> path = locate(name);
     if (!path) return std::move(path).error();
     plan.file = *path;
     const auto stops = [&](Error error) {
@@ -57,8 +60,8 @@ Result<Plan> Loader::plan(std::string_view name, const ImportOptions& options) c
         return plan;
     }
     plan.build_id = file->build_id;
-    plan.entry = detail::entry_of(*file, name);
-    Result<LoaderState::Judged> judged = state_->decide(name, *file, options.threading);
+    plan.entry = entry_of(*file, name);
+    Result<LoaderState::Judged> judged = decide(name, *file, import_options.threading);
     if (!judged) {
         stops(judged.error());
         return plan;
@@ -66,14 +69,14 @@ Result<Plan> Loader::plan(std::string_view name, const ImportOptions& options) c
     plan.decision = judged->decision;
     plan.marker = judged->marker;
     plan.warnings.insert(plan.warnings.end(), judged->warnings.begin(), judged->warnings.end());
-    const std::vector<std::string> imported_by{options.importer.empty() ? "a plan" : options.importer};
-    std::optional<Error> error = state_->obstacle(name, *file, *judged, imported_by);
-    const bool locks = state_->needs_lock(plan.decision);
-    if (locks) plan.warnings.push_back(state_->fallback_warning(name, *file, plan.decision, imported_by, std::nullopt));
+    const std::vector<std::string> imported_by{import_options.importer.empty() ? "a plan" : import_options.importer};
+    std::optional<Error> error = obstacle(name, *file, *judged, imported_by);
+    const bool locks = needs_lock(plan.decision);
+    if (locks) plan.warnings.push_back(fallback_warning(name, *file, plan.decision, imported_by, std::nullopt));
     if (error)
         stops(std::move(*error));
     else if (!plan.error)
-        plan.would_fall_back = plan.would_fall_back || (locks && runtime_.mode() == Mode::parallel);
+        plan.would_fall_back = plan.would_fall_back || (locks && runtime.mode() == Mode::parallel);
     return plan;
 }
 

@@ -82,7 +82,8 @@ private:
 int run(const Options& options) {
     auto runtime_options = interlock::RuntimeOptions::from_environment().value();
     if (runtime_options.gil != interlock::GilSetting::automatic)
-        throw std::runtime_error("this program shows a fallback, which INTERLOCK_GIL and PYTHON_GIL rule out; unset both");
+        throw std::runtime_error(
+            "this program shows a fallback, which INTERLOCK_GIL and PYTHON_GIL rule out; unset both");
     runtime_options.gil_hint.clear();  // so the warning does not advise it
     const Corpus corpus = read_corpus(options.corpus, options.megabytes << 20);
     interlock::Runtime runtime(std::move(runtime_options));

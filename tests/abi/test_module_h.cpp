@@ -284,7 +284,7 @@ BOOST_AUTO_TEST_CASE(services_of_the_host) {
         TestCall test(def);
         BOOST_REQUIRE((test.run(def.methods[1], {il_object(the_handle())}) == IL_OK));
         BOOST_TEST(test.result.type == std::uint32_t(IL_INT64));
-        BOOST_TEST(test.result.as.int64 == 7);
+        BOOST_TEST(test.result.as.int64 == 107);
         expect({"log 0 debug",
                 "log 1 info 1",
                 "log 2 warning",
@@ -308,8 +308,21 @@ BOOST_AUTO_TEST_CASE(services_of_the_host) {
                 "log 1 locked",
                 "end 2",
                 "end 1",
-                "parallel_for 3 10 2"});
+                "parallel_for 3 10 2",
+                "run_attached"});
     }
+}
+
+BOOST_AUTO_TEST_CASE(an_older_host_has_a_shorter_table) {
+    const auto body = [](il_call*, void*) -> il_status { return IL_OK; };
+    il_host older = host;
+    BOOST_TEST(IL_HOST_HAS(&older, run_attached));
+    older.size = offsetof(il_host, run_attached);
+    BOOST_TEST(IL_HOST_HAS(&older, set_threading));
+    BOOST_TEST(!IL_HOST_HAS(&older, run_attached));
+    record.clear();
+    BOOST_TEST(il_run_attached(&older, the_module(), body, nullptr) == int(IL_ERROR_UNSUPPORTED));
+    expect({});
 }
 
 BOOST_AUTO_TEST_CASE(error_codes) {

@@ -100,6 +100,10 @@ BOOST_AUTO_TEST_CASE(import_call_and_unload) {
     BOOST_TEST(interlock_scope_error(scope) == std::string("disk, 42"));
     interlock_scope_reset(scope);
 
+    BOOST_TEST(interlock_loader_reload(host.loader, "values", nullptr, 1000, &host.error) == 0);
+    BOOST_TEST(interlock_function_call(echo, scope, args, 1, &result) == IL_OK);
+    BOOST_TEST(interlock_loader_reload(host.loader, "none", nullptr, -1, &host.error) == -1);
+    BOOST_TEST(text_of(host.error) == "not_found: module 'none' is not loaded, so it cannot be reloaded");
     BOOST_TEST(interlock_loader_unload(host.loader, "values", 1000, &host.error) == 0);
     BOOST_TEST(interlock_function_call(echo, scope, args, 1, &result) == IL_ERROR_STATE);
     BOOST_TEST(std::string(interlock_scope_error(scope)).starts_with("module 'values' has been unloaded"));

@@ -26,7 +26,8 @@ struct Finished {
 Finished run(const std::string& command) {
     Finished finished;
     // Settings of whoever runs the tests must not have a say.
-    const std::string quiet = "unset INTERLOCK_GIL PYTHON_GIL INTERLOCK_THREADS INTERLOCK_PATH INTERLOCK_POLICY INTERLOCK_DEMO_CORPUS; ";
+    const std::string quiet =
+        "unset INTERLOCK_GIL PYTHON_GIL INTERLOCK_THREADS INTERLOCK_PATH INTERLOCK_POLICY INTERLOCK_DEMO_CORPUS; ";
     std::FILE* pipe = ::popen((quiet + "( " + command + " ) 2>&1").c_str(), "r");
     BOOST_REQUIRE(pipe != nullptr);
     char buffer[4096];

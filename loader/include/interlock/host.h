@@ -137,6 +137,10 @@ INTERLOCK_HOST_API int interlock_loader_import(interlock_loader *loader, const c
 /* `timeout_ms` for calls inside; negative: wait. Errors: not_found, in_use. */
 INTERLOCK_HOST_API int interlock_loader_unload(interlock_loader *loader, const char *name, int64_t timeout_ms,
                                                interlock_error **error);
+/* Replaces a loaded module by what its file is now; functions go on to the new version (Loader::reload). `importer` and
+ * `timeout_ms` as above. Errors: not_found, in_use, any that an import can meet. */
+INTERLOCK_HOST_API int interlock_loader_reload(interlock_loader *loader, const char *name, const char *importer,
+                                               int64_t timeout_ms, interlock_error **error);
 /* What the loader did, as JSON (LoaderReport::to_json); the caller frees it with interlock_text_free(). Error:
  * internal. */
 INTERLOCK_HOST_API char *interlock_loader_report(const interlock_loader *loader, interlock_error **error);

@@ -42,9 +42,13 @@ namespace detail {
 struct ModuleRecord;
 struct FunctionRecord;
 struct LoaderState;
+/// What became of a result on its way to a C++ type.
+enum class Taken : std::uint8_t { yes, wrong_type, out_of_range, malformed };
 }  // namespace detail
 
-/// A function of a loaded module. Copyable; keeps working, with an error, after the module has been unloaded.
+/// A function of a loaded module. Copyable; keeps working, with an error, after the module has been unloaded. After a
+/// Loader::reload() it stands for the function in the new version; finding that costs each call half a microsecond, so
+/// get it anew where that matters.
 class Function {
 public:
     IL_API const std::string& name() const noexcept;
@@ -72,7 +76,7 @@ private:
     /// The Error of a call that has failed, of the `number`th argument, of a result that is not what was asked for.
     IL_API Error call_error(const Scope& scope, il_status status) const;
     IL_API Error argument_error(const Scope& scope, std::size_t number) const;
-    IL_API Error result_error(il_type type, const char* wanted, bool out_of_range, const std::string& malformed) const;
+    IL_API Error result_error(detail::Taken taken, il_type type, const char* wanted, const std::string& why) const;
 
     Function(std::shared_ptr<detail::ModuleRecord> module, detail::FunctionRecord* function) noexcept
         : module_(std::move(module)), function_(function) {}
@@ -188,6 +192,11 @@ struct UnloadOptions {
     std::optional<std::chrono::milliseconds> timeout = {};  ///< to wait for calls inside; empty: wait
 };
 
+struct ReloadOptions {
+    UnloadOptions unload = {};
+    ImportOptions import = {};
+};
+
 /// Loads modules. Belongs to one Runtime, which must outlive it; the destructor unloads everything, last import first.
 class Loader {
 public:
@@ -223,6 +232,15 @@ public:
     Outcome unload(std::initializer_list<std::string_view> names, const UnloadOptions& options = {}) {
         return unload(std::span(names.begin(), names.size()), options);
     }
+
+    /// Replaces a loaded module by what its file is now: unloads it and imports it. Calls under way finish in the old
+    /// version; those that come meanwhile wait for the new one. Function objects of earlier versions go on to it if it
+    /// has a function of that name and signature (the first line of its documentation); others, and all of them when the
+    /// import has failed, answer with `unloaded`, until a later reload() has what they need. A file that plan() finds
+    /// fault with changes nothing. Errors: not_found; in_use as for unload(), or as another thread reloads it: the old
+    /// version stays. Any error of an import: nothing is loaded then but for errors that plan() knows. [any-thread]
+    IL_API Result<Module> reload(std::string_view name, const ReloadOptions& options = {},
+                                 std::source_location importer = std::source_location::current());
 
     /// A loaded module, without importing. Error: not_found.
     IL_API Result<Module> find(std::string_view name) const;

@@ -98,15 +98,8 @@ template <typename T> constexpr const char* wanted_name() {
         return "value";
 }
 
-enum class Taken : std::uint8_t { yes, wrong_type, out_of_range, malformed };
-
-inline Taken without_memory(std::string& why) {
-    why = "the module returned a malformed value: a size, and no memory";
-    return Taken::malformed;
-}
-
-/// From the C form of a result.
-template <typename T> Taken take_result(const il_value& value, T& result, std::string& why) {
+/// From the C form of a result. `why` is for what is malformed deep inside of a Value, and may be null for other types.
+template <typename T> Taken take_result(const il_value& value, T& result, std::string* why) {
     if constexpr (std::same_as<T, bool>) {
         if (value.type != IL_BOOL) return Taken::wrong_type;
         result = value.as.boolean != 0;
@@ -119,11 +112,11 @@ template <typename T> Taken take_result(const il_value& value, T& result, std::s
         result = value.as.real;
     } else if constexpr (std::same_as<T, std::string> || std::same_as<T, std::string_view>) {
         if (value.type != IL_STRING) return Taken::wrong_type;
-        if (value.as.string.size != 0 && value.as.string.data == nullptr) return without_memory(why);
+        if (value.as.string.size != 0 && value.as.string.data == nullptr) return Taken::malformed;
         result = T(value.as.string.data == nullptr ? "" : value.as.string.data, value.as.string.size);
     } else if constexpr (std::same_as<T, Bytes> || std::same_as<T, std::span<const std::uint8_t>>) {
         if (value.type != IL_BYTES) return Taken::wrong_type;
-        if (value.as.bytes.size != 0 && value.as.bytes.data == nullptr) return without_memory(why);
+        if (value.as.bytes.size != 0 && value.as.bytes.data == nullptr) return Taken::malformed;
         const std::span octets(static_cast<const std::uint8_t*>(value.as.bytes.data), value.as.bytes.size);
         if constexpr (std::same_as<T, Bytes>)
             result.data.assign(octets.begin(), octets.end());
@@ -134,7 +127,7 @@ template <typename T> Taken take_result(const il_value& value, T& result, std::s
     } else if constexpr (std::same_as<T, Value>) {
         Result<Value> copy = Value::copy_of(value);
         if (!copy) {
-            why = std::move(copy).error().message;
+            *why = std::move(copy).error().message;
             return Taken::malformed;
         }
         result = std::move(*copy);
@@ -177,21 +170,7 @@ public:
                 return function_.call_error(scope, status);
             return Ok{};
         } else {
-            Taking taking;
-            il_status status;
-            if constexpr (detail::CopiedResult<R>) {
-                status = function_.call_and_take(scope, args, take, &taking);
-            } else {
-                il_value result;
-                status = function_.call(scope, args, result);
-                if (status == IL_OK) take(&taking, result);
-            }
-            if (status != IL_OK) [[unlikely]]
-                return function_.call_error(scope, status);
-            if (taking.taken != detail::Taken::yes) [[unlikely]]
-                return function_.result_error(taking.type, detail::wanted_name<R>(),
-                                              taking.taken == detail::Taken::out_of_range, taking.why);
-            return std::move(taking.result);
+            return finish(scope, args);
         }
     }
 
@@ -201,16 +180,35 @@ private:
     friend class Module;
     explicit TypedFunction(Function function) noexcept : function_(std::move(function)) {}
 
-    struct Taking {
-        std::conditional_t<std::is_void_v<R>, Ok, R> result{};
-        std::string why{};
-        il_type type = IL_NULL;
-        detail::Taken taken = detail::Taken::yes;
-    };
-    static void take(void* context, const il_value& value) {
-        Taking& taking = *static_cast<Taking*>(context);
-        taking.type = value.type;
-        taking.taken = detail::take_result(value, taking.result, taking.why);
+    Returned finish(Scope& scope, std::span<const il_value> args) const requires(!detail::CopiedResult<R>) {
+        il_value value;
+        const il_status status = function_.call(scope, args, value);
+        if (status != IL_OK) [[unlikely]]
+            return function_.call_error(scope, status);
+        R result{};
+        const detail::Taken taken = detail::take_result(value, result, nullptr);
+        if (taken != detail::Taken::yes) [[unlikely]]
+            return function_.result_error(taken, value.type, detail::wanted_name<R>(), {});
+        return result;
+    }
+
+    Returned finish(Scope& scope, std::span<const il_value> args) const requires detail::CopiedResult<R> {
+        struct Taking {
+            R result{};
+            std::string why{};
+            il_type type = IL_NULL;
+            detail::Taken taken = detail::Taken::yes;
+        } taking;
+        const auto take = [](void* context, const il_value& value) {
+            Taking& here = *static_cast<Taking*>(context);
+            here.type = value.type;
+            here.taken = detail::take_result(value, here.result, &here.why);
+        };
+        const il_status status = function_.call_and_take(scope, args, take, &taking);
+        if (status != IL_OK) return function_.call_error(scope, status);
+        if (taking.taken != detail::Taken::yes)
+            return function_.result_error(taking.taken, taking.type, detail::wanted_name<R>(), taking.why);
+        return std::move(taking.result);
     }
 
     Function function_;
