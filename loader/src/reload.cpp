@@ -78,7 +78,7 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::reload(std::string_view name,
         reloads.emplace(name, lineage);
     }
     const UnderWay under_way(*this, name, lineage);
-    if (Outcome unloaded = unload(name, reload_options.unload); !unloaded && unloaded.error().code != Errc::not_found)
+    if (Outcome unloaded = unload({&name, 1}, reload_options.unload); !unloaded && unloaded.error().code != Errc::not_found)
         return std::move(unloaded).error();
     auto imported = import(name, reload_options.import, std::move(imported_by));
     std::lock_guard guard(mutex);
