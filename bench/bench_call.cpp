@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #include <dlfcn.h>
 
+#include <mutex>
+
 #include <interlock/loader.hpp>
 
 #include "micro.hpp"
@@ -15,6 +17,8 @@ namespace {
 
 il_function direct = nullptr;
 const Function* gated = nullptr;
+const Function* gated_by_lock = nullptr;
+std::mutex mutex;
 
 void direct_call(benchmark::State& state) {
     il_value result = il_null();
@@ -32,6 +36,26 @@ void attached_gated_call(benchmark::State& state) {
     gated_call(state);
 }
 
+void mutex_call(benchmark::State& state) {
+    il_value result = il_null();
+    for (auto _ : state) {
+        const std::lock_guard guard(mutex);
+        benchmark::DoNotOptimize(direct(nullptr, nullptr, 0, &result));
+    }
+}
+
+void module_lock_call(benchmark::State& state) {
+    Scope scope;
+    il_value result = il_null();
+    for (auto _ : state) benchmark::DoNotOptimize(gated_by_lock->call(scope, {}, result));
+}
+
+void locked_mode_call(benchmark::State& state) {
+    if (!Runtime::current()->switch_to_locked("benchmark").ok()) return state.SkipWithError("no locked mode");
+    gated_call(state);
+    Runtime::current()->switch_to_parallel();
+}
+
 void convenient_call(benchmark::State& state) {
     for (auto _ : state) benchmark::DoNotOptimize((*gated)({}));
 }
@@ -45,6 +69,8 @@ int main(int count, char** arguments) {
     const Module module = loader.import("bench_module").value();
     const Function function = module.function("nothing").value();
     gated = &function;
+    const Function locked_function = loader.import("bench_lock").value().function("nothing").value();
+    gated_by_lock = &locked_function;
 
     void* library = dlopen(module.file().c_str(), RTLD_NOW | RTLD_LOCAL);
     void* entry = library == nullptr ? nullptr : dlsym(library, "il_module_export_bench_module");
@@ -58,6 +84,9 @@ int main(int count, char** arguments) {
         {"direct", direct_call},
         {"gated", gated_call},
         {"attached", attached_gated_call},
+        {"mutex", mutex_call},
+        {"module_lock", module_lock_call},
+        {"locked_mode", locked_mode_call},
         {"convenient", convenient_call},
     };
     for (const auto& [name, body] : all)
@@ -71,6 +100,11 @@ int main(int count, char** arguments) {
     rows.add({"what the gate adds, caller attached already", medians.of("attached") - plain, "ns"});
     rows.add({"what the gate adds, 2 threads at once, each", medians.of("gated", 2) - medians.of("direct", 2), "ns",
               "one thread", through_gate - plain});
+    const double through_mutex = medians.of("mutex");
+    rows.add({"gated call through an uncontended module lock", medians.of("module_lock"), "ns", "std::mutex and a direct call",
+              through_mutex});
+    rows.add({"gated call in locked mode, one thread", medians.of("locked_mode"), "ns", "std::mutex and a direct call",
+              through_mutex});
     rows.add({"the convenient form, with Value", medians.of("convenient"), "ns", "a direct call", plain});
     dlclose(library);
 }

@@ -1,4 +1,5 @@
-// The module that the benchmarks import and call: one function that does nothing.
+// The module that the benchmarks import and call: one function that does nothing. With BENCH_LOCK a second one, that has a
+// lock of its own.
 //
 // SPDX-License-Identifier: MIT
 #include <interlock/module.h>
@@ -13,4 +14,8 @@ static il_status nothing(il_call* call, const il_value* args, size_t nargs, il_v
 
 static const il_method methods[] = {{"nothing", nothing, "Does nothing."}, {NULL, NULL, NULL}};
 
+#ifdef BENCH_LOCK
+IL_MODULE(bench_lock, "bench_lock", "1.0", MODULE_LOCK, "For benchmarks.", 0, methods, NULL, NULL);
+#else
 IL_MODULE(bench_module, "bench_module", "1.0", FREE, "For benchmarks.", 0, methods, NULL, NULL);
+#endif

@@ -4,6 +4,9 @@
 #define BOOST_TEST_MODULE loader_executor
 #include <boost/test/unit_test.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <set>
 #include <thread>
 
@@ -155,6 +158,51 @@ BOOST_AUTO_TEST_CASE(a_body_for_a_call_of_a_module_cannot_unload_it) {
     BOOST_TEST(lab.run(module, "observe loop").ok());
     BOOST_TEST(refused.load() == 2);
     BOOST_TEST(lab.loader.unload("free1").ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_thread_that_ends_in_a_piece_leaves_the_module) {
+    for (const std::string name : {"free1", "lock1", "unm1"}) {
+        Lab lab({.threads = 1});  // so that it is the caller that ends
+        const Module module = lab.import(name);
+        std::thread([&] { static_cast<void>(lab.run(module, "parallel 3 exit")); }).join();
+        BOOST_TEST(module.function("count").value()({}).ok());
+        BOOST_TEST(lab.runtime.stats().attached_threads == 0u);
+        BOOST_TEST(lab.loader.unload(name).ok());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_fork_in_a_body_is_an_error_in_the_child_if_pieces_are_lost) {
+    Lab lab;
+    std::latch both(2);
+    const auto caller = std::this_thread::get_id();
+    Event forked;
+    pid_t child = -1;
+    int status = 0;
+    const auto loop = [&] {
+        lab.runtime.parallel_for(
+            0, 2,
+            [&](std::size_t) {
+                both.arrive_and_wait();
+                if (std::this_thread::get_id() != caller) {
+                    forked.wait();
+                    return;
+                }
+                child = ::fork();
+                if (child != 0) {
+                    ::waitpid(child, &status, 0);
+                    forked.set();
+                }
+            },
+            1);
+    };
+    try {
+        loop();
+        if (child == 0) ::_exit(1);
+    } catch (const Failure& failure) {
+        if (child == 0) ::_exit(failure.error().code == Errc::wrong_state ? 0 : 2);
+        throw;
+    }
+    BOOST_TEST(status == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_body_has_no_call_of_another_thread) {

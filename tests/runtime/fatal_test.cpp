@@ -11,9 +11,12 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <interlock/runtime.hpp>
+#include <latch>
 #include <memory>
 #include <string>
+#include <thread>
 
 using namespace interlock;
 
@@ -99,6 +102,34 @@ void thread_ended_in_a_section_of_c_code() {
     pthread_join(thread, nullptr);
 }
 
+/// On a thread of the executor, in a piece of a loop.
+template <typename Function> void on_a_thread_of_the_executor(Function function) {
+    Runtime runtime({.threads = 2});
+    std::latch both(2);
+    const auto caller = std::this_thread::get_id();
+    runtime.parallel_for(
+        0, 2,
+        [&](std::size_t) {
+            both.arrive_and_wait();
+            if (std::this_thread::get_id() != caller) function();
+        },
+        1);
+}
+
+void thread_of_the_executor_ended_by_a_piece() {
+    on_a_thread_of_the_executor([] { pthread_exit(nullptr); });
+}
+
+void child_of_a_fork_left_a_piece() {
+    on_a_thread_of_the_executor([] {
+        const pid_t child = fork();
+        if (child == 0) return;
+        int status = 0;
+        waitpid(child, &status, 0);
+        if (WIFSIGNALED(status)) std::abort();
+    });
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(misuse_is_fatal_and_says_why) {
@@ -117,6 +148,12 @@ BOOST_AUTO_TEST_CASE(misuse_is_fatal_and_says_why) {
          "the Runtime was destroyed while a thread was detached inside attached code"},
         {thread_ended_in_a_section_of_c_code,
          "a thread ended (pthread_exit?) inside a critical section of C code; end the section first"},
+        {thread_of_the_executor_ended_by_a_piece,
+         "a thread of the executor was ended (pthread_exit or pthread_cancel?) by a piece of a parallel loop; return from "
+         "it instead"},
+        {child_of_a_fork_left_a_piece,
+         "the child of a fork returned from a body to a thread of the executor, which exists in the parent only; end the "
+         "child with _exit() or exec() inside the body"},
     };
     for (const auto& row : rows)
         BOOST_CHECK_EQUAL(message_of(row.misuse), "interlock: fatal: " + std::string(row.message) + "\n");

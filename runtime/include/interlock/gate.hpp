@@ -30,7 +30,7 @@ struct alignas(64) ModuleTally {
     std::atomic<std::uint32_t> inside{0};  ///< calls of this thread that are inside, nested ones counted
     std::atomic<std::uint32_t> lent{0};    ///< of these: no calls, but uses of what belongs to the module
     std::array<std::atomic<std::uint64_t>, gate_kind_count> calls{};
-    std::atomic<std::uint64_t> ns_inside{0};   ///< every call through a lock, of calls without a lock every 256th, times 256
+    std::atomic<std::uint64_t> ns_inside{0};   ///< of some calls, with their weight (docs/design.md, "Gates")
     std::atomic<std::uint64_t> ns_waiting{0};  ///< for the module's lock or the global lock
 };
 

@@ -26,7 +26,7 @@ public:
     HandoffLock& operator=(const HandoffLock&) = delete;
 
     /// Blocks; the caller must not be attached, unless it is about to become the holder of the global lock. Not
-    /// recursive.
+    /// recursive. No cancellation point.
     IL_API void lock();
     IL_API bool try_lock() noexcept;
     IL_API void unlock(Release how) noexcept;
