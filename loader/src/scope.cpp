@@ -94,7 +94,8 @@ il_value lend(Scope& scope, const Value& value, int depth) {
         il_value operator()(double number) const { return il_double(number); }
         il_value operator()(const std::string& text) const { return il_text(text.data(), text.size()); }
         il_value operator()(const Bytes& bytes) const { return il_octets(bytes.data.data(), bytes.data.size()); }
-        il_value operator()(const Buffer& buffer) const {
+        il_value operator()(const detail::Boxed<Buffer>& boxed) const {
+            const Buffer& buffer = *boxed;
             if (buffer.shape.empty() || buffer.shape.size() > IL_MAX_DIMENSIONS)
                 throw Failure({Errc::invalid_argument, "a buffer with " + std::to_string(buffer.shape.size()) +
                                                            " dimensions; 1 to " + std::to_string(IL_MAX_DIMENSIONS) +
@@ -114,7 +115,15 @@ il_value lend(Scope& scope, const Value& value, int depth) {
         }
         il_value operator()(const List& list) const {
             auto* items = array_in<il_value>(scope, list.size());
-            for (std::size_t i = 0; i < list.size(); ++i) items[i] = lend(scope, list[i], depth + 1);
+            // What long lists are of, without the way through a visitor.
+            for (std::size_t i = 0; i < list.size(); ++i) {
+                if (const auto* number = list[i].get_if<std::int64_t>())
+                    items[i] = il_int64(*number);
+                else if (const auto* real = list[i].get_if<double>())
+                    items[i] = il_double(*real);
+                else
+                    items[i] = lend(scope, list[i], depth + 1);
+            }
             return il_items(items, list.size());
         }
         il_value operator()(const Map& map) const {
