@@ -82,9 +82,13 @@ template <typename T> T* array_in(Scope& scope, std::size_t count) {
     return static_cast<T*>(memory);
 }
 
-il_value lend(Scope& scope, const Value& value, int depth) {
+void check_depth(int depth) {
     if (depth > max_depth)
         throw Failure({Errc::invalid_argument, "a value with lists or maps nested more than 64 deep"});
+}
+
+il_value lend(Scope& scope, const Value& value, int depth) {
+    check_depth(depth);
     struct Visitor {
         Scope& scope;
         int depth;
@@ -115,6 +119,7 @@ il_value lend(Scope& scope, const Value& value, int depth) {
         }
         il_value operator()(const List& list) const {
             auto* items = array_in<il_value>(scope, list.size());
+            if (!list.empty()) check_depth(depth + 1);
             // What long lists are of, without the way through a visitor.
             for (std::size_t i = 0; i < list.size(); ++i) {
                 if (const auto* number = list[i].get_if<std::int64_t>())
