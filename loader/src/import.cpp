@@ -291,6 +291,7 @@ private:
         }
         state_.passage_done.notify_all();  // those inside the module must not wait for it
         if (record_ && record_->library.is_loaded()) take_down();
+        if (record_) state_.warn_of_lingering(*record_);
         give_back("import failed");
     }
 

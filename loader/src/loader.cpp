@@ -119,7 +119,7 @@ Loader::~Loader() {
                                                   : "function " + quoted(site->function, 80) + " of module " +
                                                         quoted(site->module);
         std::fprintf(stderr, "interlock: exit() was called inside %s, so no module is torn down\n", where.c_str());
-        static_cast<void>(state_.release());
+        detail::keep_for_good(std::move(state_));
         return;
     }
     {

@@ -82,9 +82,13 @@ template <typename T> T* array_in(Scope& scope, std::size_t count) {
     return static_cast<T*>(memory);
 }
 
-il_value lend(Scope& scope, const Value& value, int depth) {
+void check_depth(int depth) {
     if (depth > max_depth)
         throw Failure({Errc::invalid_argument, "a value with lists or maps nested more than 64 deep"});
+}
+
+il_value lend(Scope& scope, const Value& value, int depth) {
+    check_depth(depth);
     struct Visitor {
         Scope& scope;
         int depth;
@@ -94,7 +98,8 @@ il_value lend(Scope& scope, const Value& value, int depth) {
         il_value operator()(double number) const { return il_double(number); }
         il_value operator()(const std::string& text) const { return il_text(text.data(), text.size()); }
         il_value operator()(const Bytes& bytes) const { return il_octets(bytes.data.data(), bytes.data.size()); }
-        il_value operator()(const Buffer& buffer) const {
+        il_value operator()(const detail::Boxed<Buffer>& boxed) const {
+            const Buffer& buffer = *boxed;
             if (buffer.shape.empty() || buffer.shape.size() > IL_MAX_DIMENSIONS)
                 throw Failure({Errc::invalid_argument, "a buffer with " + std::to_string(buffer.shape.size()) +
                                                            " dimensions; 1 to " + std::to_string(IL_MAX_DIMENSIONS) +
@@ -114,7 +119,16 @@ il_value lend(Scope& scope, const Value& value, int depth) {
         }
         il_value operator()(const List& list) const {
             auto* items = array_in<il_value>(scope, list.size());
-            for (std::size_t i = 0; i < list.size(); ++i) items[i] = lend(scope, list[i], depth + 1);
+            if (!list.empty()) check_depth(depth + 1);
+            // What long lists are of, without the way through a visitor.
+            for (std::size_t i = 0; i < list.size(); ++i) {
+                if (const auto* number = list[i].get_if<std::int64_t>())
+                    items[i] = il_int64(*number);
+                else if (const auto* real = list[i].get_if<double>())
+                    items[i] = il_double(*real);
+                else
+                    items[i] = lend(scope, list[i], depth + 1);
+            }
             return il_items(items, list.size());
         }
         il_value operator()(const Map& map) const {

@@ -192,8 +192,7 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
 void LoaderState::warn_of_lingering(const ModuleRecord& record) {
     if (record.lingering.empty()) return;
     Warning warning{WarningCategory::module, record.name,
-                    "module " + quoted(record.name) + " has been unloaded, but its library stays mapped, as " +
-                        record.lingering, {}};
+                    "the library of module " + quoted(record.name) + " stays mapped, as " + record.lingering, {}};
     warning.details.push_back({"file", quoted(record.file.path.string(), 1000)});
     warning.details.push_back({"effect", "a new version of the file cannot be imported in this process"});
     warning.details.push_back({"fix", "end in teardown what the module began; if that cannot be done, state IL_KEEP_MAPPED "

@@ -235,7 +235,7 @@ Json json_of(const Value& value) {
         Json operator()(double number) const { return std::isfinite(number) ? Json(number) : Json(nullptr); }
         Json operator()(const std::string& text) const { return text; }
         Json operator()(const Bytes& bytes) const { return Json{{"bytes", base64(bytes.data)}}; }
-        Json operator()(const Buffer& buffer) const { return buffer_json(buffer); }
+        Json operator()(const detail::Boxed<Buffer>& buffer) const { return buffer_json(*buffer); }
         Json operator()(const List& list) const {
             Json array = Json::array();
             for (const Value& item : list) array.push_back(json_of(item));

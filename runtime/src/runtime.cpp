@@ -251,7 +251,9 @@ Runtime::~Runtime() {
     // exit() in the middle of attached code: nobody comes back from there, and what other threads run goes on until the
     // process is gone. So all stays as it is.
     if (detail::exits_here() && detail::is_in_the_middle()) {
-        static_cast<void>(state_.release());
+        static State* for_good;  // referred to, so that leak checkers know
+        for_good = state_.release();
+        static_cast<void>(for_good);
         return;
     }
     if (is_attached())

@@ -4,6 +4,9 @@
 #define BOOST_TEST_MODULE loader_names
 #include <boost/test/unit_test.hpp>
 
+#include <sys/inotify.h>
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "lab.hpp"
@@ -172,4 +175,22 @@ BOOST_AUTO_TEST_CASE(a_package_is_preferred_to_a_file_in_the_same_folder) {
     copy_module("free1.so", folder.path() / "pkg.so");
     Lab lab({.change = [&](LoaderOptions& options) { options.search_path = {folder.path()}; }});
     BOOST_TEST(lab.import("pkg").file() == folder.path() / "pkg/__init__.so");
+}
+
+BOOST_AUTO_TEST_CASE(a_namespace_package_is_found_without_listing_folders) {
+    TemporaryFolder folder;
+    copy_module("ns/leaf.so", folder.path() / "ns/leaf.so");
+    Lab lab({.change = [&](LoaderOptions& options) { options.search_path = {folder.path()}; }});
+    const int watch = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    BOOST_REQUIRE(::inotify_add_watch(watch, folder.path().c_str(), IN_OPEN) >= 0);
+    const auto listed = [&] {
+        alignas(inotify_event) char events[4096];
+        return ::read(watch, events, sizeof events) > 0;
+    };
+    BOOST_TEST(lab.loader.import("ns.leaf").ok());
+    BOOST_TEST(!listed());
+    // What the folder has is looked at for the sake of an error only.
+    BOOST_TEST((lab.failure("leaf") == Errc::not_found));
+    BOOST_TEST(listed());
+    ::close(watch);
 }

@@ -79,11 +79,32 @@ struct ValueLimits {
     std::size_t bytes = std::size_t{4} << 30;   ///< of strings, keys, bytes and buffers without an owner
 };
 
+namespace detail {
+/// A T of its own, elsewhere: a Buffer is twice the size of all else, and lists are arrays of values.
+template <typename T> class Boxed {
+public:
+    Boxed(T thing) : thing_(std::make_unique<T>(std::move(thing))) {}  // NOLINT: implicit by design
+    Boxed(const Boxed& other) : thing_(std::make_unique<T>(*other)) {}
+    Boxed(Boxed&&) noexcept = default;
+    Boxed& operator=(Boxed other) noexcept { return std::swap(thing_, other.thing_), *this; }
+    ~Boxed() = default;
+    /// Of one that was moved from, an empty one.
+    const T& operator*() const noexcept {
+        static const T empty;
+        return thing_ == nullptr ? empty : *thing_;
+    }
+    bool operator==(const Boxed& other) const { return **this == *other; }
+
+private:
+    std::unique_ptr<T> thing_;
+};
+}  // namespace detail
+
 /// A value that owns what it holds. Copies are deep, except that handles and buffers are shared.
 class Value {
 public:
-    using Content =
-        std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, Buffer, List, Map, HandleRef>;
+    using Content = std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, detail::Boxed<Buffer>, List,
+                                 Map, HandleRef>;
 
     Value() noexcept = default;
     Value(std::nullptr_t) noexcept {}           // NOLINT: all of these are conversions by design
@@ -111,7 +132,14 @@ public:
     bool is_null() const noexcept { return content_.index() == 0; }
     const Content& content() const noexcept { return content_; }
     /// Null if it holds another type.
-    template <typename T> const T* get_if() const noexcept { return std::get_if<T>(&content_); }
+    template <typename T> const T* get_if() const noexcept {
+        if constexpr (std::is_same_v<T, Buffer>) {
+            const auto* boxed = std::get_if<detail::Boxed<Buffer>>(&content_);
+            return boxed == nullptr ? nullptr : &**boxed;
+        } else {
+            return std::get_if<T>(&content_);
+        }
+    }
     /// Throws Failure(invalid_argument) that names both types.
     template <typename T> const T& get() const {
         if (const T* held = get_if<T>()) return *held;

@@ -29,7 +29,7 @@ template <typename T> int& counter() {
     return count;
 }
 
-il_status exec(il_call*) {
+il_status exec(il_call* call) {
     ++counter<int>();
     const char* what = script_of("lingers:exec");
     if (what == nullptr) return IL_OK;
@@ -40,7 +40,7 @@ il_status exec(il_call*) {
         pthread_key_create(&key, drop_specific);
         pthread_setspecific(key, &key);
     }
-    return IL_OK;
+    return std::strstr(what, "fail") == nullptr ? IL_OK : il_raise(call, IL_ERROR_FAILED, "as the test wants it");
 }
 
 // A good module takes back what it began.
