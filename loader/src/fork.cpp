@@ -18,7 +18,7 @@ void LoaderState::set_up_fork_hooks() {
 void LoaderState::before_fork() {
     linker_held_in_fork = LinkerTurn::hold_for_fork();
     mutex.lock();
-    for (const Past& past : history)
+    for (const auto& [order, past] : history)
         if (past.live) held_in_fork.push_back(past.live);
     for (const auto& [name, passage] : passages)
         if (passage->record && !passage->record->loaded) held_in_fork.push_back(passage->record);
@@ -39,7 +39,7 @@ void LoaderState::forget_other_threads() {
     if (!linker_held_in_fork) LinkerTurn::forget_other_threads();
     new (&passage_done) std::condition_variable;
     waiters.clear();
-    std::vector<std::size_t> abandoned;
+    std::vector<EventId> abandoned;
     for (auto entry = passages.begin(); entry != passages.end();) {
         Passage& passage = *entry->second;
         bool own = false;
@@ -64,7 +64,7 @@ void LoaderState::forget_other_threads() {
         entry = passages.erase(entry);
     }
     after_fork();
-    for (const std::size_t event : abandoned) give_back_lock(event, "abandoned by a fork");
+    for (const EventId event : abandoned) give_back_lock(event, "abandoned by a fork");
 }
 
 }  // namespace interlock::detail

@@ -33,7 +33,7 @@ struct Passage {
     bool unloading = false;  ///< not an import
     bool torn_down = false;  ///< unloading, and there is no way back
     bool wanted = false;     ///< unloading, and code of a module imports it: the unloading has to give up
-    std::optional<std::size_t> fallback;  ///< it has asked for locked mode: the event, until a module takes it over
+    std::optional<EventId> fallback;      ///< it has asked for locked mode: the event, until a module takes it over
     std::optional<Error> error;           ///< of an import that is being undone, or has been
     std::shared_ptr<ModuleRecord> result;
 };
@@ -58,19 +58,29 @@ struct LoaderState {
     mutable std::mutex mutex;
     std::condition_variable passage_done;
     std::map<std::string, std::shared_ptr<ModuleRecord>, std::less<>> loaded;
-    /// Every module that was loaded, in order; of unloaded ones only the figures are left.
+    /// Every module that was loaded, in order; of unloaded ones only the figures are left, and those of the last time
+    /// only: a program that reloads a module for years must not grow.
     struct Past {
         std::shared_ptr<ModuleRecord> live;
         ModuleStats final_stats;
     };
-    std::vector<Past> history;
+    std::map<std::uint64_t, Past> history;
+    std::uint64_t next_in_history = 0;
+    /// By name: how often it was loaded, and where in the history the last one is that was unloaded.
+    struct Loads {
+        std::uint64_t count = 0;
+        std::optional<std::uint64_t> last_unloaded;
+    };
+    std::map<std::string, Loads, std::less<>> loads;
     std::map<std::string, std::shared_ptr<Passage>, std::less<>> passages;
     struct Waiter {
         ImportFrame* chain;
         Passage* target;
     };
     std::list<Waiter> waiters;
-    std::vector<FallbackEvent> fallbacks;
+    std::map<EventId, FallbackEvent> fallbacks;  ///< of those that are over, the last max_past_fallbacks
+    EventId next_fallback = 0;
+    std::size_t past_fallbacks = 0;
     std::set<std::pair<WarningCategory, std::string>> warned;
     std::uint64_t warnings_issued = 0, warnings_suppressed = 0;
 
@@ -98,7 +108,20 @@ struct LoaderState {
     /// import has failed. The caller is detached, holds the mutex by `guard`, and has asked would_deadlock().
     void wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain, const std::shared_ptr<Passage>& passage,
                   bool error_is_enough);
-    void finish_passage(const std::shared_ptr<Passage>& passage);
+    void finish_passage(const std::shared_ptr<Passage>& passage) noexcept;
+    /// Finishes a passage however the scope is left: who waits for one that nobody finishes waits for ever.
+    class FinishPassage {
+    public:
+        FinishPassage(LoaderState& state, std::shared_ptr<Passage> passage) noexcept
+            : state_(state), passage_(std::move(passage)) {}
+        ~FinishPassage() { state_.finish_passage(passage_); }
+        FinishPassage(const FinishPassage&) = delete;
+        FinishPassage& operator=(const FinishPassage&) = delete;
+
+    private:
+        LoaderState& state_;
+        std::shared_ptr<Passage> passage_;
+    };
     /// Whether it is loaded, or being imported. Under mutex.
     bool is_alive(const std::shared_ptr<ModuleRecord>& record) const;
     // import.cpp
@@ -137,8 +160,11 @@ struct LoaderState {
     WarningAction action_for(WarningCategory category, std::string_view module) const noexcept;
     /// Shows it unless a filter or an earlier one like it says no. Not for actions that are errors.
     void issue(const Warning& warning) noexcept;
+    /// Whether it is new. What was said long ago is forgotten when there is too much of it, and may be said again. Under
+    /// mutex.
+    bool remember(const Warning& warning) noexcept;
     /// Takes back the hold on locked mode that a passage or a module has, and closes its event.
-    void give_back_lock(const std::optional<std::size_t>& event, std::string outcome);
+    void give_back_lock(const std::optional<EventId>& event, std::string_view outcome) noexcept;
     // report.cpp
     ModuleStats stats_of(const ModuleRecord& record) const;  ///< under mutex
     // unload.cpp
@@ -150,7 +176,7 @@ struct LoaderState {
     /// Behind a closed gate: destroys what the module made, and unmaps it.
     static void take_down(ModuleRecord& record, bool run_teardown);
     /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
-    std::optional<std::size_t> retire(const std::shared_ptr<ModuleRecord>& record);
+    std::optional<EventId> retire(const std::shared_ptr<ModuleRecord>& record) noexcept;
     /// Why this thread cannot unload a module now. Under mutex.
     std::optional<Error> hindrance(const std::shared_ptr<ModuleRecord>& record) const;
 };

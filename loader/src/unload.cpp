@@ -51,7 +51,7 @@ void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
     destroy_handles(record);
     if (run_teardown && record.def != nullptr && record.def->teardown != nullptr) {
         Scope scope;
-        through_gate(record, call_site(record.name, "(teardown)"), scope, GateCheck::already_inside,
+        through_gate(record, record.teardown_site, scope, GateCheck::already_inside,
                      [&](Invocation& call) -> il_status {
                          record.def->teardown(&call);
                          return IL_OK;
@@ -67,13 +67,21 @@ void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
     record.mapped = mapped;
 }
 
-std::optional<std::size_t> LoaderState::retire(const std::shared_ptr<ModuleRecord>& record) {
+std::optional<EventId> LoaderState::retire(const std::shared_ptr<ModuleRecord>& record) noexcept {
     record->loaded = false;
     record->uses.clear();
     record->package = nullptr;
-    Past& past = history[record->history_index];
-    past.final_stats = stats_of(*record);
-    past.live = nullptr;
+    const auto past = history.find(record->history_index);
+    const auto before = loads.find(record->name);
+    if (before->second.last_unloaded) history.erase(*before->second.last_unloaded);
+    before->second.last_unloaded = record->history_index;
+    past->second.live = nullptr;
+    try {
+        past->second.final_stats = stats_of(*record);
+    } catch (const std::bad_alloc&) {
+        before->second.last_unloaded = std::nullopt;
+        history.erase(past);
+    }
     return std::exchange(record->fallback, std::nullopt);
 }
 
@@ -104,6 +112,7 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
 Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_options) {
     Detached outside;
     std::shared_ptr<ModuleRecord> record;
+    decltype(loaded)::node_type in_the_list;
     const auto passage = std::make_shared<Passage>();
     {
         std::unique_lock guard(mutex);
@@ -127,15 +136,15 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
         passage->unloading = true;
         passage->record = record;
         passages.emplace(passage->name, passage);
-        loaded.erase(entry);
+        in_the_list = loaded.extract(entry);
     }
+    const FinishPassage finish(*this, passage);
     const InPassage unloading(*passage);
     if (const Emptied emptied = close_gate(*passage, unload_options.timeout); emptied != Emptied::yes) {
         {
             std::lock_guard guard(mutex);
-            loaded.emplace(record->name, record);
+            loaded.insert(std::move(in_the_list));
         }
-        finish_passage(passage);
         return Error{Errc::in_use,
                      "module " + quoted(name) + " was not unloaded: " +
                          (emptied == Emptied::wanted ? std::string("code of a module imports it at this moment")
@@ -144,13 +153,12 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
                          "; it stays loaded"};
     }
     take_down(*record, true);
-    std::optional<std::size_t> fallback;
+    std::optional<EventId> fallback;
     {
         std::lock_guard guard(mutex);
         fallback = retire(record);
     }
     give_back_lock(fallback, "unloaded");
-    finish_passage(passage);
     return Ok{};
 }
 
