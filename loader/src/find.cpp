@@ -1,10 +1,12 @@
 // From a dotted name to a file: "a.b.c" is a/b/c/__init__.so or a/b/c.so below one of the folders of the search path.
 //
 // SPDX-License-Identifier: MIT
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <system_error>
 
 #include <interlock/escape.hpp>
@@ -49,12 +51,18 @@ struct Places {
     }
 };
 
+struct Close {
+    void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+};
+
 std::vector<std::string> modules_in(const fs::path& folder) {
+    // Not by a directory_iterator: the one of libstdc++ ends the program when there is no memory.
+    const std::unique_ptr<DIR, Close> open(::opendir(folder.c_str()));
     std::vector<std::string> names;
-    std::error_code error;
-    for (fs::directory_iterator entry(folder, error), end; !error && entry != end && names.size() < 1000;
-         entry.increment(error)) {
-        if (entry->path().extension() == ".so") names.push_back(entry->path().stem().string());
+    while (const dirent* entry = open ? ::readdir(open.get()) : nullptr) {
+        const std::string_view name(entry->d_name);
+        if (name.size() > 3 && name.ends_with(".so")) names.emplace_back(name.substr(0, name.size() - 3));
+        if (names.size() == 1000) break;
     }
     return names;
 }

@@ -22,7 +22,7 @@ void LoaderState::set_up_fork_hooks() {
 void LoaderState::before_fork() {
     linker_held_in_fork = LinkerTurn::hold_for_fork();
     mutex.lock();
-    for (const Past& past : history)
+    for (const auto& [order, past] : history)
         if (past.live) held_in_fork.push_back(past.live);
     for (const auto& [name, passage] : passages)
         if (passage->record && !passage->record->loaded) held_in_fork.push_back(passage->record);
@@ -49,7 +49,7 @@ void LoaderState::forget_other_threads() {
     waiters.clear();
     for (const auto& [name, lineage] : reloads) lineage->under_way = 0;
     reloads.clear();
-    std::vector<std::size_t> abandoned;
+    std::vector<EventId> abandoned;
     for (auto entry = passages.begin(); entry != passages.end();) {
         Passage& passage = *entry->second;
         bool own = false;
@@ -62,7 +62,7 @@ void LoaderState::forget_other_threads() {
         if (passage.fallback) abandoned.push_back(*passage.fallback);
         if (passage.unloading && !passage.torn_down) {
             passage.record->gate.fetch_or(gate_open);
-            loaded.emplace(passage.name, passage.record);
+            loaded.insert(std::move(passage.in_the_list));
         } else if (passage.record && passage.record->loaded == passage.unloading) {
             // Half made or half destroyed, by a thread that is not here: it stays mapped, and dead.
             passage.record->gate.fetch_and(~gate_open);
@@ -74,7 +74,7 @@ void LoaderState::forget_other_threads() {
         entry = passages.erase(entry);
     }
     finish_fork();
-    for (const std::size_t event : abandoned) give_back_lock(event, "abandoned by a fork");
+    for (const EventId event : abandoned) give_back_lock(event, "abandoned by a fork");
 }
 
 }  // namespace interlock::detail

@@ -4,6 +4,9 @@
 // SPDX-License-Identifier: MIT
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <new>
+
 #include <interlock/escape.hpp>
 
 #include "loaded_image.hpp"
@@ -34,7 +37,6 @@ public:
     Importing(LoaderState& state, const std::shared_ptr<Passage>& passage, const ImportOptions& options,
               std::vector<std::string> imported_by)
         : state_(state),
-          shared_passage_(passage),
           passage_(*passage),
           name_(passage_.name),
           options_(options),
@@ -42,17 +44,11 @@ public:
 
     LoaderState::Imported run() {
         Outcome outcome = steps();
+        if (outcome) return {record_, std::move(warnings_)};
         std::vector<Warning> warnings = std::move(judged_.warnings);
-        if (!outcome) {
-            // Nothing is said of a module that an error already speaks of.
-            if (outcome.error().code == Errc::refused || outcome.error().code == Errc::warning_as_error)
-                warnings.clear();
-            return {std::move(outcome).error(), std::move(warnings)};
-        }
-        passage_.result = record_;
-        if (lock_on_)
-            warnings.push_back(state_.fallback_warning(name_, file_, judged_.decision, imported_by_, switched_));
-        return {record_, std::move(warnings)};
+        // Nothing is said of a module that an error already speaks of.
+        if (outcome.error().code == Errc::refused || outcome.error().code == Errc::warning_as_error) warnings.clear();
+        return {std::move(outcome).error(), std::move(warnings)};
     }
 
 private:
@@ -64,20 +60,28 @@ private:
             if (outcome) outcome = fall_back_if_needed();
             if (outcome) outcome = map();
             if (outcome) outcome = execute();
-        } catch (const Failure& failure) {
-            outcome = failed(failure.error().code, failure.error().message);
+            if (outcome) publish(Clock::now() - begin);
         } catch (const std::exception& e) {
-            outcome = failed(Errc::internal, std::string("an exception ended the import: ") + escape(e.what()));
+            outcome = described(e);
         } catch (...) {  // pthread_exit, pthread_cancel
             abandon();
             throw;
         }
-        if (outcome)
-            publish(Clock::now() - begin);
-        else
-            undo(outcome.error());
+        if (!outcome) undo(outcome.error());
         return outcome;
     }
+
+    // There may be no memory for the description. What remains fits into a string without any.
+    Error described(const std::exception& e) const noexcept {
+        try {
+            if (const auto* failure = dynamic_cast<const Failure*>(&e))
+                return failed(failure->error().code, failure->error().message);
+            return failed(Errc::internal, std::string("an exception ended the import: ") + escape(e.what()));
+        } catch (...) {
+            return out_of_memory(Errc::internal);
+        }
+    }
+    static Error out_of_memory(Errc code) noexcept { return {code, "out of memory"}; }
 
     Error failed(Errc code, std::string why) const {
         return {code, "module " + quoted(name_) + " from " + quoted(file_.path.string(), 1000) + ": " + std::move(why)};
@@ -113,20 +117,24 @@ private:
     Outcome fall_back_if_needed() {
         if (!state_.needs_lock(judged_.decision)) return Ok{};
         const auto deadline = options_.switch_deadline ? options_.switch_deadline : state_.options.switch_deadline;
+        // Made before, so that nothing can go wrong between the switch and the note that it has to be taken back.
+        std::map<EventId, FallbackEvent> made;
+        FallbackEvent& event = made[0];
+        event.module = name_;
+        event.imported_by = imported_by_;
+        event.outcome = "being imported";
         Result<SwitchReport> report = state_.runtime.switch_to_locked("import of " + quoted(name_), deadline);
         if (!report) return failed(report.error().code, report.error().message);
         switched_ = *report;
         lock_on_ = true;
-        FallbackEvent event;
-        event.module = name_;
-        event.imported_by = imported_by_;
         event.at = std::chrono::system_clock::now();
         event.switched = report->switched;
         event.switch_duration = report->duration;
-        event.outcome = "being imported";
+        auto node = made.extract(made.begin());
         std::lock_guard guard(state_.mutex);
-        passage_.fallback = state_.fallbacks.size();
-        state_.fallbacks.push_back(std::move(event));
+        node.key() = state_.next_fallback++;
+        passage_.fallback = node.key();
+        state_.fallbacks.insert(std::move(node));
         return Ok{};
     }
 
@@ -140,6 +148,7 @@ private:
         record->package = passage_.package;
         record->own_site = call_site(name_, "(import)");
         record->thread_site = call_site(name_, "(thread of the module)");
+        record->teardown_site = call_site(name_, "(teardown)");
         set_gate(*record, false);
         {
             std::lock_guard guard(state_.mutex);
@@ -257,7 +266,7 @@ private:
         set_gate(*record_, true);
         if (level != ThreadingLevel::global_lock) {
             lock_on_ = false;
-            give_back("declared " + std::string(level_name(level)) + " in init");
+            give_back(level == ThreadingLevel::free ? "declared free in init" : "declared module_lock in init");
             return Ok{};
         }
         // Later than for other modules, where a policy's default let it in without the lock.
@@ -266,28 +275,43 @@ private:
         return fall_back_if_needed();
     }
 
-    // Step 7.
+    // Step 7. First all that needs memory: then it happens as a whole, or not at all.
     void publish(std::chrono::nanoseconds duration) {
-        std::lock_guard guard(state_.mutex);
         ModuleRecord& record = *record_;
+        warnings_ = judged_.warnings;
+        if (lock_on_)
+            warnings_.push_back(state_.fallback_warning(name_, file_, judged_.decision, imported_by_, switched_));
+        Decision decision = judged_.decision;
+        std::map<std::uint64_t, LoaderState::Past> past;
+        past[0].live = record_;
+        decltype(state_.loaded) entry{{record.name, record_}};
+        auto in_history = past.extract(past.begin());
+        auto in_list = entry.extract(entry.begin());
+        std::lock_guard guard(state_.mutex);
+        record.loads = ++state_.loads[record.name].count;
         {
             std::lock_guard objects(record.objects);
-            record.decision = judged_.decision;
+            record.decision = std::move(decision);
         }
         record.import_duration = duration;
         record.loaded = record.mapped = true;
         record.fallback = std::exchange(passage_.fallback, std::nullopt);
-        if (record.fallback) state_.fallbacks[*record.fallback].outcome = "loaded";
-        record.history_index = state_.history.size();
-        state_.history.push_back({record_, {}});
-        state_.loaded[record.name] = record_;
+        if (record.fallback) state_.fallbacks.find(*record.fallback)->second.outcome = "loaded";
+        record.history_index = in_history.key() = state_.next_in_history++;
+        state_.history.insert(std::move(in_history));
+        state_.loaded.insert(std::move(in_list));
+        passage_.result = record_;
     }
 
-    void undo(const Error& error) {
+    void undo(const Error& error) noexcept {
         {
             std::lock_guard guard(state_.mutex);
             passage_.partial = false;
-            passage_.error = error;
+            try {
+                passage_.error = error;
+            } catch (const std::bad_alloc&) {
+                passage_.error = out_of_memory(error.code);
+            }
         }
         state_.passage_done.notify_all();  // those inside the module must not wait for it
         if (record_ && record_->library.is_loaded()) take_down();
@@ -303,7 +327,7 @@ private:
         if (wait_until_outside(record_->index, 0, patience_ms))
             state_.take_down(*record_, false);
         else
-            stay_mapped();
+            keep_for_good(record_);
         std::lock_guard guard(state_.mutex);
         record_->uses.clear();
     }
@@ -318,21 +342,16 @@ private:
         }
         if (record_) {
             record_->gate.fetch_and(~gate_open, std::memory_order_seq_cst);
-            stay_mapped();
+            keep_for_good(record_);
         }
         give_back("import failed");
-        state_.finish_passage(shared_passage_);
     }
 
-    void stay_mapped() { keep_for_good(record_); }
-
-    void give_back(std::string outcome) {
-        if (passage_.fallback)
-            state_.give_back_lock(std::exchange(passage_.fallback, std::nullopt), std::move(outcome));
+    void give_back(std::string_view outcome) noexcept {
+        if (passage_.fallback) state_.give_back_lock(std::exchange(passage_.fallback, std::nullopt), outcome);
     }
 
     LoaderState& state_;
-    const std::shared_ptr<Passage>& shared_passage_;
     Passage& passage_;
     const std::string& name_;
     const ImportOptions& options_;
@@ -342,6 +361,7 @@ private:
     std::optional<LoadedImage> image_;
     LoaderState::Judged judged_;
     std::optional<SwitchReport> switched_;
+    std::vector<Warning> warnings_;  ///< of a success
     bool lock_on_ = false;  ///< for this module, and so it is worth a warning
     std::shared_ptr<ModuleRecord> record_;
     il_module_init init_ = nullptr;
@@ -349,12 +369,23 @@ private:
 
 }  // namespace
 
-void LoaderState::give_back_lock(const std::optional<std::size_t>& event, std::string outcome) {
+void LoaderState::give_back_lock(const std::optional<EventId>& event, std::string_view outcome) noexcept {
+    constexpr std::size_t max_past_fallbacks = 1000;
     if (!event) return;
     runtime.switch_to_parallel();
     std::lock_guard guard(mutex);
-    fallbacks[*event].ended = std::chrono::system_clock::now();
-    fallbacks[*event].outcome = std::move(outcome);
+    FallbackEvent& over = fallbacks.find(*event)->second;
+    over.ended = std::chrono::system_clock::now();
+    try {
+        over.outcome = outcome;
+    } catch (const std::bad_alloc&) {
+        over.outcome = "ended";
+    }
+    if (++past_fallbacks <= max_past_fallbacks) return;
+    const auto oldest = std::find_if(fallbacks.begin(), fallbacks.end(),
+                                     [](const auto& entry) { return entry.second.ended.has_value(); });
+    fallbacks.erase(oldest);
+    --past_fallbacks;
 }
 
 LoaderState::Imported LoaderState::run_import(const std::shared_ptr<Passage>& passage,

@@ -186,7 +186,7 @@ Result<Module> Loader::find(std::string_view name) const {
 std::vector<Module> Loader::modules() const {
     std::lock_guard guard(state_->mutex);
     std::vector<Module> modules;
-    for (const auto& past : state_->history)
+    for (const auto& [order, past] : state_->history)
         if (past.live && past.live->loaded) modules.push_back(Module(past.live));
     return modules;
 }
@@ -196,9 +196,9 @@ LoaderReport Loader::report() const {
     report.runtime = runtime_.stats();
     report.gil = runtime_.options().gil;
     std::lock_guard guard(state_->mutex);
-    for (const auto& past : state_->history)
+    for (const auto& [order, past] : state_->history)
         report.modules.push_back(past.live ? state_->stats_of(*past.live) : past.final_stats);
-    report.fallbacks = state_->fallbacks;
+    for (const auto& [id, event] : state_->fallbacks) report.fallbacks.push_back(event);
     report.warnings_issued = state_->warnings_issued;
     report.warnings_suppressed = state_->warnings_suppressed;
     return report;

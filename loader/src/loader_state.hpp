@@ -33,7 +33,9 @@ struct Passage {
     bool unloading = false;  ///< not an import
     bool torn_down = false;  ///< unloading, and there is no way back
     bool wanted = false;     ///< unloading, and code of a module imports it: the unloading has to give up
-    std::optional<std::size_t> fallback;  ///< it has asked for locked mode: the event, until a module takes it over
+    /// Unloading, until it is torn down: its place in LoaderState::loaded, to which it may go back.
+    std::map<std::string, std::shared_ptr<ModuleRecord>, std::less<>>::node_type in_the_list;
+    std::optional<EventId> fallback;      ///< it has asked for locked mode: the event, until a module takes it over
     std::optional<Error> error;           ///< of an import that is being undone, or has been
     std::shared_ptr<ModuleRecord> result;
 };
@@ -58,12 +60,20 @@ struct LoaderState {
     mutable std::mutex mutex;
     std::condition_variable passage_done;
     std::map<std::string, std::shared_ptr<ModuleRecord>, std::less<>> loaded;
-    /// Every module that was loaded, in order; of unloaded ones only the figures are left.
+    /// Every module that was loaded, in order; of unloaded ones only the figures are left, and those of the last time
+    /// only: a program that reloads a module for years must not grow.
     struct Past {
         std::shared_ptr<ModuleRecord> live;
         ModuleStats final_stats;
     };
-    std::vector<Past> history;
+    std::map<std::uint64_t, Past> history;
+    std::uint64_t next_in_history = 0;
+    /// By name: how often it was loaded, and where in the history the last one is that was unloaded.
+    struct Loads {
+        std::uint64_t count = 0;
+        std::optional<std::uint64_t> last_unloaded;
+    };
+    std::map<std::string, Loads, std::less<>> loads;
     std::map<std::string, std::shared_ptr<Passage>, std::less<>> passages;
     struct Waiter {
         ImportFrame* chain;
@@ -72,7 +82,9 @@ struct LoaderState {
     std::list<Waiter> waiters;
     std::map<std::string, std::shared_ptr<Lineage>, std::less<>> reloads;  ///< that are under way
     std::map<std::string, std::shared_ptr<Lineage>, std::less<>> broken;   ///< not loaded, as the last reload failed
-    std::vector<FallbackEvent> fallbacks;
+    std::map<EventId, FallbackEvent> fallbacks;  ///< of those that are over, the last max_past_fallbacks
+    EventId next_fallback = 0;
+    std::size_t past_fallbacks = 0;
     std::set<std::pair<WarningCategory, std::string>> warned;
     std::uint64_t warnings_issued = 0, warnings_suppressed = 0;
 
@@ -101,7 +113,20 @@ struct LoaderState {
     /// import has failed. The caller is detached, holds the mutex by `guard`, and has asked would_deadlock().
     void wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain, const std::shared_ptr<Passage>& passage,
                   bool error_is_enough);
-    void finish_passage(const std::shared_ptr<Passage>& passage);
+    void finish_passage(const std::shared_ptr<Passage>& passage) noexcept;
+    /// Finishes a passage however the scope is left: who waits for one that nobody finishes waits for ever.
+    class FinishPassage {
+    public:
+        FinishPassage(LoaderState& state, std::shared_ptr<Passage> passage) noexcept
+            : state_(state), passage_(std::move(passage)) {}
+        ~FinishPassage() { state_.finish_passage(passage_); }
+        FinishPassage(const FinishPassage&) = delete;
+        FinishPassage& operator=(const FinishPassage&) = delete;
+
+    private:
+        LoaderState& state_;
+        std::shared_ptr<Passage> passage_;
+    };
     /// Whether it is loaded, or being imported. Under mutex.
     bool is_alive(const std::shared_ptr<ModuleRecord>& record) const;
     // import.cpp
@@ -141,8 +166,11 @@ struct LoaderState {
     WarningAction action_for(WarningCategory category, std::string_view module) const noexcept;
     /// Shows it unless a filter or an earlier one like it says no. Not for actions that are errors.
     void issue(const Warning& warning) noexcept;
+    /// Whether it is new. What was said long ago is forgotten when there is too much of it, and may be said again. Under
+    /// mutex.
+    bool remember(const Warning& warning) noexcept;
     /// Takes back the hold on locked mode that a passage or a module has, and closes its event.
-    void give_back_lock(const std::optional<std::size_t>& event, std::string outcome);
+    void give_back_lock(const std::optional<EventId>& event, std::string_view outcome) noexcept;
     // report.cpp
     ModuleStats stats_of(const ModuleRecord& record) const;  ///< under mutex
     // plan.cpp
@@ -158,8 +186,19 @@ struct LoaderState {
     Outcome unload(std::span<const std::string_view> names, const UnloadOptions& unload_options);
     /// Makes the passages, unless there is something that speaks against it.
     std::optional<Error> begin_unloading(std::span<const std::string_view> names, Unloading& unloading);
-    /// Everything is as it was; the error says why.
-    Error give_up_unloading(const Unloading& unloading, Emptied why, std::chrono::milliseconds timeout);
+    /// Ends the passages that begin_unloading() made, however the scope is left. What was not torn down is as it was.
+    class FinishUnloading {
+    public:
+        FinishUnloading(LoaderState& state, const Unloading& unloading) noexcept : state_(state), unloading_(unloading) {}
+        ~FinishUnloading();
+        FinishUnloading(const FinishUnloading&) = delete;
+        FinishUnloading& operator=(const FinishUnloading&) = delete;
+
+    private:
+        LoaderState& state_;
+        const Unloading& unloading_;
+    };
+    Error why_not_unloaded(const Unloading& unloading, Emptied why, std::chrono::milliseconds timeout) const;
     /// Closes the gates and waits until nobody is inside. If not `yes`, they are open again. The caller is detached and
     /// not inside.
     Emptied close_gates(const Unloading& unloading, std::optional<std::chrono::milliseconds> timeout);
@@ -168,7 +207,7 @@ struct LoaderState {
     /// Says that something may still run code of a module that has been taken down.
     void warn_of_lingering(const ModuleRecord& record);
     /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
-    std::optional<std::size_t> retire(const std::shared_ptr<ModuleRecord>& record);
+    std::optional<EventId> retire(const std::shared_ptr<ModuleRecord>& record) noexcept;
     /// The modules that keep (il_retain) what belongs to another one, as text; "" for none. Under mutex.
     std::string keepers(const ModuleRecord& owner, const Unloading& together) const;
     /// Why this thread cannot unload a module now. Under mutex.

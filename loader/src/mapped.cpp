@@ -50,8 +50,8 @@ bool must_stay(const ModuleRecord& record) noexcept {
 }
 
 std::mutex& linker_mutex() noexcept {
-    static auto* mutex = new std::mutex;
-    return *mutex;
+    static constinit std::mutex mutex;  // whose destructor is trivial, so threads may outlive static destructors
+    return mutex;
 }
 thread_local bool in_linker = false;
 
@@ -157,20 +157,27 @@ bool unmap(ModuleRecord& record) {
     const LinkerTurn turn;
     bool stays = must_stay(record);
     if (!stays && record.library.is_loaded()) {
-        record.lingering = what_may_still_run(record.library.native());
-        stays = !record.lingering.empty();
+        try {
+            record.lingering = what_may_still_run(record.library.native());
+            stays = !record.lingering.empty();
+        } catch (const std::bad_alloc&) {
+            stays = true;  // then nothing is known
+        }
     }
     const Attached attached;  // destructors of the library are its code
-    if (stays)
-        keep_for_good(std::move(record.library));
-    else
-        CodeUnderLinker::run(record, [&] { record.library.unload(); });
+    // A reference that nobody gives back. Of this library: the path leads to it as long as it is open.
+    if (stays) dlopen(record.file.path.c_str(), RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD | RTLD_NODELETE);
+    CodeUnderLinker::run(record, [&] { record.library.unload(); });
     const bool mapped = stays || already_mapped(record.file.path) != nullptr;
-    std::lock_guard guard(process_mutex());
-    if (mapped)
-        kept().insert_or_assign(record.file.path, record.file.identity);
-    else
-        kept().erase(record.file.path);
+    try {
+        std::lock_guard guard(process_mutex());
+        if (mapped)
+            kept().insert_or_assign(record.file.path, record.file.identity);
+        else
+            kept().erase(record.file.path);
+    } catch (const std::bad_alloc&) {
+        // The mapping itself is looked at, too.
+    }
     return mapped;
 }
 

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: MIT
 #include "loader_state.hpp"
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 #include <tuple>
@@ -26,6 +27,8 @@ public:
         if (next_ == max_modules)
             throw Failure({Errc::unsupported, "more than " + std::to_string(max_modules) +
                                                   " modules are loaded, or referred to after they were unloaded"});
+        // So that giving one back, in a destructor, needs no memory.
+        if (unused_.capacity() <= next_) unused_.reserve(std::max<std::size_t>(64, 2 * next_));
         return next_++;
     }
     void give_back(std::size_t index) {
@@ -46,8 +49,8 @@ Indices& indices() {
 }  // namespace
 
 std::mutex& process_mutex() noexcept {
-    static auto* mutex = new std::mutex;
-    return *mutex;
+    static constinit std::mutex mutex;
+    return mutex;
 }
 
 const CallSite* call_site(std::string_view module, std::string_view function) {
@@ -66,6 +69,16 @@ bool is_inside(const ModuleRecord& record) {
     const auto* call = static_cast<const Invocation*>(slot->loader_frame);
     while (call != nullptr && &call->record() != &record) call = call->outer;
     return call != nullptr;
+}
+
+void keep_for_good(const std::shared_ptr<ModuleRecord>& record) noexcept {
+    static std::atomic<ModuleRecord*> first{nullptr};
+    if (record->kept_by_itself) return;
+    record->kept_by_itself = record;
+    record->next_kept_record = first.load(std::memory_order_relaxed);
+    while (!first.compare_exchange_weak(record->next_kept_record, record.get(), std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+    }
 }
 
 ModuleRecord::ModuleRecord(LoaderState& owner, std::string dotted_name)

@@ -31,6 +31,7 @@ namespace interlock::detail {
 
 struct LoaderState;
 struct ModuleRecord;
+using EventId = std::uint64_t;  ///< of a FallbackEvent
 
 /// Bits of a gate. A global_lock module is just `open`: the mode is locked as long as it is loaded. Whether there is a
 /// lock to take does not depend on the gate being open: who is inside already may still call, loop and destroy.
@@ -82,12 +83,14 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     std::chrono::system_clock::time_point imported_at;
     const CallSite* own_site = nullptr;  ///< for work that is no function: exec, destructors
     const CallSite* thread_site = nullptr;  ///< for work of the module's own threads
+    const CallSite* teardown_site = nullptr;
 
     // Under LoaderState::mutex.
     bool loaded = false, mapped = false;
     std::chrono::nanoseconds import_duration{};
-    std::optional<std::size_t> fallback;  ///< it keeps the runtime locked: its event in LoaderState::fallbacks
-    std::size_t history_index = 0;        ///< in LoaderState::history
+    std::uint64_t loads = 0;  ///< ModuleStats::loads
+    std::optional<EventId> fallback;  ///< it keeps the runtime locked: its event in LoaderState::fallbacks
+    std::uint64_t history_index = 0;  ///< in LoaderState::history
     std::set<std::shared_ptr<ModuleRecord>> uses;  ///< modules it has imported: it may keep their il_module
     std::shared_ptr<ModuleRecord> package;         ///< the one that its name is in, or null
     TallySum tally_base;                           ///< of the index's earlier users
@@ -98,6 +101,10 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     // A legacy init function that is running.
     bool in_init = false;
     std::optional<il_threading> stated_threading;
+
+    // Of keep_for_good().
+    std::shared_ptr<ModuleRecord> kept_by_itself;
+    ModuleRecord* next_kept_record = nullptr;
 
     mutable std::mutex objects;  ///< guards what follows; never held while code of the module runs
     Decision decision;           ///< a legacy init function may change it
@@ -153,18 +160,9 @@ Outcome adopt_definition(ModuleRecord& record, const il_module_def* def);
 /// A module broke a rule from which there is no way on: says who and what, and aborts.
 [[noreturn]] void fatal_misuse(const Invocation& call, std::string_view what) noexcept;
 
-/// Keeps something until the process ends: what it owns may still be in use, or cannot be given back safely. It stays
-/// referred to, so that leak checkers know. Without a lock, as the child of a fork uses it, too.
-template <typename T> void keep_for_good(T thing) {
-    struct Node {
-        T thing;
-        Node* next;
-    };
-    static std::atomic<Node*> first{nullptr};
-    auto* node = new Node{std::move(thing), first.load(std::memory_order_relaxed)};
-    while (!first.compare_exchange_weak(node->next, node, std::memory_order_release, std::memory_order_relaxed)) {
-    }
-}
+/// Keeps a record, and with it the library, until the process ends: what it owns may still be in use. It stays referred
+/// to, so that leak checkers know. Without a lock, as the child of a fork uses it, too, and without memory.
+void keep_for_good(const std::shared_ptr<ModuleRecord>& record) noexcept;
 
 /// Interned and never freed, as threads that report a stall read it at any time.
 const CallSite* call_site(std::string_view module, std::string_view function);

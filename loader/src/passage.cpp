@@ -2,6 +2,8 @@
 // would never end. What somebody waits for is a Passage; what a thread is in the middle of is its chain of frames.
 //
 // SPDX-License-Identifier: MIT
+#include <new>
+
 #include <interlock/escape.hpp>
 
 #include "loader_state.hpp"
@@ -57,11 +59,12 @@ void LoaderState::wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* cha
     waiters.erase(waiter);
 }
 
-void LoaderState::finish_passage(const std::shared_ptr<Passage>& passage) {
+void LoaderState::finish_passage(const std::shared_ptr<Passage>& passage) noexcept {
     {
         std::lock_guard guard(mutex);
         passage->done = true;
-        passages.erase(passage->name);
+        const auto entry = passages.find(passage->name);
+        if (entry != passages.end() && entry->second == passage) passages.erase(entry);
     }
     passage_done.notify_all();
 }
@@ -116,6 +119,7 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
             wait_for(guard, chain, other, true);
             if (other->unloading) continue;
             if (other->error) return *other->error;
+            if (!other->result) throw std::bad_alloc();  // there was no memory for an error either
             return other->result;
         }
         if (package && !is_alive(package)) continue;
@@ -125,9 +129,11 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
         passages.emplace(passage->name, passage);
     }
     std::optional<Imported> imported;
-    // Not even a free module: what ran beneath its exec by chance would get it unfinished, as if it were part of it.
-    isolate([&] { imported.emplace(run_import(passage, import_options, std::move(imported_by))); });
-    finish_passage(passage);
+    {
+        const FinishPassage finish(*this, passage);
+        // Not even a free module: what ran beneath its exec by chance would get it unfinished, as if it were part of it.
+        isolate([&] { imported.emplace(run_import(passage, import_options, std::move(imported_by))); });
+    }
     if (imported->result)
         runtime.tell(EventKind::imported, name, escape((*imported->result)->file.path.string(), 1000),
                      (*imported->result)->import_duration);

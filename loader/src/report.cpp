@@ -66,6 +66,7 @@ Json module_json(const ModuleStats& module) {
             {"file", module.file.string()},
             {"version", module.version},
             {"build_id", module.build_id.empty() ? Json(nullptr) : Json(module.build_id)},
+            {"loads", module.loads},
             {"loaded", module.loaded},
             {"mapped", module.mapped},
             {"decision", decision_json(module.decision)},
@@ -117,6 +118,7 @@ ModuleStats LoaderState::stats_of(const ModuleRecord& record) const {
     stats.version = record.version;
     stats.build_id = record.file.build_id;
     stats.decision = record.decision;
+    stats.loads = record.loads;
     stats.loaded = record.loaded;
     stats.mapped = record.mapped;
     stats.imported_by = record.imported_by;

@@ -107,7 +107,7 @@ void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
     destroy_handles(record);
     if (run_teardown && record.def != nullptr && record.def->teardown != nullptr) {
         Scope scope;
-        through_gate(record, call_site(record.name, "(teardown)"), scope, GateCheck::already_inside,
+        through_gate(record, record.teardown_site, scope, GateCheck::already_inside,
                      [&](Invocation& call) -> il_status {
                          record.def->teardown(&call);
                          return IL_OK;
@@ -123,20 +123,29 @@ void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
     record.mapped = mapped;
 }
 
-std::optional<std::size_t> LoaderState::retire(const std::shared_ptr<ModuleRecord>& record) {
+std::optional<EventId> LoaderState::retire(const std::shared_ptr<ModuleRecord>& record) noexcept {
     record->loaded = false;
     record->uses.clear();
     record->package = nullptr;
-    Past& past = history[record->history_index];
-    past.final_stats = stats_of(*record);
-    past.live = nullptr;
+    const auto past = history.find(record->history_index);
+    const auto before = loads.find(record->name);
+    if (before->second.last_unloaded) history.erase(*before->second.last_unloaded);
+    before->second.last_unloaded = record->history_index;
+    past->second.live = nullptr;
+    try {
+        past->second.final_stats = stats_of(*record);
+    } catch (const std::bad_alloc&) {
+        before->second.last_unloaded = std::nullopt;
+        history.erase(past);
+    }
     return std::exchange(record->fallback, std::nullopt);
 }
 
 std::string LoaderState::keepers(const ModuleRecord& owner, const Unloading& together) const {
     std::string names;
     const auto look_at = [&](const ModuleRecord& keeper) {
-        if (&keeper != &owner && !contains(together, keeper) && keeps_of(keeper, owner)) names += (names.empty() ? "" : ", ") + quoted(keeper.name);
+        if (&keeper != &owner && !contains(together, keeper) && keeps_of(keeper, owner))
+            names += (names.empty() ? "" : ", ") + quoted(keeper.name);
     };
     for (const auto& [name, record] : loaded) look_at(*record);
     for (const auto& [name, passage] : passages)
@@ -229,14 +238,28 @@ std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_vi
     }
     for (const auto& passage : unloading)
         if (auto error = hindrance(passage->record, unloading)) return error;
-    for (const auto& passage : unloading) {
-        passages.emplace(passage->name, passage);
-        loaded.erase(passage->name);
-    }
+    // First all that needs memory: then it happens as a whole, or not at all.
+    decltype(passages) made;
+    for (const auto& passage : unloading) made.emplace(passage->name, passage);
+    passages.merge(made);
+    for (const auto& passage : unloading) passage->in_the_list = loaded.extract(passage->name);
     return std::nullopt;
 }
 
-Error LoaderState::give_up_unloading(const Unloading& unloading, Emptied why, std::chrono::milliseconds timeout) {
+LoaderState::FinishUnloading::~FinishUnloading() {
+    {
+        std::lock_guard guard(state_.mutex);
+        for (const auto& passage : unloading_) {
+            if (passage->torn_down) continue;
+            passage->record->gate.fetch_or(gate_open, std::memory_order_seq_cst);
+            state_.loaded.insert(std::move(passage->in_the_list));
+        }
+    }
+    for (const auto& passage : unloading_)
+        if (!passage->done) state_.finish_passage(passage);
+}
+
+Error LoaderState::why_not_unloaded(const Unloading& unloading, Emptied why, std::chrono::milliseconds timeout) const {
     std::string names, users, kept_by;
     for (const auto& passage : unloading) {
         names += (names.empty() ? "" : ", ") + quoted(passage->name);
@@ -245,12 +268,9 @@ Error LoaderState::give_up_unloading(const Unloading& unloading, Emptied why, st
     }
     {
         std::lock_guard guard(mutex);
-        for (const auto& passage : unloading) {
+        for (const auto& passage : unloading)
             if (kept_by.empty()) kept_by = keepers(*passage->record, unloading);
-            loaded.emplace(passage->name, passage->record);
-        }
     }
-    for (const auto& passage : unloading) finish_passage(passage);
     const bool one = unloading.size() == 1;
     const std::string it = one ? "it" : "one of them";
     const auto reason = [&]() -> std::string {
@@ -268,22 +288,25 @@ Outcome LoaderState::unload(std::span<const std::string_view> names, const Unloa
     Detached outside;
     Unloading unloading;
     if (auto error = begin_unloading(names, unloading)) return std::move(*error);
+    const FinishUnloading finish(*this, unloading);
     Frames frames;
     for (const auto& passage : unloading) frames.nested.emplace_back(*passage);
     if (const Emptied emptied = close_gates(unloading, unload_options.timeout); emptied != Emptied::yes)
-        return give_up_unloading(unloading, emptied, unload_options.timeout.value_or(std::chrono::milliseconds(0)));
+        return why_not_unloaded(unloading, emptied, unload_options.timeout.value_or(std::chrono::milliseconds(0)));
     for (const auto& passage : unloading) {
         isolate([&] { take_down(*passage->record, true); });  // as for an import
-        std::optional<std::size_t> fallback;
+        std::optional<EventId> fallback;
         {
             std::lock_guard guard(mutex);
             fallback = retire(passage->record);
         }
         give_back_lock(fallback, "unloaded");
         finish_passage(passage);
-        runtime.tell(EventKind::unloaded, passage->name, escape(passage->record->file.path.string(), 1000));
     }
-    for (const auto& passage : unloading) warn_of_lingering(*passage->record);
+    for (const auto& passage : unloading) {
+        runtime.tell(EventKind::unloaded, passage->name, escape(passage->record->file.path.string(), 1000));
+        warn_of_lingering(*passage->record);
+    }
     return Ok{};
 }
 

@@ -2,6 +2,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <cstdio>
+#include <new>
 
 #include "loader_state.hpp"
 
@@ -15,7 +16,7 @@ void LoaderState::issue(const Warning& warning) noexcept {
     const WarningAction action = action_for(warning.category, warning.module);
     {
         std::lock_guard guard(mutex);
-        const bool seen = !warned.insert({warning.category, warning.module + '\n' + warning.headline}).second;
+        const bool seen = !remember(warning);
         if (action == WarningAction::ignore || (seen && action != WarningAction::always)) {
             ++warnings_suppressed;
             return;
@@ -31,7 +32,22 @@ void LoaderState::issue(const Warning& warning) noexcept {
             // There may be frames of C below, so it ends here; the warning must not get lost.
         }
     }
-    std::fputs(warning.text().c_str(), stderr);
+    try {
+        std::fputs(warning.text().c_str(), stderr);
+    } catch (const std::bad_alloc&) {
+        std::fprintf(stderr, "interlock: warning: %s\n", warning.headline.c_str());
+    }
+}
+
+// A module may warn with another text each time, and reports of a stall differ in the time that they have waited.
+bool LoaderState::remember(const Warning& warning) noexcept {
+    constexpr std::size_t max_warned = 10'000;
+    try {
+        if (warned.size() >= max_warned) warned.clear();
+        return warned.insert({warning.category, warning.module + '\n' + warning.headline}).second;
+    } catch (const std::bad_alloc&) {
+        return true;
+    }
 }
 
 }  // namespace interlock::detail

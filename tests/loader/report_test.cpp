@@ -5,6 +5,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <regex>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -106,7 +107,7 @@ BOOST_AUTO_TEST_CASE(the_report_as_json) {
     for (const Json& module : modules)
         BOOST_TEST(
             keys(module) == (Texts{"build_id", "calls", "decision", "file", "import_ns", "imported_at", "imported_by",
-                                   "loaded", "mapped", "module", "ns_inside", "ns_waiting", "version"}),
+                                   "loaded", "loads", "mapped", "module", "ns_inside", "ns_waiting", "version"}),
             boost::test_tools::per_element());
     BOOST_TEST(modules[0]["module"] == "unm1");
     BOOST_TEST(modules[0]["imported_by"] == (Json{"free1, (exec)", "the test"}));
@@ -124,6 +125,7 @@ BOOST_AUTO_TEST_CASE(the_report_as_json) {
     BOOST_TEST(modules[2]["module"] == "nobuildid");
     BOOST_TEST(modules[2]["build_id"].is_null());
     BOOST_TEST(modules[2]["loaded"] == false);
+    BOOST_TEST(modules[2]["loads"] == 1);
     BOOST_TEST(modules[2]["mapped"] == false);
 
     const Json& fallbacks = json["fallbacks"];
@@ -169,4 +171,46 @@ BOOST_AUTO_TEST_CASE(a_failed_switch_is_in_the_figures_of_the_runtime) {
     BOOST_TEST(report.runtime.failed_switches == 1u);
     BOOST_TEST(report.fallbacks.empty());
     BOOST_TEST(report.modules.empty());
+}
+
+BOOST_AUTO_TEST_CASE(the_report_of_a_program_that_reloads_its_modules_for_ever_does_not_grow) {
+    Lab lab;
+    Events::all().on("lock1:exec", [] { return IL_ERROR_FAILED; });
+    lab.import("free2");
+    constexpr unsigned rounds = 1500;  // more than the past fallbacks that are kept
+    for (unsigned i = 0; i < rounds; ++i) {
+        for (const std::string name : {"free1", "unm1"}) {
+            lab.import(name);
+            BOOST_REQUIRE(lab.loader.unload(name).ok());
+        }
+        BOOST_REQUIRE((lab.failure("lock1") == Errc::exec_failed));
+    }
+    const Module again = lab.import("free1");
+    const LoaderReport report = lab.loader.report();
+    // In order: what is loaded, each name's last time before, and the present one.
+    const std::tuple<std::string, std::uint64_t, bool> expected[] = {
+        {"free2", 1, true}, {"free1", rounds, false}, {"unm1", rounds, false}, {"free1", rounds + 1, true}};
+    BOOST_REQUIRE(report.modules.size() == std::size(expected));
+    for (std::size_t i = 0; i < std::size(expected); ++i)
+        BOOST_TEST((std::tie(report.modules[i].module, report.modules[i].loads, report.modules[i].loaded) ==
+                    expected[i]));
+    BOOST_TEST(report.fallbacks.size() == 1000u);
+    BOOST_TEST(report.warnings_issued == 1u);
+    BOOST_TEST(report.warnings_suppressed == rounds - 1);
+    BOOST_TEST(report.runtime.switches_to_locked == rounds);
+    const auto loaded = lab.loader.modules();
+    BOOST_REQUIRE(loaded.size() == 2u);
+    BOOST_TEST(loaded[0].name() == "free2");
+    BOOST_TEST(loaded[1].name() == "free1");
+}
+
+BOOST_AUTO_TEST_CASE(warnings_that_differ_each_time_are_all_shown) {
+    Lab lab;
+    const Module module = lab.import("free1");
+    for (int i = 0; i < 10'100; ++i)
+        BOOST_REQUIRE(lab.run(module, "warn number " + std::to_string(i)).ok());
+    BOOST_TEST(lab.warnings().size() == 10'100u);
+    // Not long ago, so it is remembered.
+    BOOST_TEST(lab.run(module, "warn number 10099").ok());
+    BOOST_TEST(lab.warnings().size() == 10'100u);
 }

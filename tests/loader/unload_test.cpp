@@ -350,10 +350,11 @@ BOOST_AUTO_TEST_CASE(a_thousand_times_over) {
         BOOST_REQUIRE(lab.parallel());
     }
     const LoaderReport report = lab.loader.report();
-    BOOST_TEST(report.modules.size() == 1000u);
+    BOOST_TEST(report.modules.size() == 2u);
     for (const ModuleStats& stats : report.modules) {
         BOOST_REQUIRE(!stats.loaded);
         BOOST_REQUIRE(!stats.mapped);
+        BOOST_REQUIRE(stats.loads == 500u);
         // Figures of earlier users of the same tally do not show through: exec and count.
         BOOST_REQUIRE(stats.calls_none + stats.calls_global_lock == 3u);
     }

@@ -159,6 +159,7 @@ struct ModuleStats {
     std::filesystem::path file;
     std::string version, build_id;
     Decision decision;
+    std::uint64_t loads = 0;  ///< the how-manieth time that a module of this name was loaded: 1 for the first
     bool loaded = false;
     bool mapped = false;  ///< an unloaded library that cannot be unmapped safely stays mapped
     std::vector<std::string> imported_by;  ///< chain, innermost first; the last one is a source line of the host
@@ -182,8 +183,8 @@ struct FallbackEvent {
 struct LoaderReport {
     RuntimeStats runtime;
     GilSetting gil = GilSetting::automatic;
-    std::vector<ModuleStats> modules;      ///< in order of import; unloaded ones too
-    std::vector<FallbackEvent> fallbacks;  ///< in order
+    std::vector<ModuleStats> modules;      ///< in order of import; unloaded ones too, each name's last time
+    std::vector<FallbackEvent> fallbacks;  ///< in order; of those that are over, the last thousand
     std::uint64_t warnings_issued = 0, warnings_suppressed = 0;
     IL_API std::string to_json() const;    ///< an object with "schema_version": 1, ends with a newline
 };
