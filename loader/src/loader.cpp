@@ -119,7 +119,9 @@ Loader::~Loader() {
                                                   : "function " + quoted(site->function, 80) + " of module " +
                                                         quoted(site->module);
         std::fprintf(stderr, "interlock: exit() was called inside %s, so no module is torn down\n", where.c_str());
-        detail::keep_for_good(std::move(state_));
+        static detail::LoaderState* for_good;  // referred to, so that leak checkers know
+        for_good = state_.release();
+        static_cast<void>(for_good);
         return;
     }
     {
