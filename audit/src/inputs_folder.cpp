@@ -242,6 +242,8 @@ private:
         if (S_ISREG(status.st_mode)) return offer(link.parent, link.name, place_of(path));
         if (!S_ISDIR(status.st_mode)) return;
         const auto real = path_of(target.get());
+        // What lies too deep to have a path is not around this tree.
+        if (!real && errno == ENAMETOOLONG) return add_folder(link.parent, link.name);
         if (!real) return unreadable(path, errno);
         // One that leads out to a folder around this tree would pull in everything beside it.
         const fs::path folder = *real, root = real_root_;

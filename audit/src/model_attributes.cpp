@@ -116,22 +116,27 @@ void has_attribute(I& in, const std::string& name) {
 void has_attribute_by_text(I& in) { has_attribute(in, in.guest().text(in.argument(1)).value_or("")); }
 void has_attribute_by_object(I& in) { has_attribute(in, in.text_of(in.argument(1))); }
 
-// The module's own function for it is not run.
-void may_be_handled(I& in) {
-    const std::uint64_t type = in.type_of(in.argument(0));
-    if (type == 0) return;
-    for (const unsigned field : {TypeField::setattro, TypeField::setattr})
-        if (const std::uint64_t own = in.type_field(type, field); own != 0 && in.guest().image_at(own))
-            in.assume("what its class does when an attribute is set");
+// A class of the module may have a function for it, as pybind11's have; the run that is there for doubts calls it.
+void store_attribute(I& in, std::uint64_t name, std::uint64_t value, const std::string& text) {
+    const std::uint64_t object = in.argument(0), type = in.type_of(object);
+    in.set_attribute(object, text, value);
+    in.result(0);
+    const std::uint64_t own = type == 0 ? 0 : in.type_field(type, TypeField::setattro);
+    if (own == 0 || !in.guest().image_at(own)) return;
+    in.doubt("what its class does when an attribute is set");
+    if (!in.likely()) in.guest().call_first(own, std::array{object, name, value}, 0);
 }
 void set_attribute_by_text(I& in) {
-    may_be_handled(in);
-    in.set_attribute(in.argument(0), in.guest().text(in.argument(1)).value_or(""), in.argument(2));
-    in.result(0);
+    const std::string text = in.guest().text(in.argument(1)).value_or("");
+    store_attribute(in, in.likely() ? 0 : in.new_text_object(text), in.argument(2), text);
 }
 void set_attribute_by_object(I& in) {
-    may_be_handled(in);
     // A name that is not known may be any.
+    if (!in.texts().contains(in.argument(1))) in.open(in.argument(0));
+    store_attribute(in, in.argument(1), in.argument(2), in.text_of(in.argument(1)));
+}
+// What such a function calls in the end.
+void set_generic_attribute(I& in) {
     if (!in.texts().contains(in.argument(1))) in.open(in.argument(0));
     in.set_attribute(in.argument(0), in.text_of(in.argument(1)), in.argument(2));
     in.result(0);
@@ -162,7 +167,7 @@ constexpr std::array table = {
     ModelEntry{"PyObject_DelAttrString", delete_attribute_by_text},
     ModelEntry{"PyObject_GenericGetAttr", attribute_by_object},
     ModelEntry{"PyObject_GenericGetDict", generic_dict},
-    ModelEntry{"PyObject_GenericSetAttr", set_attribute_by_object},
+    ModelEntry{"PyObject_GenericSetAttr", set_generic_attribute},
     ModelEntry{"PyObject_GetAttr", attribute_by_object},
     ModelEntry{"PyObject_GetAttrString", attribute_by_text},
     ModelEntry{"PyObject_GetOptionalAttr", optional_attribute_by_object},

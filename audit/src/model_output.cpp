@@ -285,8 +285,8 @@ void common_format(I& in) {
     into_memory(in, place, room, text);
     if (place != 0 && room <= text.size()) in.result(~std::uint64_t{0});
 }
-// It is said how much was written, or that nothing could be.
-void written(I& in, std::uint64_t count, std::uint64_t none = ~std::uint64_t{0}) { in.unknown_number(count, none); }
+// Mostly all of it is; there may be less room.
+void written(I& in, std::uint64_t count) { in.unknown_number(count, count == 0 ? 0 : count - 1); }
 void common_print(I& in) {  // (options, file, format, locale, list)
     const unsigned more = in.word() == 4 ? 1 : 0;
     const std::string text = formatted(in, in.argument(2 + more), Arguments::of_list(in, in.argument(4 + more)));
@@ -319,7 +319,7 @@ void put_block(I& in) {  // fwrite(bytes, size, count, file)
     std::uint64_t size = 0;
     if (!__builtin_mul_overflow(in.argument(1), count, &size))
         keep_written(in, bytes_of(in, in.argument(0), std::min<std::uint64_t>(size, 1024)));
-    written(in, count, 0);
+    written(in, count);
 }
 void write_bytes(I& in) {
     const std::uint64_t count = in.argument(2);

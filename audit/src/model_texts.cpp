@@ -133,7 +133,9 @@ void append(I& in) {
 }
 void as_text(I& in) {
     if (const auto known = known_text(in, in.argument(0))) return in.result(in.guest().new_text(*known));
-    in.unknown_number(in.guest().new_text("text"), in.guest().new_text("other text"));
+    const std::uint64_t text = in.guest().new_text(in.likely() ? "text" : "other text");
+    in.add_unknown_text(text);
+    in.unknown_number(text, text);
 }
 void as_text_and_size(I& in) {
     const auto known = known_text(in, in.argument(0));
