@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #include "handle.hpp"
 
+#include <cstdio>
+#include <cstdlib>
 #include <mutex>
 #include <utility>
 
@@ -20,11 +22,19 @@ namespace {
 void destroy_object(ModuleRecord& record, const il_handle_type* type, void* object) {
     if (object == nullptr || type->destroy == nullptr) return;
     Scope scope;
-    through_gate(record, call_site(record.name, "destructor of a handle"), scope, GateCheck::already_inside,
-                 [&](Invocation&) -> il_status {
-                     type->destroy(object);
-                     return IL_OK;
-                 });
+    try {
+        through_gate(record, call_site(record.name, "destructor of a handle"), scope, GateCheck::already_inside,
+                     [&](Invocation&) -> il_status {
+                         type->destroy(object);
+                         return IL_OK;
+                     });
+    } catch (...) {
+        // Only the unwinding of a thread that ends comes this far, and it cannot pass the destructor of a HandleRef.
+        std::fprintf(stderr, "interlock: fatal: the destructor of an object of module %s ended its thread (pthread_exit or "
+                             "pthread_cancel); it has to return\n", quoted(record.name).c_str());
+        std::fflush(stderr);
+        std::abort();
+    }
 }
 
 }  // namespace
