@@ -250,8 +250,9 @@ std::optional<Error> LoaderState::obstacle(std::string_view name, const ModuleFi
         // The error around it says what this is; but there are tools that look for CPython's words.
         const std::string text = warning.text();
         const std::size_t begin = warning.python ? 0 : text.find(warning.headline);
-        return Error{Errc::warning_as_error, text.substr(begin) + "  the import is refused, as a warning filter turns this "
-                                                              "warning into an error; the runtime stays as it was"};
+        return Error{Errc::warning_as_error,
+                     text.substr(begin) + "  the import is refused, as a warning filter turns this warning into an "
+                                          "error; the runtime stays as it was"};
     };
     if (!file.native)
         return failed(Errc::load_failed,

@@ -480,9 +480,9 @@ static inline il_status il_parallel_for(il_call *call, size_t begin, size_t end,
 /* [attached] The innermost call of this thread, for callbacks of other libraries that carry no context. */
 static inline il_call *il_current_call(const il_host *host) { return host->current_call(host); }
 
-/* [any-thread] For threads that the module has made itself, as PyGILState_Ensure and _Release: calls `body`, attached and
+/* [any-thread] For threads that the module has made, as PyGILState_Ensure and _Release: calls `body`, attached and
  * under this module's gate, so that it may use every service through the call that it gets. Keep call->host and
- * call->module of exec for it. One call is one piece of work: what it allocates, and results of il_invoke, live until it
+ * call->module of exec for it. One call is one piece of work: what it allocates and results of il_invoke live until it
  * returns, and an unload waits for it. May be nested, and used on a thread of the host. Returns what `body` returns, or
  * IL_ERROR_STATE without calling it when the module is being unloaded (the thread should end, as teardown waits for
  * it), and IL_ERROR_UNSUPPORTED when the host is too old. The message of an error that `body` returns is lost: log it.

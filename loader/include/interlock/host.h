@@ -1,4 +1,4 @@
-/* interlock/host.h: the host's side for programs in C, and in languages that call C: a runtime, a loader, imports, calls.
+/* interlock/host.h: the host's side for programs in C, and languages that call C: a runtime, a loader, imports, calls.
  * C11 and C++. What it does is described in runtime.hpp, loader.hpp and module.h; here is how C gets at it.
  *
  *     interlock_error *error = NULL;
@@ -165,7 +165,7 @@ INTERLOCK_HOST_API il_status interlock_function_call(const interlock_function *f
 /* What the last call with this scope said that failed. Lives until the next call. */
 INTERLOCK_HOST_API const char *interlock_scope_error(const interlock_scope *scope);
 
-/* A value as JSON text (Value::to_json), freed with interlock_text_free(). Errors: call_failed for a malformed value. */
+/* A value as JSON text (Value::to_json), freed with interlock_text_free(). Error: call_failed for a malformed value. */
 INTERLOCK_HOST_API char *interlock_value_json(const il_value *value, interlock_error **error);
 
 IL_EXTERN_C_END

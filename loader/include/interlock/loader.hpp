@@ -47,7 +47,7 @@ enum class Taken : std::uint8_t { yes, wrong_type, out_of_range, malformed };
 }  // namespace detail
 
 /// A function of a loaded module. Copyable; keeps working, with an error, after the module has been unloaded. After a
-/// Loader::reload() it stands for the function in the new version; finding that costs each call half a microsecond, so
+/// Loader::reload() it stands for the function in the new version; finding that costs each call 0.1 microseconds, so
 /// get it anew where that matters.
 class Function {
 public:
@@ -112,7 +112,7 @@ struct LoaderOptions {
     std::optional<Policy> policy = {};
     std::map<std::string, PolicyAction, std::less<>> overrides = {};  ///< by full name; over everything else
     std::vector<WarningFilter> filters = {};         ///< as -W; over those of the policy; the last match decides
-    /// The warning of a fallback begins with CPython's line, which talks of Python's options, for tools that look for it.
+    /// The warning of a fallback begins with CPython's line, which names Python's options, for tools that look for it.
     bool python_wording = false;
     /// How a user gives this program a policy, for the advice in warnings: "--policy". Empty: they do not say.
     std::string policy_hint = {};
@@ -236,7 +236,7 @@ public:
 
     /// Replaces a loaded module by what its file is now: unloads it and imports it. Calls under way finish in the old
     /// version; those that come meanwhile wait for the new one. Function objects of earlier versions go on to it if it
-    /// has a function of that name and signature (the first line of its documentation); others, and all of them when the
+    /// has a function of that name and signature (first line of the documentation); others, and all of them when the
     /// import has failed, answer with `unloaded`, until a later reload() has what they need. A file that plan() finds
     /// fault with changes nothing. Errors: not_found; in_use as for unload(), or as another thread reloads it: the old
     /// version stays. Any error of an import: nothing is loaded then but for errors that plan() knows. [any-thread]

@@ -56,7 +56,7 @@ struct RuntimeOptions {
     /// On the switching thread, in the middle of the switch: report and return; to attach or to switch here is an
     /// error. What it throws ends the switch and comes out of switch_to_locked(). Empty: a line on stderr.
     std::function<void(const StallReport&)> on_stall = {};
-    /// Gets what happens in the runtime and its loader: on the thread on which it happened, when that is over, detached,
+    /// Gets what happens in the runtime and its loader: on the thread where it happened, when that is over, detached,
     /// with no lock held. It may do anything but wait for another event; for `stalled` it must not attach or switch,
     /// as the switch is under way. Threads do not wait for each other's events: RuntimeEvent::number gives their order.
     /// What it throws is dropped. Empty: nothing.
