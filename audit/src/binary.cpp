@@ -420,6 +420,10 @@ Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& c
                                               std::span<const Bytes> library_files) {
     Result<std::vector<Image>> images = read_images(file, context.path);
     if (!images) return std::move(images).error();
+    // Who judges next may have to do with less.
+    struct Forgetting {
+        ~Forgetting() { runner().forget_guests(); }
+    } const forgetting;
     std::vector<BinaryAudit> audits;
     for (const Image& image : *images) {
         const std::vector<Library> libraries = read_libraries(image, context, library_files);

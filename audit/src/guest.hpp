@@ -39,6 +39,14 @@ struct GuestMap {
 // What Windows calls the process, its thread and its heap here.
 constexpr std::uint64_t windows_process = 4712, windows_thread_id = 4716, windows_heap = GuestMap::heap;
 
+/// What all that a guest can touch takes of this process, at most.
+inline constexpr std::uint64_t most_guest_memory = 224u << 20, least_guest_memory = 48u << 20;
+/// Of these the guests of this process may use so many from their next load() on, and never less than the least. Where that is
+/// too little the run ends as it does without memory (Stop::memory), and `guest_wanted_more()` is true from then on, until the
+/// next call. Not for several threads at once.
+void limit_guest_memory(std::uint64_t bytes) noexcept;
+bool guest_wanted_more() noexcept;
+
 /// Why the processor stopped.
 enum class Stop : std::uint8_t {
     returned,      ///< the function came back
@@ -165,6 +173,9 @@ public:
     void foreign_variables_are_zero(bool zero) { zero_variables_ = zero; }
     /// Whether a variable was used that another library defines, and nothing is known of.
     bool used_foreign_variable() const noexcept { return used_foreign_variable_; }
+
+    /// Whether the run ends as soon as the handler has returned: what takes long need not be done any more.
+    bool used_up() const noexcept;
 
     /// Counted while running, by the bytes of code in basic blocks: about as many instructions.
     std::uint64_t executed() const noexcept { return executed_; }

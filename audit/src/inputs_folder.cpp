@@ -154,7 +154,7 @@ private:
             } else if (type == fs::file_type::symlink) {
                 if (of_interest || is_folder(entry->path())) links.push_back(std::move(name));
             } else if (type == fs::file_type::regular) {
-                inputs_.count_file();
+                inputs_.count_file(root_);
                 if (!of_interest) continue;
                 const std::uintmax_t size = entry->file_size(unknown);
                 files.push_back({std::move(name), unknown ? 0 : size});
