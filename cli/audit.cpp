@@ -2,10 +2,12 @@
 //
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <iterator>
 #include <memory>
@@ -16,6 +18,7 @@
 #include <interlock/baseline.hpp>
 #include <interlock/escape.hpp>
 
+#include "command_line.hpp"
 #include "exit_codes.hpp"
 #include "options.hpp"
 #include "output_file.hpp"
@@ -32,6 +35,7 @@ struct AuditArguments {
     std::string format;
     std::vector<std::string> outputs, fail_on, ignore, pythons;
     std::optional<std::string> baseline, write_baseline;
+    std::optional<std::string> time_limit;
     bool strict = false, null_separated = false;
 };
 
@@ -136,6 +140,8 @@ AuditPlan make_plan(const AuditArguments& arguments, Context& context) {
         if (folder.source == "--path") plan.options.search_path.push_back(folder.value);
     }
     plan.options.threads = context.settings.threads.value;
+    if (arguments.time_limit)
+        plan.options.time_limit = std::chrono::seconds(parse_number("--time-limit", *arguments.time_limit, 1, 1'000'000));
     return plan;
 }
 
@@ -177,6 +183,14 @@ std::vector<std::string> inputs_from(const std::vector<std::string>& arguments, 
     }
     if (null_separated && !stdin_read) throw UsageError("-0 is about names on standard input: give '-' as well");
     return inputs;
+}
+
+/// Each file that is being judged takes some descriptors. The limit is low for the sake of programs that use select().
+void allow_many_files() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 AuditReport audit_with_progress(AuditPlan& plan, const std::vector<std::string>& inputs, Context& context) {
@@ -249,6 +263,7 @@ int run_audit(const AuditArguments& arguments, Context& context, const std::vect
     AuditPlan plan = make_plan(arguments, context);
     if (plan.policy) plan.options.policy = &*plan.policy;
     const std::vector<std::string> inputs = inputs_from(paths, arguments.null_separated);
+    allow_many_files();
     AuditReport report = audit_with_progress(plan, inputs, context);
     for (const IgnoreFilter& filter : plan.ignore) {
         if (ignore_findings(report, filter) == 0 && !context.options.quiet)
@@ -313,6 +328,8 @@ Verb audit_verb() {
                "Write the findings to a baseline; the exit status is then 0"),
         option_list("--python", "3.14t", arguments->pythons,
                     "The free-threaded interpreter to judge for; repeatable (default: 3.13t, 3.14t, 3.15t)"),
+        option("--time-limit", "SECONDS", arguments->time_limit,
+               "Stop after so long: what has not been judged by then is an error of the report, and the exit status is 3"),
         flag("-0,--null", arguments->null_separated, "Names on stdin end with a zero byte instead of a newline"),
     };
     verb.run = [arguments](Context& context, const std::vector<std::string>& paths) {

@@ -5,6 +5,7 @@
 #include <oneapi/tbb/version.h>
 #include <unistd.h>
 
+#include <interlock/confinement.hpp>
 #include <interlock/escape.hpp>
 #include <interlock/runtime.hpp>
 #include <interlock/suggest.hpp>
@@ -81,6 +82,9 @@ std::vector<Entry> entries(const Context& context) {
     else
         add("switch_deadline_ms", nullptr, "default");
     add("membarrier", stats.membarrier, "this machine");
+    const Confinement confined = confinement();
+    add("audit_seccomp", confined.seccomp, "this machine");
+    add("audit_landlock", confined.landlock, "this machine");
 
     Json path = Json::array();
     std::string path_source;

@@ -50,6 +50,9 @@ private:
 std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const std::string& name, Tally& tally);
 std::unique_ptr<ArchiveReader> open_deb(ByteStream& stream, const std::string& name, Tally& tally);
 
+/// What the readers need of the system beside the archive; for a process that is going to lose its rights.
+void prepare_names();
+
 /// A name from an archive as it is used in reports.
 std::string member_name(std::string_view stored);
 

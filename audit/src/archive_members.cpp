@@ -27,7 +27,6 @@ public:
         if (before_ != nullptr) ::uselocale(before_);
     }
 
-private:
     static locale_t locale() {
         static const locale_t utf8 = [] {
             for (const char* name : {"C.UTF-8", "en_US.UTF-8"})
@@ -36,6 +35,8 @@ private:
         }();
         return utf8;
     }
+
+private:
     locale_t before_;
 };
 
@@ -121,6 +122,8 @@ std::string member_name(std::string_view stored) {
     std::replace(name.begin(), name.end(), '\\', '/');
     return name;
 }
+
+void prepare_names() { static_cast<void>(Utf8Names::locale()); }
 
 std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const std::string& name, Tally& tally) {
     return std::make_unique<TarReader>(stream, name, tally);

@@ -78,6 +78,14 @@ void Tally::count_unpacked(std::uint64_t bytes) {
              "archive_ratio", budget_->archive_ratio);
 }
 
+void Tally::go_on_from(std::uint64_t entries, std::uint64_t unpacked) {
+    entries_ = entries;
+    if (entries_ > budget_->archive_entries)
+        stop("it has too many entries", "archive_entries", budget_->archive_entries);
+    unpacked_ = 0;
+    count_unpacked(unpacked);
+}
+
 void Tally::check_nesting(unsigned depth, const std::string& path) const {
     if (depth <= budget_->archive_nesting) return;
     throw Failure({Errc::unsupported, quoted(path, 4096) + " is not read: it is an archive inside of " +

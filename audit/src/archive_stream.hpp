@@ -38,6 +38,10 @@ public:
 
     std::uint64_t entries() const noexcept { return entries_; }
     std::uint64_t unpacked() const noexcept { return unpacked_; }
+    const std::string& path() const noexcept { return path_; }
+    std::uint64_t packed() const noexcept { return packed_; }
+    /// Goes on from what another one has counted. Throws LimitReached.
+    void go_on_from(std::uint64_t entries, std::uint64_t unpacked);
     const AuditBudget& budget() const noexcept { return *budget_; }
 
 private:

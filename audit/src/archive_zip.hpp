@@ -98,5 +98,12 @@ private:
 std::uint64_t memory_to_unpack(const ZipMember& member) noexcept;
 /// All of a member, in memory or in a temporary file. [any-thread] Throws Failure as ZipMemberStream; io_error.
 Content unpack(const PackedMember& packed);
+/// Whether a member is small enough, and packed in the usual way, to be unpacked at once.
+bool fits_at_once(const ZipMember& member) noexcept;
+/// Room for such a member: memory with all of its bytes, which can be mapped and written. Throws Failure with io_error;
+/// std::bad_alloc.
+Descriptor room_for(const ZipMember& member);
+/// Unpacks such a member into its room. Throws as unpack().
+void unpack_into(const PackedMember& packed, int room);
 
 }  // namespace interlock::auditing

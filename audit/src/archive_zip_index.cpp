@@ -37,14 +37,14 @@ Result<ZipIndex> ZipIndex::of_file(const std::string& path, const AuditBudget& b
     }
 }
 
-Result<Content> ZipIndex::extract(std::string_view name, std::uint64_t size_limit) const {
+Result<Content> ZipIndex::extract(std::string_view name, std::uint64_t size_limit, Unpacker& unpacker) const {
     const auto found = libraries_.find(name);
     if (found == libraries_.end())
         return {Errc::not_found, quoted(path_, 4096) + " has no library " + quoted(name, 4096)};
     PackedMember packed{file_, found->second, path_ + '!' + found->second.name};
     if (packed.member.unpacked > size_limit) return too_large(packed.path, size_limit);
     try {
-        return unpack(packed);
+        return unpacker.unpack(packed);
     } catch (const Failure& failure) {
         return failure.error();
     }

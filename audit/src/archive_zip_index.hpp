@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "archive_zip.hpp"
+#include "unpacker.hpp"
 
 namespace interlock::auditing {
 
@@ -28,9 +29,9 @@ public:
     /// with the same name the last, as installers have it.
     const Members& libraries() const noexcept { return libraries_; }
 
-    /// One of them, unpacked; no account of the memory is kept. [any-thread] Errors: not_found; malformed_file, where
+    /// One of them, unpacked by `unpacker`; no account of the memory is kept. [any-thread] Errors: not_found; malformed_file, where
     /// anything is not as the directory says; unsupported, also for more than `size_limit` bytes; io_error.
-    Result<Content> extract(std::string_view name, std::uint64_t size_limit) const;
+    Result<Content> extract(std::string_view name, std::uint64_t size_limit, Unpacker& unpacker = unpacker_here()) const;
 
 private:
     std::shared_ptr<const OpenedFile> file_;

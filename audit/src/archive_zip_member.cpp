@@ -105,25 +105,12 @@ const AuditBudget& no_limits() {
     return budget;
 }
 
-bool at_once(const ZipMember& member) noexcept {
-    return member.method == deflate && member.unpacked > 0 && member.unpacked < in_memory_limit &&
-           member.packed <= member.unpacked + most_growth;
-}
-
 /// Memory that is the system's again as soon as it is not needed: malloc() keeps tens of megabytes for later.
 class Pages {
 public:
     explicit Pages(std::uint64_t size) : Pages(-1, size, MAP_PRIVATE | MAP_ANONYMOUS) {}
     /// The bytes of a file, for writing.
-    static Pages of_file(int descriptor, std::uint64_t size) {
-        // With all of it reserved: what is not there when it is written to would end the program.
-        int failed;
-        do {
-            failed = ::posix_fallocate(descriptor, 0, static_cast<off_t>(size));
-        } while (failed == EINTR);
-        if (failed != 0) throw std::bad_alloc();
-        return {descriptor, size, MAP_SHARED};
-    }
+    static Pages of_file(int descriptor, std::uint64_t size) { return {descriptor, size, MAP_SHARED}; }
     Pages(const Pages&) = delete;
     Pages& operator=(const Pages&) = delete;
     ~Pages() {
@@ -148,14 +135,31 @@ struct FreeDecompressor {
     }
 };
 
-Descriptor unpack_at_once(const PackedMember& packed) {
+}  // namespace
+
+bool fits_at_once(const ZipMember& member) noexcept {
+    return member.method == deflate && member.unpacked > 0 && member.unpacked < in_memory_limit &&
+           member.packed <= member.unpacked + most_growth;
+}
+
+Descriptor room_for(const ZipMember& member) {
+    Descriptor memory = open_memory();
+    // With all of it reserved: what is not there when it is written to would end the process.
+    int failed;
+    do {
+        failed = ::posix_fallocate(memory.get(), 0, static_cast<off_t>(member.unpacked));
+    } while (failed == EINTR);
+    if (failed != 0) throw std::bad_alloc();
+    return memory;
+}
+
+void unpack_into(const PackedMember& packed, int room) {
     const ZipMember& member = packed.member;
     const std::uint64_t start = start_of_data(*packed.archive, member, packed.path);
     const Pages input(member.packed);
     FileStream file(packed.archive->descriptor.get(), start, member.packed, packed.path);
     if (file.fill(input.bytes()) != member.packed) damaged(packed.path, "the archive shrank while it was read");
-    Descriptor memory = open_memory();
-    const Pages output = Pages::of_file(memory.get(), member.unpacked);
+    const Pages output = Pages::of_file(room, member.unpacked);
     const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(libdeflate_alloc_decompressor());
     if (!decompressor) throw std::bad_alloc();
     switch (libdeflate_deflate_decompress(decompressor.get(), input.bytes().data(), member.packed,
@@ -170,10 +174,7 @@ Descriptor unpack_at_once(const PackedMember& packed) {
             damaged(packed.path, "its compressed data are damaged");
     }
     check_crc(member, libdeflate_crc32(0, output.bytes().data(), member.unpacked), packed.path);
-    return memory;
 }
-
-}  // namespace
 
 ZipMemberStream::ZipMemberStream(const OpenedFile& archive, const ZipMember& member, std::string path, Tally* tally)
     : archive_(archive), member_(member), path_(std::move(path)), tally_(tally), counted_(no_limits(), "", 1) {}
@@ -214,12 +215,16 @@ void ZipMemberStream::count(std::span<const std::uint8_t> bytes) {
 }
 
 std::uint64_t memory_to_unpack(const ZipMember& member) noexcept {
-    if (at_once(member)) return member.unpacked + member.packed;
+    if (fits_at_once(member)) return member.unpacked + member.packed;
     return member.unpacked < in_memory_limit ? member.unpacked : 0;
 }
 
 Content unpack(const PackedMember& packed) {
-    if (at_once(packed.member)) return Content::of_descriptor(unpack_at_once(packed), packed.member.unpacked);
+    if (fits_at_once(packed.member)) {
+        Descriptor room = room_for(packed.member);
+        unpack_into(packed, room.get());
+        return Content::of_descriptor(std::move(room), packed.member.unpacked);
+    }
     ZipMemberStream stream(*packed.archive, packed.member, packed.path, nullptr);
     return Content::of_stream(stream, packed.member.unpacked, packed.path);
 }

@@ -57,6 +57,10 @@ private:
     std::size_t count_ = 0;
 };
 
+unsigned wanted_threads(const AuditOptions& options) {
+    return options.threads != 0 ? options.threads : static_cast<unsigned>(tbb::info::default_concurrency());
+}
+
 bool needs_hashes(const AuditOptions& options) {
     if (options.details) return true;
     return options.policy != nullptr && std::any_of(options.policy->rules.begin(), options.policy->rules.end(),
@@ -70,9 +74,12 @@ public:
         : options_(options),
           hashes_(needs_hashes(options)),
           memory_(options.budget.memory),
-          judges_(options),
-          inputs_(options.budget, memory_, *this),
-          queue_(options.threads, [this](Candidate candidate) { judge(std::move(candidate)); }) {
+          deadline_(options.time_limit.count() > 0 ? std::chrono::steady_clock::now() + options.time_limit
+                                                   : Judge::Time::max()),
+          at_once_(Judges::most_at_once(options, wanted_threads(options))),
+          judges_(options, deadline_, at_once_),
+          inputs_(options.budget, memory_, *this, judges_),
+          queue_(at_once_, [this](Candidate candidate) { judge(std::move(candidate)); }) {
         memory_.set_help([this] { return queue_.help(); });
         judges_.prepare();
     }
@@ -168,6 +175,10 @@ private:
         const std::lock_guard lock(mutex_);
         skipped_.add(sequence, std::move(text));
     }
+    std::optional<Error> stopped(const std::string& path) override {
+        if (std::chrono::steady_clock::now() < deadline_) return std::nullopt;
+        return not_in_time(path, options_);
+    }
     void discard(std::uint64_t sequence) override {
         const std::lock_guard lock(mutex_);
         discarded_.insert(sequence);
@@ -189,6 +200,7 @@ private:
             error(candidate.sequence, {candidate.path, code, std::move(message)});
         };
         try {
+            if (const auto why = stopped(candidate.path)) throw Failure(*why);
             judge_file(candidate);
         } catch (const Failure& failure) {
             failed(failure.error().code, failure.error().message);
@@ -209,7 +221,7 @@ private:
         context.disk_path = candidate.disk_path;
         context.manifest = std::move(candidate.manifest);
         const FindLibrary find_library = libraries_of(candidate, context);
-        candidate.load(options_.budget.binary_size);
+        candidate.load(options_.budget.binary_size, judges_);
         const std::string beginning = candidate.content.head(head_size);
         const Head head(reinterpret_cast<const std::uint8_t*>(beginning.data()), beginning.size());
         if (!candidate.named && !candidate.in_wheel && !looks_like_binary(head)) {
@@ -249,7 +261,7 @@ private:
         // Most modules need none: the index is made for the first that does.
         return [this, packed = *candidate.packed, find = FindLibrary()](const BinaryAudit& binary,
                                                                         const std::string& name) mutable {
-            if (!find) find = libraries_in_zip(index_of(packed), packed.member.name, options_.budget);
+            if (!find) find = libraries_in_zip(index_of(packed), packed.member.name, options_.budget, judges_);
             return find(binary, name);
         };
     }
@@ -287,6 +299,8 @@ private:
     std::mutex progress_mutex_;
     AuditProgress progress_;
     MemoryBudget memory_;
+    Judge::Time deadline_;
+    unsigned at_once_;
     Judges judges_;
     Inputs inputs_;
     WorkQueue<Candidate> queue_;  // last: its end waits for those who use the rest
@@ -300,12 +314,16 @@ bool delegates(const AuditReport& report) {
 }
 
 /// What is on the search path. Of its errors only those of the path itself matter: the rest was not asked for.
-std::vector<BinaryAudit> audit_search_path(const AuditOptions& options, AuditReport& report) {
+std::vector<BinaryAudit> audit_search_path(const AuditOptions& options, AuditReport& report, Judge::Time start) {
     std::vector<std::string> paths;
     for (const auto& path : options.search_path) paths.push_back(path.native());
     AuditOptions quiet = options;
     quiet.on_progress = nullptr;
     quiet.details = false;
+    if (options.time_limit.count() > 0) {
+        const auto used = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+        quiet.time_limit = std::max(options.time_limit - used, std::chrono::milliseconds(1));
+    }
     AuditReport found;
     Audit audit(quiet);
     audit.run(paths);
@@ -338,7 +356,7 @@ AuditReport audit(std::span<const std::string> inputs, const AuditOptions& given
         audit.fill(report);
     }
     std::vector<BinaryAudit> others;
-    if (!options.search_path.empty() && delegates(report)) others = audit_search_path(options, report);
+    if (!options.search_path.empty() && delegates(report)) others = audit_search_path(options, report, start);
     judge_by_wheel(report);
     resolve_delegations(report, others, options);
     summarize_packages(report);

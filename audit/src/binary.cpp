@@ -495,6 +495,10 @@ Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& c
                                               std::span<const Bytes> library_files) {
     Result<std::vector<Image>> images = read_images(file, context.path);
     if (!images) return std::move(images).error();
+    // Who judges next may have to do with less.
+    struct Forgetting {
+        ~Forgetting() { runner().forget_guests(); }
+    } const forgetting;
     std::vector<BinaryAudit> audits;
     for (std::size_t i = 0; i < images->size(); ++i) {
         const Linked linked = read_libraries((*images)[i], context, library_files);

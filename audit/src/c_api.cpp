@@ -21,7 +21,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr unsigned most_threads = 1024;
+constexpr unsigned most_threads = 1024, most_seconds = 1'000'000;
 
 /// A copy for the caller; null without memory.
 char* copy_of(const std::string& text) noexcept {
@@ -84,8 +84,13 @@ void read_option(Settings& settings, const std::string& key, const Json& value) 
         if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most_threads)
             wrong("option 'threads' must be a whole number from 0 to " + std::to_string(most_threads));
         settings.options.threads = value.get<unsigned>();
+    } else if (key == "time_limit") {
+        if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most_seconds)
+            wrong("option 'time_limit' must be a whole number of seconds from 0 to " + std::to_string(most_seconds));
+        settings.options.time_limit = std::chrono::seconds(value.get<std::uint64_t>());
     } else {
-        constexpr std::string_view known[] = {"pythons", "search_path", "policy", "baseline", "details", "threads"};
+        constexpr std::string_view known[] = {"pythons", "search_path", "policy",    "baseline",
+                                              "details", "threads",     "time_limit"};
         wrong("there is no option " + quoted(key, 80) + "; " + did_you_mean(key, known));
     }
 }

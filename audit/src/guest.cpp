@@ -131,6 +131,7 @@ void Guest::out_of_memory() {
 }
 
 std::uint64_t Guest::at() const noexcept { return impl_->at; }
+bool Guest::used_up() const noexcept { return spent() > impl_->budget; }
 
 }  // namespace interlock::auditing
 

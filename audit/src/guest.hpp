@@ -39,6 +39,14 @@ struct GuestMap {
 // What Windows calls the process, its thread and its heap here.
 constexpr std::uint64_t windows_process = 4712, windows_thread_id = 4716, windows_heap = GuestMap::heap;
 
+/// What all that a guest can touch takes of this process, at most.
+inline constexpr std::uint64_t most_guest_memory = 224u << 20, least_guest_memory = 48u << 20;
+/// Of these the guests of this process may use so many from their next load() on, and never less than the least. Where that is
+/// too little the run ends as it does without memory (Stop::memory), and `guest_wanted_more()` is true from then on, until the
+/// next call. Not for several threads at once.
+void limit_guest_memory(std::uint64_t bytes) noexcept;
+bool guest_wanted_more() noexcept;
+
 /// Why the processor stopped.
 enum class Stop : std::uint8_t {
     returned,      ///< the function came back
@@ -177,6 +185,8 @@ public:
     /// Whether the program looked at what the C library keeps in front of a thread's block: the value that guards its
     /// stack. Only known of x86 and ELF.
     bool used_thread_head() const noexcept;
+    /// Whether the run ends as soon as the handler has returned: what takes long need not be done any more.
+    bool used_up() const noexcept;
 
     /// Counted while running, by the bytes of code in basic blocks: about as many instructions.
     std::uint64_t executed() const noexcept { return executed_; }

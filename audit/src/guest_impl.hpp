@@ -27,6 +27,14 @@
 namespace interlock::auditing {
 
 constexpr std::uint64_t chunk_size = 64u << 10, max_chunks = 1024;  // 64 MiB of image in use
+
+/// What limit_guest_memory() makes of its number. Stack, tables and thread-local data are always there.
+struct GuestLimits {
+    std::uint64_t heap = GuestMap::heap_size, objects = GuestMap::objects_size, chunks = max_chunks;
+    bool wanted_more = false;
+};
+extern GuestLimits guest_limits;
+
 constexpr std::uint64_t page_size = 4096;                           // of the emulator
 constexpr std::uint64_t base_32 = 0x0100'0000, limit_32 = GuestMap::stand_ins;
 // Looks like an address of a real process: some programs use the upper half of an address for something else.
@@ -47,26 +55,36 @@ constexpr std::uint64_t macos_thread = GuestMap::tls + GuestMap::tls_size / 8;  
 /// Anonymous memory of this process that serves as memory of the guest.
 class Region {
 public:
-    Region(std::uint64_t address, std::uint64_t size) : address_(address), size_(size) {
+    Region(std::uint64_t address, std::uint64_t size) : address_(address), size_(size), room_(size) {
         void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED) throw std::bad_alloc();
         bytes_ = static_cast<std::uint8_t*>(memory);
     }
-    ~Region() { munmap(bytes_, size_); }
+    ~Region() { munmap(bytes_, room_); }
     Region(const Region&) = delete;
     Region& operator=(const Region&) = delete;
 
     bool contains(std::uint64_t address, std::uint64_t size) const noexcept {
         return address >= address_ && address - address_ <= size_ && size <= size_ - (address - address_);
     }
-    std::uint8_t* at(std::uint64_t address) const noexcept { return bytes_ + (address - address_); }
+    /// Through here goes each access to the memory: what a file makes of an address never leads out of it.
+    std::uint8_t* at(std::uint64_t address, std::uint64_t size) const {
+        if (!contains(address, size))
+            throw Failure({Errc::internal, "the emulator uses " + hex_text(address) + ", where it has no memory"});
+        return bytes_ + (address - address_);
+    }
     std::uint64_t address() const noexcept { return address_; }
     std::uint64_t size() const noexcept { return size_; }
     /// Zeros again; gives the memory back.
-    void clear() noexcept { madvise(bytes_, size_, MADV_DONTNEED); }
+    void clear() noexcept { madvise(bytes_, room_, MADV_DONTNEED); }
+    /// Only so much of it can be used; the rest is not there for the guest.
+    void limit(std::uint64_t size) noexcept { size_ = std::min(size, room_); }
+    bool has_cut_off(std::uint64_t address) const noexcept {
+        return address >= address_ + size_ && address < address_ + room_;
+    }
 
 private:
-    std::uint64_t address_, size_;
+    std::uint64_t address_, size_, room_;
     std::uint8_t* bytes_;
 };
 
@@ -120,7 +138,7 @@ struct Guest::Impl {
                 // A pointer that was made up leads to data; what lies there would run on and on.
                 allowed = UC_PROT_READ | UC_PROT_WRITE;
             }
-            check(uc_mem_map_ptr(uc, region->address(), region->size(), allowed, region->at(region->address())),
+            check(uc_mem_map_ptr(uc, region->address(), region->size(), allowed, region->at(region->address(), region->size())),
                   "map memory");
         }
         for (const auto& [address, chunk] : chunks)
@@ -200,9 +218,15 @@ struct Guest::Impl {
         const std::uint64_t begin = address & ~(chunk_size - 1);
         if (const auto known = chunks.find(begin); known != chunks.end()) return known->second.get();
         const Placed* placed = placed_at(address);
-        if (placed == nullptr && mapping_of(address) == 0) return nullptr;
-        if (chunks.size() >= max_chunks) {
-            stop = Stop::memory;
+        if (placed == nullptr && mapping_of(address) == 0) {
+            if (heap.has_cut_off(address) || objects.has_cut_off(address)) want_more();
+            return nullptr;
+        }
+        if (chunks.size() >= guest_limits.chunks) {
+            if (guest_limits.chunks < max_chunks)
+                want_more();
+            else
+                stop = Stop::memory;
             return nullptr;
         }
         Chunk chunk = std::move(spare);
@@ -215,6 +239,11 @@ struct Guest::Impl {
         if (!map_chunk(begin, chunk.get())) return nullptr;
         shorten_blocks(begin, chunk.get());
         return chunks.emplace(begin, std::move(chunk)).first->second.get();
+    }
+
+    void want_more() {
+        guest_limits.wanted_more = true;
+        stop = Stop::memory;
     }
 
     // Code can only be run where the file has some. A chunk can have parts of several segments.

@@ -21,11 +21,26 @@ std::uint64_t round_up(std::uint64_t size, std::uint64_t to) { return (size + to
 
 }  // namespace
 
+GuestLimits guest_limits;
+
+void limit_guest_memory(std::uint64_t bytes) noexcept {
+    constexpr std::uint64_t fixed = most_guest_memory - GuestMap::heap_size - GuestMap::objects_size -
+                                    max_chunks * chunk_size;
+    guest_limits = {};
+    if (bytes >= most_guest_memory) return;
+    const std::uint64_t quarter = (std::max(bytes, least_guest_memory) - fixed) / 4 & ~(chunk_size - 1);
+    guest_limits = {quarter, quarter, 2 * quarter / chunk_size, false};
+}
+
+bool guest_wanted_more() noexcept { return guest_limits.wanted_more; }
+
 bool Guest::load(std::span<const Image* const> images,
                  const std::function<std::uint64_t(std::size_t, std::uint32_t)>& address_of_import) {
     Impl& impl = *impl_;
     impl.forget_images();
     for (Region* region : impl.regions()) region->clear();  // all of it: the guest may write anywhere
+    impl.heap.limit(guest_limits.heap);
+    impl.objects.limit(guest_limits.objects);
     impl.allocations.clear();
     impl.resumptions.clear();
     impl.tls_imports.clear();
@@ -35,7 +50,7 @@ bool Guest::load(std::span<const Image* const> images,
     asked_processor_ = used_foreign_variable_ = false;
     fault_.clear();
     for (const std::uint64_t address : {end_of_run, resume, data_call})
-        std::memcpy(impl.stand_ins.at(address), cpu_.leave.data(), cpu_.leave_size);
+        std::memcpy(impl.stand_ins.at(address, cpu_.leave_size), cpu_.leave.data(), cpu_.leave_size);
 
     if (!place(images)) return false;
     for (Placed& placed : impl.images)
@@ -114,7 +129,7 @@ bool Guest::fill_thread_area() {
                 set_number(to_guest(image.tls_index_address, placed.number), placed.number, 4);
         }
         if (!image.tls_data.empty()) {
-            std::memcpy(impl.tls.at(block), image.tls_data.data(), image.tls_data.size());
+            std::memcpy(impl.tls.at(block, image.tls_data.size()), image.tls_data.data(), image.tls_data.size());
             // The template as it is after relocation.
             for (const Segment& segment : image.segments) {
                 const auto at = static_cast<std::uint64_t>(image.tls_data.data() - segment.data.data());
@@ -122,7 +137,7 @@ bool Guest::fill_thread_area() {
                 const std::uint64_t first = segment.address + at, end = first + image.tls_data.size();
                 const auto fixup = std::ranges::lower_bound(image.fixups, first, {}, &Fixup::address);
                 if (fixup == image.fixups.end() || fixup->address >= end) break;
-                if (!read(to_guest(first, placed.number), impl.tls.at(block), image.tls_data.size())) return false;
+                if (!read(to_guest(first, placed.number), impl.tls.at(block, image.tls_data.size()), image.tls_data.size())) return false;
                 break;
             }
         }
@@ -245,7 +260,7 @@ bool Guest::used_thread_head() const noexcept { return was_read(thread_area); }
 std::uint64_t Guest::new_stand_in() {
     if (stand_in_count_ >= first_unknown) return 0;
     const std::uint64_t address = GuestMap::stand_ins + std::uint64_t{stand_in_count_++} * GuestMap::stand_in_size;
-    std::memcpy(impl_->stand_ins.at(address), cpu_.leave.data(), cpu_.leave_size);
+    std::memcpy(impl_->stand_ins.at(address, cpu_.leave_size), cpu_.leave.data(), cpu_.leave_size);
     return address;
 }
 
@@ -257,7 +272,10 @@ std::uint64_t Guest::new_table() {
 std::uint64_t Guest::new_object(std::uint64_t size) {
     Impl& impl = *impl_;
     const std::uint64_t rounded = (size + 63) & ~63ull;
-    if (rounded < size || rounded > GuestMap::objects_size - impl.objects_used) return out_of_memory(), 0;
+    if (rounded < size || rounded > impl.objects.size() - impl.objects_used) {
+        if (impl.objects.size() < GuestMap::objects_size) impl.want_more();
+        return out_of_memory(), 0;
+    }
     const std::uint64_t address = GuestMap::objects + impl.objects_used;
     impl.objects_used += rounded;
     return address;
@@ -275,7 +293,10 @@ std::uint64_t Guest::allocate(std::uint64_t size) {
         impl.allocations[mapped] = size;
         return mapped;
     }
-    if (rounded > GuestMap::heap_size - impl.heap_used) return out_of_memory(), 0;
+    if (rounded > impl.heap.size() - impl.heap_used) {
+        if (impl.heap.size() < GuestMap::heap_size) impl.want_more();
+        return out_of_memory(), 0;
+    }
     const std::uint64_t address = GuestMap::heap + impl.heap_used;
     impl.heap_used += rounded;
     impl.allocations[address] = size;
@@ -304,7 +325,7 @@ bool Guest::access(std::uint64_t address, void* data, std::uint64_t size, bool s
     charge(1 + size / bytes_like_an_instruction);
     if (spent() > impl.budget) return false;  // what a handler does for the guest ends as well
     for (const Region* region : impl.regions())
-        if (region->contains(address, size)) return copy(region->at(address), buffer, size), true;
+        if (region->contains(address, size)) return copy(region->at(address, size), buffer, size), true;
     while (size > 0) {
         std::uint8_t* chunk = impl.chunk_at(address);
         if (chunk == nullptr) return false;
@@ -357,6 +378,15 @@ std::uint64_t Guest::new_text(std::string_view text) {
     if (address != 0) write(address, text.data(), text.size());
     return address;
 }
+
+}  // namespace interlock::auditing
+
+#else
+
+namespace interlock::auditing {
+
+void limit_guest_memory(std::uint64_t) noexcept {}
+bool guest_wanted_more() noexcept { return false; }
 
 }  // namespace interlock::auditing
 

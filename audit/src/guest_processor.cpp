@@ -41,7 +41,7 @@ void Guest::Impl::set_segments() const {
                (start >> 24) << 56;
     };
     const std::array<std::uint64_t, 3> descriptors = {0, descriptor(thread_area), descriptor(0)};
-    std::memcpy(tls.at(table), descriptors.data(), sizeof descriptors);
+    std::memcpy(tls.at(table, sizeof descriptors), descriptors.data(), sizeof descriptors);
     uc_x86_mmr gdtr{};
     gdtr.base = table;
     gdtr.limit = sizeof descriptors - 1;
@@ -104,7 +104,7 @@ void Guest::Impl::prepare_s390x() {
     const auto executed = guest.executed_, charged = guest.charged_, limit = budget;
     budget = ~std::uint64_t{0};
     check(uc_emu_start(uc, place, place + code.size(), 0, 0), "prepare the processor");
-    std::memset(stack.at(place), 0, 128);
+    std::memset(stack.at(place, 128), 0, 128);
     uc_ctl_remove_cache(uc, place, place + 128);
     guest.executed_ = executed;
     guest.charged_ = charged;

@@ -168,7 +168,10 @@ struct InitRunner::Impl {
 
     Guest& guest_for(const Cpu& cpu) {
         auto& guest = guests[&cpu];
-        if (!guest) guest = std::make_unique<Guest>(cpu);
+        if (guest) return *guest;
+        // Another one, of another slice of the file, has memory that only this one is to have.
+        std::erase_if(guests, [&](const auto& other) { return other.first != &cpu; });
+        guest = std::make_unique<Guest>(cpu);
         return *guest;
     }
 
@@ -475,6 +478,8 @@ struct InitRunner::Impl {
 InitRunner::InitRunner() : impl_(std::make_unique<Impl>()) {}
 InitRunner::~InitRunner() = default;
 
+void InitRunner::forget_guests() { impl_->guests.clear(); }
+
 bool InitRunner::can_run(const Image& image) noexcept { return cpu_for(image.architecture, image.format) != nullptr; }
 
 InitResult InitRunner::run(const Image& image, const Export& entry, const RunOptions& options) {
@@ -568,6 +573,7 @@ namespace interlock::auditing {
 struct InitRunner::Impl {};
 InitRunner::InitRunner() = default;
 InitRunner::~InitRunner() = default;
+void InitRunner::forget_guests() {}
 bool InitRunner::can_run(const Image&) noexcept { return false; }
 InitResult InitRunner::run(const Image&, const Export&, const RunOptions&) {
     InitResult result;

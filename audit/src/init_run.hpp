@@ -86,6 +86,8 @@ public:
     InitResult run(const Image& image, const Export& entry, const RunOptions& options);
     /// Runs an entry point il_module_init_..., of an image for a processor with 64 bits.
     LegacyResult run_legacy(const Image& image, const Export& entry, const RunOptions& options);
+    /// Gives back what guests have used: as much as most_guest_memory, and the emulator's code.
+    void forget_guests();
 
 private:
     struct Impl;

@@ -19,9 +19,9 @@ namespace interlock::auditing {
 
 namespace fs = std::filesystem;
 
-void Candidate::load(std::uint64_t size_limit) {
+void Candidate::load(std::uint64_t size_limit, Unpacker& unpacker) {
     if (packed) {
-        content = unpack(*packed);
+        content = unpacker.unpack(*packed);
         // A large one is in a temporary file by now, and a small one without what it was packed in.
         memory.keep(content.size());
         packed.reset();
@@ -64,7 +64,7 @@ void Inputs::walk_path(const std::string& path, std::string_view wanted) {
 void Inputs::walk_file(const std::string& path, std::string_view wanted) {
     auto file = open_regular(path);
     if (!file) return report(path, std::move(file).error());
-    count_file();
+    count_file(path);
     std::array<std::uint8_t, head_size> buffer;
     FileStream stream(file->descriptor.get(), 0, file->size, path);
     const Head head = Head(buffer).first(stream.fill(buffer));

@@ -20,6 +20,7 @@
 #include "archive_names.hpp"
 #include "archive_zip.hpp"
 #include "inputs_content.hpp"
+#include "unpacker.hpp"
 
 namespace interlock::auditing {
 
@@ -40,7 +41,7 @@ struct Candidate {
 
     /// Fills `content`, on the thread that needs it. Throws Failure: not_found, unreadable, malformed_file, io_error;
     /// unsupported, also for a file on disk of more than `size_limit` bytes.
-    void load(std::uint64_t size_limit);
+    void load(std::uint64_t size_limit, Unpacker& unpacker = unpacker_here());
 };
 
 /// Takes what the walk finds. Called by the thread that walks.
@@ -51,6 +52,8 @@ public:
     virtual void error(std::uint64_t sequence, InputError error) = 0;
     /// Nothing to audit there; `text` names it and says why.
     virtual void skipped(std::uint64_t sequence, std::string text) = 0;
+    /// Why nothing more is to be looked for, as an error of `path`; nullopt: go on.
+    virtual std::optional<Error> stopped(const std::string&) { return std::nullopt; }
     /// A binary with this number is going to be handed over once more: its manifest came behind it in the archive.
     virtual void discard(std::uint64_t sequence) = 0;
 };
@@ -58,8 +61,8 @@ public:
 /// One walk. One thread at a time; what is passed outlives it.
 class Inputs {
 public:
-    Inputs(const AuditBudget& budget, MemoryBudget& memory, InputSink& sink)
-        : budget_(budget), memory_(memory), sink_(sink) {}
+    Inputs(const AuditBudget& budget, MemoryBudget& memory, InputSink& sink, Unpacker& unpacker = unpacker_here())
+        : budget_(budget), memory_(memory), sink_(sink), unpacker_(unpacker) {}
     Inputs(const Inputs&) = delete;
     Inputs& operator=(const Inputs&) = delete;
 
@@ -73,7 +76,13 @@ public:
 
     const AuditBudget& budget() const noexcept { return budget_; }
     MemoryBudget& memory() noexcept { return memory_; }
-    void count_file() noexcept { ++files_; }
+    Unpacker& unpacker() noexcept { return unpacker_; }
+    /// One more file that is looked at. `path`: of the input or archive in which it is. Throws LimitReached, when there is no
+    /// time for it.
+    void count_file(const std::string& path) {
+        if (auto why = sink_.stopped(path)) throw LimitReached(std::move(*why));
+        ++files_;
+    }
     /// The index of the package with this path and name; it is added if it is new.
     std::size_t add_package(const PackageAudit& package);
     PackageAudit& package(std::size_t index) { return packages_[index]; }
@@ -97,6 +106,7 @@ private:
     const AuditBudget& budget_;
     MemoryBudget& memory_;
     InputSink& sink_;
+    Unpacker& unpacker_;
     std::vector<PackageAudit> packages_;
     std::map<std::pair<std::string, std::string>, std::size_t> package_index_;
     std::unordered_set<std::string> seen_;  ///< places

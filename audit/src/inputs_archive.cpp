@@ -116,8 +116,11 @@ private:
 
     void read_about(const ZipArchive& archive, const ZipMember& member, Scope& scope) {
         if (!member.regular || member.nameless || !is_about_others(member, scope)) return;
-        ZipMemberStream stream(*archive.file(), member, scope.path + '!' + member.name, &tally_);
-        guarded(member, scope, [&] { read_about_others({member, stream, &archive}, scope); });
+        const PackedMember packed{archive.file(), member, scope.path + '!' + member.name};
+        guarded(member, scope, [&] {
+            const auto stream = inputs_.unpacker().open(packed, &tally_);
+            read_about_others({member, *stream, &archive}, scope);
+        });
     }
 
     void walk_zip(const std::shared_ptr<const OpenedFile>& file, Scope& scope) {
@@ -127,8 +130,9 @@ private:
         try {
             if (!second_) archive.each([&](const ZipMember& member) { read_about(archive, member, scope); });
             archive.each([&](const ZipMember& member) {
-                ZipMemberStream stream(*archive.file(), member, scope.path + '!' + member.name, &tally_);
-                walk_entry({member, stream, &archive}, scope);
+                const PackedMember packed{archive.file(), member, scope.path + '!' + member.name};
+                const auto stream = inputs_.unpacker().open(packed, &tally_);
+                walk_entry({member, *stream, &archive}, scope);
             });
             if (archive.damage()) throw Failure(*archive.damage());
         } catch (...) {
@@ -143,10 +147,9 @@ private:
             throw Failure({Errc::malformed_file, "cannot read " + quoted(scope.path, 4096) + ": the file is empty"});
         scope.deb = kind == ArchiveKind::deb;
         if (scope.deb) return walk_members(*open_deb(stream, scope.path, tally_), scope);
+        const OpenedFile* const whole = scope.depth == 0 ? file_.get() : nullptr;
         const Compression compression = compression_of(stream.head());
-        if (compression == Compression::none) return walk_members(*open_tar(stream, scope.path, tally_), scope);
-        const auto plain = unpacked(stream, compression, scope.path, tally_);
-        walk_members(*open_tar(*plain, scope.path, tally_), scope);
+        walk_members(*inputs_.unpacker().open_tar(stream, whole, compression, scope.path, tally_), scope);
     }
 
     void walk_members(ArchiveReader& reader, Scope& scope) {
@@ -164,7 +167,7 @@ private:
             if (!scope.wanted.empty() && member.name == scope.wanted) report_no_file(scope.path + '!' + member.name);
             return;
         }
-        inputs_.count_file();
+        inputs_.count_file(path_);
         if (member.nameless)
             return report(scope.path, {Errc::malformed_file, "cannot read a member of " + quoted(scope.path, 4096) +
                                                                  ": its name is not the UTF-8 that it claims to be"});

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,7 +58,17 @@ Error too_large(const std::string& name, std::uint64_t limit) {
 
 bool MemoryBudget::fits(std::uint64_t bytes) const noexcept {
     const std::uint64_t limit = limit_ - std::min(limit_, fixed_);
-    return tickets_ == 0 || (tickets_ < most_tickets && used_ <= limit && bytes <= limit - used_);
+    return tickets_ == 0 || (tickets_ < tickets_allowed_ && used_ <= limit && bytes <= limit - used_);
+}
+
+std::size_t MemoryBudget::descriptors_to_spare() noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > 4 * most_tickets) return most_tickets;
+    rlim_t used = 0;
+    for (int number = 0; number < static_cast<int>(limit.rlim_cur); ++number) used += ::fcntl(number, F_GETFD) >= 0;
+    // The other half is for archives, for the processes that judge, and for the libraries that they are given.
+    const rlim_t half = (limit.rlim_cur - used) / 2;
+    return std::clamp<std::size_t>(half > 8 ? half - 8 : 0, 1, most_tickets);
 }
 
 MemoryBudget::Ticket MemoryBudget::reserve(std::uint64_t bytes) {
@@ -124,7 +135,7 @@ Result<OpenedFile> open_regular(const std::filesystem::path& path) {
 }
 
 Descriptor open_memory() {
-    Descriptor memory(::memfd_create("interlock", MFD_CLOEXEC));
+    Descriptor memory(::memfd_create("interlock", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     return memory ? std::move(memory) : open_temporary();
 }
 
@@ -139,6 +150,18 @@ Descriptor open_temporary() {
     if (!file) throw temporary_failed("make", errno);
     ::unlink(name.c_str());
     return file;
+}
+
+bool seal(int memory) {
+    // EINVAL: it is a temporary file.
+    return ::fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0 ||
+           errno == EINVAL;
+}
+
+Descriptor for_reading(Descriptor file) {
+    const std::string name = "/proc/self/fd/" + std::to_string(file.get());
+    Descriptor again(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+    return again ? std::move(again) : std::move(file);
 }
 
 namespace {
@@ -208,7 +231,10 @@ Content Content::of_stream(ByteStream& stream, std::optional<std::uint64_t> size
         Descriptor memory_file = open_memory();
         content.size_ = store(stream, memory_file.get(), 0, expected);
         content.file_ = std::move(memory_file);
-        if (content.size_ < expected) return content;
+        if (content.size_ < expected) {
+            seal(content.file_.get());
+            return content;
+        }
     }
     // Larger than it may be in memory, or than it claimed to be.
     Descriptor large = open_temporary();
@@ -218,13 +244,17 @@ Content Content::of_stream(ByteStream& stream, std::optional<std::uint64_t> size
         written = spill(begun, large.get(), 0, size_limit, name);
     }
     content.size_ = spill(stream, large.get(), written, size_limit, name);
-    content.file_ = std::move(large);
+    content.file_ = for_reading(std::move(large));
     return content;
 }
 
 Content Content::of_stream(ByteStream& stream, std::uint64_t size, const std::string& name) {
     Descriptor file = size < in_memory_limit ? open_memory() : open_temporary();
     const std::uint64_t written = spill(stream, file.get(), 0, size, name);
+    if (size < in_memory_limit)
+        seal(file.get());
+    else
+        file = for_reading(std::move(file));
     return of_descriptor(std::move(file), written);
 }
 
@@ -240,6 +270,7 @@ Content Content::of_bytes(std::span<const std::uint8_t> bytes) {
     Content content;
     content.file_ = open_memory();
     content.size_ = store(stream, content.file_.get(), 0, bytes.size());
+    seal(content.file_.get());
     return content;
 }
 

@@ -28,7 +28,7 @@ inline constexpr std::uint64_t in_memory_limit = 64ull << 20;
 /// Bytes in flight, between the reader of the inputs and those who audit them. Outlives its tickets.
 class MemoryBudget {
 public:
-    explicit MemoryBudget(std::uint64_t limit) : limit_(limit) {}
+    explicit MemoryBudget(std::uint64_t limit) : limit_(limit), tickets_allowed_(descriptors_to_spare()) {}
 
     /// A share of the budget; gives it back.
     class Ticket {
@@ -59,11 +59,12 @@ public:
         std::uint64_t bytes_ = 0;
     };
 
-    /// What has a share may have a descriptor, too, and a process has no more than 1024 unless somebody asks for more.
+    /// What has a share may have a descriptor, too. A process can have 1024 unless somebody asks for more or less; then
+    /// there are fewer shares than this.
     static constexpr std::size_t most_tickets = 256;
 
     /// Waits until `bytes` are free, or all is: a share that is larger than the budget is had alone. And until there
-    /// are fewer than `most_tickets`. Only one thread reserves, and it holds no ticket meanwhile, or it could wait for
+    /// are fewer than there may be. Only one thread reserves, and it holds no ticket meanwhile, or it could wait for
     /// itself.
     Ticket reserve(std::uint64_t bytes);
     /// What the waiting thread does instead of waiting: audit one of the files that it has read. False: there is none.
@@ -78,11 +79,12 @@ public:
 private:
     void release(std::uint64_t bytes, std::size_t tickets) noexcept;
     bool fits(std::uint64_t bytes) const noexcept;
+    static std::size_t descriptors_to_spare() noexcept;
 
     mutable std::mutex mutex_;
     std::condition_variable released_;
     std::uint64_t limit_, fixed_ = 0, used_ = 0, peak_ = 0;
-    std::size_t tickets_ = 0;
+    std::size_t tickets_ = 0, tickets_allowed_;
     std::function<bool()> help_;
 };
 
@@ -114,6 +116,10 @@ Result<OpenedFile> open_regular(const std::filesystem::path& path);
 Descriptor open_memory();
 /// A temporary file without a name, in $TMPDIR or /tmp. Throws Failure with io_error.
 Descriptor open_temporary();
+/// Nobody can change such memory any more, whoever it is handed to. False if somebody is able to at this moment.
+bool seal(int memory);
+/// The same temporary file, but only for reading; as it was, where the system cannot say it.
+Descriptor for_reading(Descriptor file);
 /// Writes the rest of `stream` behind the `written` bytes of the file; returns the size of the file. Throws what the
 /// stream throws; Failure with io_error; with unsupported for more than `limit` bytes in all.
 std::uint64_t spill(ByteStream& stream, int descriptor, std::uint64_t written, std::uint64_t limit,

@@ -161,7 +161,7 @@ private:
         } else if (type == DT_LNK) {
             content.links.push_back(std::move(name));
         } else if (type == DT_REG) {
-            inputs_.count_file();
+            inputs_.count_file(root_);
             if (of_interest) content.files.push_back(std::move(name));
         }
     }

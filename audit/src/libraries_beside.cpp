@@ -85,8 +85,8 @@ bool is_same_name(std::string_view a, std::string_view b) {
 
 class ZipFinder {
 public:
-    ZipFinder(std::shared_ptr<const ZipIndex> index, std::string module, const AuditBudget& budget)
-        : index_(std::move(index)), module_(std::move(module)), budget_(budget) {}
+    ZipFinder(std::shared_ptr<const ZipIndex> index, std::string module, const AuditBudget& budget, Unpacker& unpacker)
+        : index_(std::move(index)), module_(std::move(module)), budget_(budget), unpacker_(unpacker) {}
 
     std::optional<Content> operator()(const std::string& name) {
         const std::pair<const std::string, ZipMember>* best = nullptr;
@@ -102,7 +102,7 @@ public:
         const std::uint64_t size = best->second.unpacked;
         const bool in_memory = size <= in_memory_limit;
         if (in_memory && held_ + size > budget_.memory) return std::nullopt;
-        auto content = index_->extract(best->first, budget_.binary_size);
+        auto content = index_->extract(best->first, budget_.binary_size, unpacker_);
         if (!content) return std::nullopt;
         if (in_memory) held_ += size;
         return std::move(*content);
@@ -112,6 +112,7 @@ private:
     std::shared_ptr<const ZipIndex> index_;
     std::string module_;
     const AuditBudget& budget_;
+    Unpacker& unpacker_;
     std::uint64_t held_ = 0;
 };
 
@@ -135,8 +136,8 @@ bool is_library_of_the_system(std::string_view library) {
 }
 
 FindLibrary libraries_in_zip(std::shared_ptr<const ZipIndex> index, const std::string& module,
-                             const AuditBudget& budget) {
-    return [finder = std::make_shared<ZipFinder>(std::move(index), module, budget)](
+                             const AuditBudget& budget, Unpacker& unpacker) {
+    return [finder = std::make_shared<ZipFinder>(std::move(index), module, budget, unpacker)](
                const BinaryAudit&, const std::string& name) { return (*finder)(name); };
 }
 

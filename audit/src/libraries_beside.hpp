@@ -37,7 +37,7 @@ FindLibrary libraries_on_disk(const std::filesystem::path& file, const std::stri
 /// nearest to `module`, which is a member, too. Keeps at most as much in memory as the budget has for members of
 /// archives; what is too large for that lies in temporary files.
 FindLibrary libraries_in_zip(std::shared_ptr<const ZipIndex> index, const std::string& module,
-                             const AuditBudget& budget);
+                             const AuditBudget& budget, Unpacker& unpacker = unpacker_here());
 
 /// As judges.judge(), and once more with the libraries that are missing, as long as some are found. `file` and
 /// `context` are those of the module.

@@ -353,7 +353,9 @@ private:
                 first = std::min(first, section.address);
                 last = std::max(last, section.address + section.size);
                 if (section.type == thread_local_data) last_data = std::max(last_data, section.address + section.size);
-                image().tls_alignment = std::max(image().tls_alignment, section.alignment);
+                // dyld takes the block from malloc(): no more than a page is of any use to a file.
+                image().tls_alignment =
+                    std::max(image().tls_alignment, std::min<std::uint64_t>(section.alignment, 4096));
             }
         if (last == 0) return;
         if (file_.builder.segment_with(first, last - first) == nullptr)

@@ -119,12 +119,18 @@ void get_item(I& in) {
     in.unknown_object(origin == nullptr ? std::string() : *origin);
 }
 void new_dict(I& in) { in.result(in.new_dict()); }
+/// All that was stored in a dictionary; each pair is copied, and costs as much as some instructions.
+auto all_of(I& in, std::uint64_t dict) {
+    auto all = in.stored_in(dict);
+    in.guest().charge(8 * all.size());
+    return all;
+}
 void dict_clear(I& in) {
-    for (const auto& [key, value] : in.stored_in(in.argument(0))) in.set_attribute(in.argument(0), key, 0);
+    for (const auto& [key, value] : all_of(in, in.argument(0))) in.set_attribute(in.argument(0), key, 0);
 }
 void dict_copy(I& in) {
     const std::uint64_t dict = in.argument(0), copy = in.new_dict();
-    for (const auto& [key, value] : in.stored_in(dict)) in.set_attribute(copy, key, value);
+    for (const auto& [key, value] : all_of(in, dict)) in.set_attribute(copy, key, value);
     // Of a module there is more than what was stored.
     if (!in.is_closed(dict) || in.owner_of(dict) != dict) in.open(copy);
     in.result(copy);
@@ -142,7 +148,7 @@ void dict_pop_key(I& in, const std::string& key) {
 void dict_pop(I& in) { dict_pop_key(in, key_of(in, in.argument(1))); }
 void dict_pop_text(I& in) { dict_pop_key(in, in.guest().text(in.argument(1)).value_or("")); }
 void dict_size(I& in) {
-    const std::uint64_t count = in.stored_in(in.argument(0)).size();
+    const std::uint64_t count = all_of(in, in.argument(0)).size();
     if (in.is_closed(in.argument(0))) return in.result(count);
     in.unknown_number(count, count + 1);
 }
@@ -162,9 +168,8 @@ void dict_next(I& in) {
     Guest& guest = in.guest();
     const std::uint64_t position = guest.word(in.argument(1)).value_or(0);
     if (position == 0 && !in.is_closed(in.argument(0))) in.unknown_number(0, 0);
-    const auto all = in.stored_in(in.argument(0));
+    const auto all = all_of(in, in.argument(0));
     if (position >= all.size() || all.size() > most_pairs) return in.result(0);
-    guest.charge(all.size());
     const auto& [key, value] = all[position];
     const std::uint64_t object = key_object(in, key);
     guest.set_word(in.argument(1), position + 1);

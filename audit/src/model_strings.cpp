@@ -194,6 +194,7 @@ struct Functions {
     static void look(I& in, const std::string& what, std::uint64_t from) {
         const std::string text = S::load(in, in.argument(0));
         in.guest().charge(text.size() * what.size() / 64);
+        if (in.guest().used_up()) return in.result(everything);
         in.result(How == Find::text           ? text.find(what, from)
                   : How == Find::last_text    ? text.rfind(what, from)
                   : How == Find::first_of     ? text.find_first_of(what, from)

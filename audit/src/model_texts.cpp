@@ -30,6 +30,8 @@ std::optional<std::string> bytes_at(I& in, std::uint64_t address, std::uint64_t 
 std::optional<std::string> known_text(I& in, std::uint64_t object) {
     const auto known = in.texts().find(object);
     if (known == in.texts().end() || in.is_type(object)) return std::nullopt;
+    in.guest().charge(known->second.size() / 16);
+    if (in.guest().used_up()) return std::nullopt;
     return known->second;
 }
 /// A text of which nothing is known.

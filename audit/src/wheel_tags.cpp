@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include <interlock/escape.hpp>
 
@@ -149,17 +150,14 @@ bool WheelTags::fit_abi(const BinaryAudit& binary) const {
 }
 
 bool WheelTags::fit_machine(const BinaryAudit& binary) const {
-    if (platforms.empty()) return true;
-    return std::any_of(platforms.begin(), platforms.end(), [&](const std::string& tag) {
-        const std::vector<Machine> promised = machines_of(tag);
-        if (promised.empty()) return tag != "any";
-        return std::any_of(promised.begin(), promised.end(),
-                           [&](const Machine& machine) { return runs_on(binary, machine); });
-    });
+    if (platforms.empty() || other_platform) return true;
+    return std::any_of(machines.begin(), machines.end(),
+                       [&](const Machine& machine) { return runs_on(binary, machine); });
 }
 
 WheelTags read_tags(const PackageAudit& package) {
     WheelTags tags;
+    std::set<std::string_view> seen;  // a WHEEL file can have tens of thousands
     for (const std::string& text : package.wheel_tags) {
         const auto parts = split(text, '-');
         if (parts.size() != 3) continue;
@@ -168,11 +166,16 @@ WheelTags read_tags(const PackageAudit& package) {
             if (auto tag = abi_tag(part)) tags.abis.push_back(std::move(*tag));
         }
         for (const std::string_view part : split(parts[2], '.')) {
-            add_once(tags.platforms, std::string(part));
-            for (Machine& machine : machines_of(part)) add_once(tags.machines, std::move(machine));
+            if (!seen.insert(part).second) continue;
+            tags.platforms.emplace_back(part);
+            std::vector<Machine> machines = machines_of(part);
+            if (part == "any")
+                tags.any_platform = true;
+            else if (machines.empty())
+                tags.other_platform = true;
+            for (Machine& machine : machines) add_once(tags.machines, std::move(machine));
         }
     }
-    tags.any_platform = std::find(tags.platforms.begin(), tags.platforms.end(), "any") != tags.platforms.end();
     return tags;
 }
 

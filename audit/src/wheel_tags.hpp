@@ -46,6 +46,7 @@ struct WheelTags {
     std::vector<Machine> machines;       ///< that the platforms promise, each once
     bool any_abi = false;                ///< "none": installers give it to every interpreter
     bool any_platform = false;           ///< "any": to every machine
+    bool other_platform = false;         ///< one that is not known here: it may be for any machine
 
     /// Whether an interpreter that gets the wheel can be one that this file is for; likewise the machine. True where
     /// the tags are not known here.

@@ -90,6 +90,7 @@ private:
     static constexpr std::uint8_t last(Verdict) { return static_cast<std::uint8_t>(Verdict::global_lock); }
     static constexpr std::uint8_t last(Confidence) { return static_cast<std::uint8_t>(Confidence::weak); }
     static constexpr std::uint8_t last(AbiFlavour) { return static_cast<std::uint8_t>(AbiFlavour::interlock); }
+    static constexpr std::uint8_t last(Compression) { return static_cast<std::uint8_t>(Compression::zstd); }
     static constexpr std::uint8_t last(Effect) { return static_cast<std::uint8_t>(Effect::unknown); }
     static constexpr auto last(Errc) { return static_cast<std::underlying_type_t<Errc>>(Errc::internal); }
     void get(std::string& text) {
@@ -177,6 +178,30 @@ void members(Archive& archive, Error& error) {
     archive(code, message);
 }
 
+template <typename Archive>
+void members(Archive& archive, PackedMember& packed) {
+    auto& [_, member, path] = packed;
+    archive(member.name, member.unreadable, member.stored_name, member.offset, member.end, member.packed,
+            member.unpacked, member.crc, member.method, path);
+}
+template <typename Archive>
+void members(Archive& archive, TarPlace& place) {
+    auto& [compression, name, outermost, packed, entries, unpacked] = place;
+    archive(compression, name, outermost, packed, entries, unpacked);
+}
+template <typename Archive>
+void members(Archive& archive, Member& member) {
+    auto& [name, size, nameless, regular, unreadable] = member;
+    archive(name, size, nameless, regular, unreadable);
+}
+
+template <typename Value>
+std::string written(const Value& value) {
+    Writer writer;
+    writer(value);
+    return writer.take();
+}
+
 template <typename Value>
 bool read_all(std::string_view wire, Value& value) {
     Reader reader(wire);
@@ -192,11 +217,11 @@ Error not_understood() { return {Errc::internal, "the process that judges answer
 
 }  // namespace
 
-std::string to_wire(const BinaryContext& context) {
-    Writer writer;
-    writer(context);
-    return writer.take();
-}
+std::string to_wire(const BinaryContext& context) { return written(context); }
+std::string to_wire(const PackedMember& packed) { return written(packed); }
+std::string to_wire(const TarPlace& place) { return written(place); }
+std::string to_wire(const Member& member) { return written(member); }
+std::string to_wire(const Error& error) { return written(error); }
 
 std::string to_wire(const Result<std::vector<BinaryAudit>>& result) {
     Writer writer;
@@ -213,6 +238,11 @@ Result<BinaryContext> context_from_wire(std::string_view wire) {
     if (!read_all(wire, context)) return not_understood();
     return context;
 }
+
+bool packed_from_wire(std::string_view wire, PackedMember& packed) { return read_all(wire, packed); }
+bool tar_from_wire(std::string_view wire, TarPlace& place) { return read_all(wire, place); }
+bool member_from_wire(std::string_view wire, Member& member) { return read_all(wire, member); }
+bool error_from_wire(std::string_view wire, Error& error) { return read_all(wire, error); }
 
 Result<std::vector<BinaryAudit>> audits_from_wire(std::string_view wire) {
     if (wire.empty() || static_cast<unsigned char>(wire.front()) > 1) return not_understood();

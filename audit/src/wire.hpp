@@ -12,14 +12,32 @@
 
 #include <interlock/audit.hpp>
 
+#include "archive_zip.hpp"
 #include "binary.hpp"
 
 namespace interlock::auditing {
 
+/// A tar file, and what has been counted before it.
+struct TarPlace {
+    Compression compression = Compression::none;
+    std::string name;       ///< for messages
+    std::string outermost;  ///< archive of the user
+    std::uint64_t packed = 0, entries = 0, unpacked = 0;
+};
+
 std::string to_wire(const BinaryContext& context);
+std::string to_wire(const PackedMember& packed);  ///< without the archive
+std::string to_wire(const TarPlace& place);
+std::string to_wire(const Member& member);
+std::string to_wire(const Error& error);
 std::string to_wire(const Result<std::vector<BinaryAudit>>& result);
 /// Errors: internal, when it is not what to_wire() makes.
 Result<BinaryContext> context_from_wire(std::string_view wire);
 Result<std::vector<BinaryAudit>> audits_from_wire(std::string_view wire);
+/// These are false for what to_wire() does not make.
+bool packed_from_wire(std::string_view wire, PackedMember& packed);
+bool tar_from_wire(std::string_view wire, TarPlace& place);
+bool member_from_wire(std::string_view wire, Member& member);
+bool error_from_wire(std::string_view wire, Error& error);
 
 }  // namespace interlock::auditing

@@ -32,6 +32,7 @@ extern "C" {
  *     "baseline": "FILE"          findings that do not count
  *     "details": true             with slots, calls, instructions and hashes
  *     "threads": 2                0: one for each core
+ *     "time_limit": 60            seconds for all of it; 0: none. What is not judged by then is under "errors"
  *
  * Files that cannot be read are in the report, under "errors". NULL is returned for wrong options, a wrong policy or
  * baseline, and lack of memory; then, and only then, *error is set to a message, unless `error` is NULL. */

@@ -5,6 +5,9 @@
 #include <boost/test/unit_test.hpp>
 
 #include <oneapi/tbb/global_control.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -12,7 +15,9 @@
 #include <cstdlib>
 #include <map>
 #include <new>
+#include <thread>
 
+#include <interlock/confinement.hpp>
 #include <interlock/digest.hpp>
 
 #include "archive_maker.hpp"
@@ -23,7 +28,11 @@ namespace auditing {
 
 namespace {
 std::vector<std::string> names_of_others;
-}
+
+/// Seen by the processes that judge as well.
+std::atomic<bool>* const being_read = new (::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                                                  -1, 0)) std::atomic<bool>(false);
+}  // namespace
 
 Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options,
                                               std::span<const Bytes>) {
@@ -34,9 +43,12 @@ Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& c
         for (volatile bool forever = true; forever;) {
         }
     if (text.find("is cut short") != text.npos) {
-        std::filesystem::resize_file(context.disk_path, 0);
-        if (file[file.size() - 1] == 'y') return {Errc::internal, "nobody ever reads this"};
+        being_read->store(true);
+        for (const volatile std::uint8_t* last = &file.back(); *last == 'x';) {
+        }
     }
+    if (text.find("opens a file") != text.npos && ::open("/dev/null", O_RDONLY) >= 0)
+        return {Errc::internal, "it has opened a file"};
     if (text.find("throws") != text.npos) throw std::runtime_error("a \x1b bug");
     if (text.find("no memory") != text.npos) throw std::bad_alloc();
     if (text.find("something else") != text.npos) throw 1;
@@ -128,6 +140,26 @@ BOOST_AUTO_TEST_CASE(one_bad_file_stops_nobody) {
     BOOST_TEST(report.binaries[0].modules[0].effects.size() == default_pythons().size());
 }
 
+// Each layer may be missing; without both the audit does the same, and only says less with `interlock config`.
+BOOST_AUTO_TEST_CASE(who_judges_has_no_files) {
+    const Folder folder;
+    folder.write("a.so", library("opens a file"));
+    folder.write("b.zip", zip({{"b.so", library("opens a file")}}));
+    for (const char* without : {"", "seccomp", "landlock", "landlock,seccomp"}) {
+        ::setenv("INTERLOCK_AUDIT_WITHOUT", without, 1);
+        const Confinement in_force = confinement();
+        const AuditReport report = audit(folder.path());
+        ::unsetenv("INTERLOCK_AUDIT_WITHOUT");
+        const std::string text = without;
+        if (text.find("seccomp") != text.npos) BOOST_TEST(!in_force.seccomp);
+        if (text.find("landlock") != text.npos) BOOST_TEST(in_force.landlock == 0u);
+        const bool confined = in_force.seccomp || in_force.landlock > 0;
+        BOOST_TEST(report.binaries.size() == (confined ? 2u : 0u), text);
+        BOOST_TEST(report.errors.size() == (confined ? 0u : 2u), text);
+        for (const InputError& error : report.errors) BOOST_TEST(error.message == "it has opened a file");
+    }
+}
+
 BOOST_AUTO_TEST_CASE(what_kills_the_judge_concerns_nobody_else) {
     const Folder folder;
     folder.write("a.so", library("good"));
@@ -141,7 +173,14 @@ BOOST_AUTO_TEST_CASE(what_kills_the_judge_concerns_nobody_else) {
     for (const unsigned threads : {1u, 2u}) {
         folder.write("d.so", library("is cut short" + std::string(100'000, 'x')));
         options.threads = threads;
+        // Whoever judges it has no right to do that.
+        auditing::being_read->store(false);
+        std::thread cutter([&] {
+            while (!auditing::being_read->load()) std::this_thread::yield();
+            std::filesystem::resize_file(folder / "d.so", 0);
+        });
         const AuditReport report = audit(folder.path(), options);
+        cutter.join();
         std::map<std::string, std::string> reasons;
         for (const BinaryAudit& binary : report.binaries)
             reasons[std::filesystem::path(binary.path).filename()] = binary.modules[0].reason;
@@ -165,6 +204,58 @@ BOOST_AUTO_TEST_CASE(what_kills_the_judge_concerns_nobody_else) {
         // Nothing is left behind.
         BOOST_TEST(::waitpid(-1, nullptr, WNOHANG) == -1);
         BOOST_TEST(errno == ECHILD);
+    }
+}
+
+// Whatever was not judged by then is in the report, and its process is gone.
+BOOST_AUTO_TEST_CASE(what_is_not_judged_in_time_is_said) {
+    const Folder folder;
+    std::vector<std::string> inputs;
+    for (const char* name : {"a.so", "b.so", "c.so"}) inputs.push_back(folder.write(name, library("spins")));
+    inputs.push_back(folder.write("d.zip", zip({{"d.so", library("spins")}, {"e.so", library("spins")}})));
+    for (const unsigned threads : {1u, 2u}) {
+        AuditOptions options;
+        options.threads = threads;
+        options.time_limit = std::chrono::milliseconds(50);
+        const AuditReport report = audit(inputs, options);
+        BOOST_TEST(report.binaries.empty());
+        std::set<std::string> named;
+        for (const InputError& error : report.errors) {
+            BOOST_TEST((error.code == Errc::unsupported));
+            BOOST_TEST(error.message == "'" + error.path +
+                                            "' is not judged: the time for the audit was over; the limit time_limit is "
+                                            "50 ms: raise it, or audit less at once");
+            named.insert(error.path.substr(0, error.path.find('!')));
+        }
+        BOOST_TEST(named == std::set<std::string>(inputs.begin(), inputs.end()), boost::test_tools::per_element());
+        BOOST_TEST(::waitpid(-1, nullptr, WNOHANG) == -1);
+    }
+    AuditOptions options;
+    options.time_limit = std::chrono::hours(1);
+    BOOST_TEST(audit(folder.write("good.so", library("good")), options).binaries.size() == 1u);
+}
+
+// Members of a tar file wait in memory, each with a descriptor: there are never more than the process can have.
+BOOST_AUTO_TEST_CASE(few_descriptors_are_enough) {
+    const Folder folder;
+    std::vector<TarEntry> members;
+    std::vector<ZipEntry> others;
+    for (int i = 0; i < 300; ++i) {
+        members.push_back({"p" + std::to_string(i) + "/a.so", library("good")});
+        others.push_back({"p" + std::to_string(i) + "/a.so", library("good")});
+    }
+    tar(folder / "a.tar", members);
+    folder.write("b.zip", zip(others));
+    rlimit before{};
+    BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    for (const rlim_t few : {64u, 200u}) {
+        rlimit limit = before;
+        limit.rlim_cur = few;
+        BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        const AuditReport report = audit(folder.path());
+        BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+        for (const InputError& error : report.errors) BOOST_TEST(error.message == "");
+        BOOST_TEST(report.binaries.size() == 600u);
     }
 }
 

@@ -1,0 +1,189 @@
+// judge_unpack.cpp: archives that are unpacked in a process of their own, seen from the audit. What comes from there is
+// believed no more than the archive: it is counted, and read with checked bounds.
+//
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include <interlock/escape.hpp>
+
+#include "judge.hpp"
+#include "wire.hpp"
+
+namespace interlock::auditing {
+
+namespace {
+
+[[noreturn]] void ended(Judge& judge, const std::string& name) {
+    throw Failure({Errc::unreadable, "cannot read " + quoted(name, 4096) + ": the process that unpacked it " +
+                                         judge.end() + "; was the file changed meanwhile?"});
+}
+
+/// Orders and replies, in the middle of a request.
+class Session {
+public:
+    Session(Judges& judges, std::string name) : judge_(judges), name_(std::move(name)) {}
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+    ~Session() {
+        constexpr Order done{};
+        if (begun_ && !judge_->send(&done, sizeof done)) judge_->end();
+    }
+
+    void begin(const Judge::Message& message) {
+        if (!judge_->begin(message)) fail();
+        begun_ = true;
+    }
+
+    /// What the reply is; its bytes lie in `bytes()` then. Throws what went wrong there.
+    Reply order(Command command, std::size_t size) {
+        const Order order{command, static_cast<std::uint32_t>(std::min<std::uint64_t>(size, longest_piece))};
+        Reply reply;
+        if (!judge_->send(&order, sizeof order) || !judge_->receive(&reply, sizeof reply) ||
+            reply.length > longest_piece)
+            fail();
+        unpacked_ = reply.unpacked;
+        bytes_.resize(reply.length);
+        if (!bytes_.empty() && !judge_->receive(bytes_.data(), bytes_.size())) fail();
+        if (reply.kind != Reply::Kind::error && reply.kind != Reply::Kind::limit) return reply;
+        Error error;
+        if (!error_from_wire(bytes_, error)) fail();
+        if (reply.kind == Reply::Kind::limit) throw LimitReached(std::move(error));
+        throw Failure(std::move(error));
+    }
+    const std::string& bytes() const noexcept { return bytes_; }
+    /// As counted there until the last reply.
+    std::uint64_t unpacked() const noexcept { return unpacked_; }
+
+    std::size_t read(std::span<std::uint8_t> buffer) {
+        if (buffer.empty()) return 0;
+        const Reply reply = order(Command::read, buffer.size());
+        if (reply.kind != Reply::Kind::bytes || bytes_.size() > buffer.size()) fail();
+        std::memcpy(buffer.data(), bytes_.data(), bytes_.size());
+        return bytes_.size();
+    }
+
+    [[noreturn]] void fail() {
+        begun_ = false;
+        ended(*judge_, name_);
+    }
+
+private:
+    Judges::Lease judge_;
+    std::string name_, bytes_;
+    std::uint64_t unpacked_ = 0;
+    bool begun_ = false;
+};
+
+/// Begins when something is read: most members of an archive are only looked at by their names.
+class PackedStream : public ByteStream {
+public:
+    PackedStream(Judges& judges, const PackedMember& packed, Tally* tally)
+        : judges_(judges), packed_(packed), tally_(tally) {}
+
+    std::size_t read(std::span<std::uint8_t> buffer) override {
+        if (at_end_) return 0;
+        if (!session_) {
+            session_.emplace(judges_, packed_.path);
+            session_->begin({Task::stream,
+                             {{packed_.archive->descriptor.get(), packed_.archive->size}},
+                             to_wire(packed_)});
+        }
+        const std::size_t got = session_->read(buffer);
+        if (got > left_) session_->fail();
+        left_ -= got;
+        if (tally_ != nullptr) tally_->count_unpacked(got);
+        if (got == 0 && !buffer.empty()) {
+            at_end_ = true;
+            session_.reset();
+        }
+        return got;
+    }
+
+private:
+    Judges& judges_;
+    const PackedMember& packed_;
+    Tally* tally_;
+    std::uint64_t left_ = packed_.member.unpacked;
+    bool at_end_ = false;
+    std::optional<Session> session_;
+};
+
+class RemoteTar : public ArchiveReader {
+public:
+    RemoteTar(Judges& judges, ByteStream& stream, const OpenedFile* whole, Compression compression, std::string name,
+              Tally& tally)
+        : name_(std::move(name)), tally_(tally), session_(judges, name_) {
+        // The process gets a file, and what lies in another archive is none yet.
+        if (whole == nullptr) {
+            spilled_.descriptor = open_temporary();
+            spilled_.size = spill(stream, spilled_.descriptor.get(), 0, tally.budget().archive_size, name_);
+            spilled_.descriptor = for_reading(std::move(spilled_.descriptor));
+            whole = &spilled_;
+        }
+        session_.begin({Task::tar,
+                        {{whole->descriptor.get(), whole->size}},
+                        to_wire(TarPlace{compression, name_, tally.path(), tally.packed(), tally.entries(),
+                                         tally.unpacked()})});
+    }
+
+    bool next(Member& member) override {
+        const Reply reply = session_.order(Command::next, 0);
+        const bool member_follows = reply.kind == Reply::Kind::member;
+        tally_.go_on_from(std::max(reply.entries, tally_.entries() + (member_follows ? 1 : 0)),
+                          std::max(reply.unpacked, tally_.unpacked()));
+        if (reply.kind == Reply::Kind::end) return false;
+        if (!member_follows || !member_from_wire(session_.bytes(), member)) session_.fail();
+        return true;
+    }
+    std::size_t read(std::span<std::uint8_t> buffer) override {
+        const std::uint64_t before = tally_.unpacked();
+        const std::size_t got = session_.read(buffer);
+        tally_.go_on_from(tally_.entries(), std::max(session_.unpacked(), before + got));
+        return got;
+    }
+
+private:
+    std::string name_;
+    Tally& tally_;
+    OpenedFile spilled_;
+    Session session_;
+};
+
+}  // namespace
+
+Content Judges::unpack(const PackedMember& packed) {
+    const std::uint64_t size = packed.member.unpacked;
+    if (!fits_at_once(packed.member)) {
+        const auto stream = open(packed, nullptr);
+        return Content::of_stream(*stream, size, packed.path);
+    }
+    Descriptor room = room_for(packed.member);
+    Lease judge(*this);
+    Reply reply;
+    const OpenedFile& archive = *packed.archive;
+    if (!judge->begin({Task::unpack, {{archive.descriptor.get(), archive.size}, {room.get(), size}}, to_wire(packed)}) ||
+        !judge->receive(&reply, sizeof reply) || reply.length > longest_piece)
+        ended(*judge, packed.path);
+    std::string bytes(reply.length, '\0');
+    if (!bytes.empty() && !judge->receive(bytes.data(), bytes.size())) ended(*judge, packed.path);
+    Error error;
+    if (reply.kind == Reply::Kind::error && error_from_wire(bytes, error)) throw Failure(std::move(error));
+    // Nobody may change it from now on, who unpacked it least of all.
+    if (reply.kind != Reply::Kind::end || !seal(room.get())) ended(*judge, packed.path);
+    return Content::of_descriptor(std::move(room), size);
+}
+
+std::unique_ptr<ByteStream> Judges::open(const PackedMember& packed, Tally* tally) {
+    return std::make_unique<PackedStream>(*this, packed, tally);
+}
+
+std::unique_ptr<ArchiveReader> Judges::open_tar(ByteStream& stream, const OpenedFile* whole, Compression compression,
+                                                const std::string& name, Tally& tally) {
+    return std::make_unique<RemoteTar>(*this, stream, whole, compression, name, tally);
+}
+
+}  // namespace interlock::auditing
