@@ -191,8 +191,8 @@ void members(Archive& archive, TarPlace& place) {
 }
 template <typename Archive>
 void members(Archive& archive, Member& member) {
-    auto& [name, size, nameless, regular, unreadable] = member;
-    archive(name, size, nameless, regular, unreadable);
+    auto& [name, size, nameless, regular, claims_otherwise, link, hard_link, unreadable] = member;
+    archive(name, size, nameless, regular, claims_otherwise, link, hard_link, unreadable);
 }
 
 template <typename Value>

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <map>
 #include <new>
+#include <set>
 #include <thread>
 
 #include <interlock/confinement.hpp>
