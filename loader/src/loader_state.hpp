@@ -170,11 +170,13 @@ struct LoaderState {
     // unload.cpp
     Outcome unload(std::string_view name, const UnloadOptions& unload_options);
     enum class Emptied : std::uint8_t { yes, timed_out, wanted };
-    /// Closes the gate and waits until nobody is inside. If not `yes`, the gate is open again. The caller is detached
-    /// and not inside.
-    Emptied close_gate(Passage& passage, std::optional<std::chrono::milliseconds> timeout);
-    /// Behind a closed gate: destroys what the module made, and unmaps it.
-    static void take_down(ModuleRecord& record, bool run_teardown);
+    /// Closes the gate and waits until nobody is inside and this thread has attached. If not `yes`, the gate is open again
+    /// and the thread detached, as it was before.
+    Emptied close_gate(Passage& passage, std::chrono::steady_clock::time_point end);
+    /// Behind a closed gate: destroys what the module made.
+    static void run_down(ModuleRecord& record, bool run_teardown);
+    /// Then unmaps it, detached.
+    static void take_away(ModuleRecord& record);
     /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
     std::optional<EventId> retire(const std::shared_ptr<ModuleRecord>& record) noexcept;
     /// Why this thread cannot unload a module now. Under mutex.

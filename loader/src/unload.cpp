@@ -15,6 +15,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Detaches at the end of the scope a thread that attach_before() has attached.
+class AttachedAlready {
+public:
+    AttachedAlready() = default;
+    ~AttachedAlready() { detach(own_slot()); }
+    AttachedAlready(const AttachedAlready&) = delete;
+    AttachedAlready& operator=(const AttachedAlready&) = delete;
+};
+
 void drop_kept_values(ModuleRecord& record) {
     decltype(record.kept) kept;
     {
@@ -25,29 +34,32 @@ void drop_kept_values(ModuleRecord& record) {
 
 }  // namespace
 
-LoaderState::Emptied LoaderState::close_gate(Passage& passage, std::optional<std::chrono::milliseconds> timeout) {
+LoaderState::Emptied LoaderState::close_gate(Passage& passage, Clock::time_point end) {
     ModuleRecord& record = *passage.record;
     record.gate.fetch_and(~gate_open, std::memory_order_seq_cst);
     heavy_fence();
-    const auto limit = std::chrono::milliseconds(timeout ? std::max<std::int64_t>(timeout->count(), 1) : 0);
-    const Clock::time_point begin = Clock::now();
-    bool empty = false;
+    ThreadSlot* const slot = own_slot();
     // In slices, to notice that it is wanted.
-    for (std::uint64_t slice = 1; !empty; slice = std::min<std::uint64_t>(2 * slice, 16)) {
-        empty = wait_until_outside(record.index, 0, slice);
-        const bool late = timeout && Clock::now() - begin >= limit;
-        std::lock_guard guard(mutex);
-        if (empty && !passage.wanted) {
-            passage.torn_down = true;
-        } else if (late || passage.wanted) {
-            record.gate.fetch_or(gate_open, std::memory_order_seq_cst);
-            return passage.wanted ? Emptied::wanted : Emptied::timed_out;
+    for (std::uint64_t slice = 1;; slice = std::min<std::uint64_t>(2 * slice, 16)) {
+        const auto slice_end = std::min(end, Clock::now() + std::chrono::milliseconds(slice));
+        // Teardown needs the global lock in locked mode; that is the last wait from which there is a way back.
+        const bool ready = wait_until_outside(record.index, 0, slice) && attach_before(slot, slice_end);
+        bool back = false;
+        {
+            std::lock_guard guard(mutex);
+            if (ready && !passage.wanted) {
+                passage.torn_down = true;
+                return Emptied::yes;
+            }
+            back = passage.wanted || Clock::now() >= end;
+            if (back) record.gate.fetch_or(gate_open, std::memory_order_seq_cst);
         }
+        if (ready) detach(slot);
+        if (back) return passage.wanted ? Emptied::wanted : Emptied::timed_out;
     }
-    return Emptied::yes;
 }
 
-void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
+void LoaderState::run_down(ModuleRecord& record, bool run_teardown) {
     destroy_handles(record);
     if (run_teardown && record.def != nullptr && record.def->teardown != nullptr) {
         Scope scope;
@@ -59,6 +71,9 @@ void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
     }
     drop_kept_values(record);
     destroy_handles(record);  // made by teardown itself
+}
+
+void LoaderState::take_away(ModuleRecord& record) {
     const bool mapped = unmap(record);
     std::free(record.state);
     record.state = nullptr;
@@ -110,6 +125,16 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
 }
 
 Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_options) {
+    // Who runs under the dynamic linker must not wait for those who may be waiting for their turn there.
+    const bool in_linker = LinkerTurn::is_here();
+    const Clock::time_point end = in_linker ? Clock::now() : deadline_after(unload_options.timeout);
+    const auto late = [&](std::string_view what) {
+        return Error{Errc::in_use, "module " + quoted(name) + " was not unloaded: " +
+                                       (in_linker ? "a constructor or destructor of a library must not wait, and "
+                                                  : "after " + std::to_string(unload_options.timeout->count()) +
+                                                        " ms ") +
+                                       std::string(what) + "; it stays loaded"};
+    };
     Detached outside;
     std::shared_ptr<ModuleRecord> record;
     decltype(loaded)::node_type in_the_list;
@@ -125,7 +150,14 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
                 return Error{Errc::in_use, "module " + quoted(name) +
                                                " cannot be unloaded here, as it is being imported or unloaded, and "
                                                "that waits for this thread"};
-            wait_for(guard, own_imports(), other, false);
+            if (end == Clock::time_point::max()) {
+                wait_for(guard, own_imports(), other, false);
+                continue;
+            }
+            const auto waiter = waiters.insert(waiters.end(), {own_imports(), other.get()});
+            passage_done.wait_until(guard, end, [&] { return other->done; });
+            waiters.erase(waiter);
+            if (!other->done) return late("another thread imports or unloads it");
         }
         const auto entry = loaded.find(name);
         if (entry == loaded.end())
@@ -140,19 +172,22 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
     }
     const FinishPassage finish(*this, passage);
     const InPassage unloading(*passage);
-    if (const Emptied emptied = close_gate(*passage, unload_options.timeout); emptied != Emptied::yes) {
+    if (const Emptied emptied = close_gate(*passage, end); emptied != Emptied::yes) {
         {
             std::lock_guard guard(mutex);
             loaded.insert(std::move(in_the_list));
         }
-        return Error{Errc::in_use,
-                     "module " + quoted(name) + " was not unloaded: " +
-                         (emptied == Emptied::wanted ? std::string("code of a module imports it at this moment")
-                                                     : "after " + std::to_string(unload_options.timeout->count()) +
-                                                           " ms a call is still inside it") +
-                         "; it stays loaded"};
+        if (emptied == Emptied::timed_out)
+            return late(wait_until_outside(record->index, 0, 1) ? "another thread still holds the global lock"
+                                                                : "a call is still inside it");
+        return Error{Errc::in_use, "module " + quoted(name) +
+                                       " was not unloaded: code of a module imports it at this moment; it stays loaded"};
     }
-    take_down(*record, true);
+    {
+        const AttachedAlready attached;
+        run_down(*record, true);
+    }
+    take_away(*record);
     std::optional<EventId> fallback;
     {
         std::lock_guard guard(mutex);

@@ -4,10 +4,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include <interlock/export.hpp>
 #include <interlock/handoff_lock.hpp>
@@ -65,6 +68,17 @@ IL_API void heavy_fence() noexcept;
 IL_API void take_module_lock(ThreadSlot* slot, HandoffLock& lock);
 /// Gives it back. [attached]
 IL_API void drop_module_lock(ThreadSlot* slot) noexcept;
+
+/// When to give up what may take `timeout`. Further off than a year is never: the sum would overflow somewhere behind that.
+inline std::chrono::steady_clock::time_point deadline_after(std::optional<std::chrono::milliseconds> timeout) noexcept {
+    using Clock = std::chrono::steady_clock;
+    if (!timeout || *timeout >= std::chrono::years(1)) return Clock::time_point::max();
+    return Clock::now() + std::max(*timeout, std::chrono::milliseconds(0));
+}
+
+/// Attaches a thread that is not attached, or gives up at `end`, or when no runtime lives: false, and it is detached.
+/// detach() is its counterpart.
+IL_API bool attach_before(ThreadSlot* slot, std::chrono::steady_clock::time_point end);
 
 /// Waits, detached, until no thread is inside the module but for `own` calls of this one. The caller has closed the
 /// gate and called heavy_fence() before. False if `timeout_ms` (0: for ever) passed.
