@@ -324,10 +324,12 @@ private:
         constexpr std::uint64_t patience_ms = 10'000;
         record_->gate.fetch_and(~gate_open, std::memory_order_seq_cst);
         heavy_fence();
-        if (wait_until_outside(record_->index, 0, patience_ms))
-            state_.take_down(*record_, false);
-        else
+        if (wait_until_outside(record_->index, 0, patience_ms)) {
+            LoaderState::run_down(*record_, false);
+            LoaderState::take_away(*record_);
+        } else {
             keep_for_good(record_);
+        }
         std::lock_guard guard(state_.mutex);
         record_->uses.clear();
     }

@@ -110,9 +110,11 @@ struct LoaderState {
     /// Whether waiting for `target` would never end, as it waits for something in `chain`. Under mutex.
     bool would_deadlock(const ImportFrame* chain, const Passage* target) const;
     /// Waits for another thread's passage: until it is over, or, for code of a module if `error_is_enough`, until its
-    /// import has failed. The caller is detached, holds the mutex by `guard`, and has asked would_deadlock().
-    void wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain, const std::shared_ptr<Passage>& passage,
-                  bool error_is_enough);
+    /// import has failed. Or until `end`, if that is not never: false. The caller is
+    /// detached, holds the mutex by `guard`, and has asked would_deadlock().
+    bool wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain, const std::shared_ptr<Passage>& passage,
+                  bool error_is_enough,
+                  std::chrono::steady_clock::time_point end = std::chrono::steady_clock::time_point::max());
     void finish_passage(const std::shared_ptr<Passage>& passage) noexcept;
     /// Finishes a passage however the scope is left: who waits for one that nobody finishes waits for ever.
     class FinishPassage {
@@ -184,8 +186,19 @@ struct LoaderState {
     using Unloading = std::vector<std::shared_ptr<Passage>>;  ///< modules that are unloaded together
     /// All of them or none.
     Outcome unload(std::span<const std::string_view> names, const UnloadOptions& unload_options);
+    /// How long an unloading waits. Who runs under the dynamic linker must not wait for those who may be waiting for
+    /// their turn there.
+    struct Patience {
+        explicit Patience(std::optional<std::chrono::milliseconds> given);
+        /// That it has come to its end, for a message.
+        std::string ended() const;
+        bool in_linker;
+        std::optional<std::chrono::milliseconds> timeout;
+        std::chrono::steady_clock::time_point end;
+    };
     /// Makes the passages, unless there is something that speaks against it.
-    std::optional<Error> begin_unloading(std::span<const std::string_view> names, Unloading& unloading);
+    std::optional<Error> begin_unloading(std::span<const std::string_view> names, const Patience& patience,
+                                         Unloading& unloading);
     /// Ends the passages that begin_unloading() made, however the scope is left. What was not torn down is as it was.
     class FinishUnloading {
     public:
@@ -198,18 +211,23 @@ struct LoaderState {
         LoaderState& state_;
         const Unloading& unloading_;
     };
-    Error why_not_unloaded(const Unloading& unloading, Emptied why, std::chrono::milliseconds timeout) const;
-    /// Closes the gates and waits until nobody is inside. If not `yes`, they are open again. The caller is detached and
-    /// not inside.
-    Emptied close_gates(const Unloading& unloading, std::optional<std::chrono::milliseconds> timeout);
-    /// Behind a closed gate: destroys what the module made, and unmaps it.
-    static void take_down(ModuleRecord& record, bool run_teardown);
+    Error why_not_unloaded(const Unloading& unloading, Emptied why, const Patience& patience) const;
+    /// Closes the gates and waits until nobody is inside and this thread has attached. If not `yes`, the gates are open
+    /// again and the thread detached, as it was before.
+    Emptied close_gates(const Unloading& unloading, std::chrono::steady_clock::time_point end);
+    /// Behind a closed gate: destroys what the module made.
+    static void run_down(ModuleRecord& record, bool run_teardown);
+    /// Then unmaps it, detached.
+    static void take_away(ModuleRecord& record);
     /// Says that something may still run code of a module that has been taken down.
     void warn_of_lingering(const ModuleRecord& record);
     /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
     std::optional<EventId> retire(const std::shared_ptr<ModuleRecord>& record) noexcept;
     /// The modules that keep (il_retain) what belongs to another one, as text; "" for none. Under mutex.
     std::string keepers(const ModuleRecord& owner, const Unloading& together) const;
+    bool is_kept(const ModuleRecord& owner, const Unloading& together) const noexcept;
+    template <typename Visit>
+    void each_keeper(const ModuleRecord& owner, const Unloading& together, Visit visit) const;
     /// Why this thread cannot unload a module now. Under mutex.
     std::optional<Error> hindrance(const std::shared_ptr<ModuleRecord>& record, const Unloading& together) const;
 };

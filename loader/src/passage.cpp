@@ -47,16 +47,22 @@ bool LoaderState::would_deadlock(const ImportFrame* chain, const Passage* target
     return false;
 }
 
-void LoaderState::wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain,
-                           const std::shared_ptr<Passage>& passage, bool error_is_enough) {
+bool LoaderState::wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain,
+                           const std::shared_ptr<Passage>& passage, bool error_is_enough,
+                           std::chrono::steady_clock::time_point end) {
     const bool inside = runs_code_of_a_module();
     // An unloading waits for those inside, an import that is undone for those that have come in by a circular import:
     // one gives up, of the other the error is known.
     if (passage->unloading && !passage->torn_down && inside) passage->wanted = true;
     const NoCancellation guarded;  // others look at the waiter and, through it, at frames of this thread
     const auto waiter = waiters.insert(waiters.end(), {chain, passage.get()});
-    passage_done.wait(guard, [&] { return passage->done || (inside && error_is_enough && passage->error); });
+    const auto over = [&] { return passage->done || (inside && error_is_enough && passage->error); };
+    if (end == std::chrono::steady_clock::time_point::max())
+        passage_done.wait(guard, over);
+    else
+        passage_done.wait_until(guard, end, over);
     waiters.erase(waiter);
+    return over();
 }
 
 void LoaderState::finish_passage(const std::shared_ptr<Passage>& passage) noexcept {

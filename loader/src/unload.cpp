@@ -17,6 +17,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Detaches at the end of the scope a thread that attach_before() has attached.
+class AttachedAlready {
+public:
+    AttachedAlready() = default;
+    ~AttachedAlready() { detach(own_slot()); }
+    AttachedAlready(const AttachedAlready&) = delete;
+    AttachedAlready& operator=(const AttachedAlready&) = delete;
+};
+
 void drop_kept_values(ModuleRecord& record) {
     decltype(record.kept) kept;
     {
@@ -74,36 +83,47 @@ bool depends_on(const std::shared_ptr<ModuleRecord>& module, const std::shared_p
 
 }  // namespace
 
-LoaderState::Emptied LoaderState::close_gates(const Unloading& unloading,
-                                              std::optional<std::chrono::milliseconds> timeout) {
+LoaderState::Patience::Patience(std::optional<std::chrono::milliseconds> given)
+    : in_linker(LinkerTurn::is_here()), timeout(given), end(in_linker ? Clock::now() : deadline_after(given)) {}
+
+std::string LoaderState::Patience::ended() const {
+    return in_linker ? "a constructor or destructor of a library must not wait, and "
+                     : "after " + std::to_string(timeout->count()) + " ms ";
+}
+
+LoaderState::Emptied LoaderState::close_gates(const Unloading& unloading, Clock::time_point end) {
     for (const auto& passage : unloading) passage->record->gate.fetch_and(~gate_open, std::memory_order_seq_cst);
     heavy_fence();
-    const auto limit = std::chrono::milliseconds(timeout ? std::max<std::int64_t>(timeout->count(), 1) : 0);
-    const Clock::time_point begin = Clock::now();
+    ThreadSlot* const slot = own_slot();
     // In slices, to notice that it is wanted.
     for (std::uint64_t slice = 1;; slice = std::min<std::uint64_t>(2 * slice, 16)) {
-        bool empty = true, wanted = false, kept = false;
+        const auto slice_end = std::min(end, Clock::now() + std::chrono::milliseconds(slice));
+        bool empty = true, wanted = false, kept = false, back = false;
         for (const auto& passage : unloading) empty = empty && wait_until_outside(passage->record->index, 0, slice);
-        const bool late = timeout && Clock::now() - begin >= limit;
-        std::lock_guard guard(mutex);
-        for (const auto& passage : unloading) {
-            wanted = wanted || passage->wanted;
-            // A call that was inside may have given others something to keep.
-            kept = kept || (empty && !keepers(*passage->record, unloading).empty());
+        // Teardown needs the global lock in locked mode; that is the last wait from which there is a way back.
+        const bool ready = empty && attach_before(slot, slice_end);
+        {
+            std::lock_guard guard(mutex);
+            for (const auto& passage : unloading) {
+                wanted = wanted || passage->wanted;
+                // A call that was inside may have given others something to keep.
+                kept = kept || (empty && is_kept(*passage->record, unloading));
+            }
+            if (ready && !wanted && !kept) {
+                for (const auto& passage : unloading) passage->torn_down = true;
+                return Emptied::yes;
+            }
+            back = wanted || kept || Clock::now() >= end;
+            if (back)
+                for (const auto& passage : unloading)
+                    passage->record->gate.fetch_or(gate_open, std::memory_order_seq_cst);
         }
-        if (empty && !wanted && !kept) {
-            for (const auto& passage : unloading) passage->torn_down = true;
-            return Emptied::yes;
-        }
-        if (late || wanted || kept) {
-            for (const auto& passage : unloading)
-                passage->record->gate.fetch_or(gate_open, std::memory_order_seq_cst);
-            return wanted ? Emptied::wanted : kept ? Emptied::kept : Emptied::timed_out;
-        }
+        if (ready) detach(slot);
+        if (back) return wanted ? Emptied::wanted : kept ? Emptied::kept : Emptied::timed_out;
     }
 }
 
-void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
+void LoaderState::run_down(ModuleRecord& record, bool run_teardown) {
     destroy_handles(record);
     if (run_teardown && record.def != nullptr && record.def->teardown != nullptr) {
         Scope scope;
@@ -115,6 +135,9 @@ void LoaderState::take_down(ModuleRecord& record, bool run_teardown) {
     }
     drop_kept_values(record);
     destroy_handles(record);  // made by teardown itself
+}
+
+void LoaderState::take_away(ModuleRecord& record) {
     const bool mapped = unmap(record);
     std::free(record.state);
     record.state = nullptr;
@@ -141,15 +164,26 @@ std::optional<EventId> LoaderState::retire(const std::shared_ptr<ModuleRecord>& 
     return std::exchange(record->fallback, std::nullopt);
 }
 
-std::string LoaderState::keepers(const ModuleRecord& owner, const Unloading& together) const {
-    std::string names;
+template <typename Visit>
+void LoaderState::each_keeper(const ModuleRecord& owner, const Unloading& together, Visit visit) const {
     const auto look_at = [&](const ModuleRecord& keeper) {
-        if (&keeper != &owner && !contains(together, keeper) && keeps_of(keeper, owner))
-            names += (names.empty() ? "" : ", ") + quoted(keeper.name);
+        if (&keeper != &owner && !contains(together, keeper) && keeps_of(keeper, owner)) visit(keeper);
     };
     for (const auto& [name, record] : loaded) look_at(*record);
     for (const auto& [name, passage] : passages)
         if (passage->record) look_at(*passage->record);
+}
+
+bool LoaderState::is_kept(const ModuleRecord& owner, const Unloading& together) const noexcept {
+    bool kept = false;
+    each_keeper(owner, together, [&](const ModuleRecord&) { kept = true; });
+    return kept;
+}
+
+std::string LoaderState::keepers(const ModuleRecord& owner, const Unloading& together) const {
+    std::string names;
+    each_keeper(owner, together,
+                [&](const ModuleRecord& keeper) { names += (names.empty() ? "" : ", ") + quoted(keeper.name); });
     return names;
 }
 
@@ -209,7 +243,8 @@ void LoaderState::warn_of_lingering(const ModuleRecord& record) {
     issue(warning);
 }
 
-std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_view> names, Unloading& unloading) {
+std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_view> names, const Patience& patience,
+                                                  Unloading& unloading) {
     std::unique_lock guard(mutex);
     for (std::size_t i = 0; i < names.size();) {
         const std::string_view name = names[i];
@@ -220,7 +255,9 @@ std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_vi
                 return Error{Errc::in_use, "module " + quoted(name) +
                                                " cannot be unloaded here, as it is being imported or unloaded, and "
                                                "that waits for this thread"};
-            wait_for(guard, own_imports(), other, false);
+            if (!wait_for(guard, own_imports(), other, false, patience.end))
+                return Error{Errc::in_use, "module " + quoted(name) + " was not unloaded: " + patience.ended() +
+                                               "another thread imports or unloads it; it stays loaded"};
             unloading.clear();
             i = 0;  // meanwhile everything may have changed
             continue;
@@ -259,7 +296,7 @@ LoaderState::FinishUnloading::~FinishUnloading() {
         if (!passage->done) state_.finish_passage(passage);
 }
 
-Error LoaderState::why_not_unloaded(const Unloading& unloading, Emptied why, std::chrono::milliseconds timeout) const {
+Error LoaderState::why_not_unloaded(const Unloading& unloading, Emptied why, const Patience& patience) const {
     std::string names, users, kept_by;
     for (const auto& passage : unloading) {
         names += (names.empty() ? "" : ", ") + quoted(passage->name);
@@ -276,25 +313,35 @@ Error LoaderState::why_not_unloaded(const Unloading& unloading, Emptied why, std
     const auto reason = [&]() -> std::string {
         if (why == Emptied::wanted) return "code of a module imports " + it + " at this moment";
         if (why == Emptied::kept) return kept_by + " keeps a buffer or object of " + it + " (il_retain)";
-        const std::string waited = "after " + std::to_string(timeout.count()) + " ms ";
-        return waited + (users.empty() ? "a call is still inside " + it
-                                       : users + " still uses a buffer or object of " + it);
+        if (!users.empty()) return patience.ended() + users + " still uses a buffer or object of " + it;
+        const bool empty = std::all_of(unloading.begin(), unloading.end(), [](const auto& passage) {
+            return wait_until_outside(passage->record->index, 0, 1);
+        });
+        return patience.ended() +
+               (empty ? "another thread still holds the global lock" : "a call is still inside " + it);
     };
     return {Errc::in_use, (one ? "module " : "modules ") + names + (one ? " was" : " were") + " not unloaded: " + reason() +
                               (one ? "; it stays loaded" : "; all of them stay loaded")};
 }
 
 Outcome LoaderState::unload(std::span<const std::string_view> names, const UnloadOptions& unload_options) {
+    const Patience patience(unload_options.timeout);
     Detached outside;
     Unloading unloading;
-    if (auto error = begin_unloading(names, unloading)) return std::move(*error);
+    if (auto error = begin_unloading(names, patience, unloading)) return std::move(*error);
     const FinishUnloading finish(*this, unloading);
     Frames frames;
     for (const auto& passage : unloading) frames.nested.emplace_back(*passage);
-    if (const Emptied emptied = close_gates(unloading, unload_options.timeout); emptied != Emptied::yes)
-        return why_not_unloaded(unloading, emptied, unload_options.timeout.value_or(std::chrono::milliseconds(0)));
+    if (const Emptied emptied = close_gates(unloading, patience.end); emptied != Emptied::yes)
+        return why_not_unloaded(unloading, emptied, patience);
+    {
+        const AttachedAlready attached;
+        isolate([&] {  // as for an import
+            for (const auto& passage : unloading) run_down(*passage->record, true);
+        });
+    }
     for (const auto& passage : unloading) {
-        isolate([&] { take_down(*passage->record, true); });  // as for an import
+        isolate([&] { take_away(*passage->record); });
         std::optional<EventId> fallback;
         {
             std::lock_guard guard(mutex);

@@ -30,7 +30,7 @@ private:
     std::optional<std::string> sha256_;
 };
 
-bool file_matches(const std::string& glob, const std::filesystem::path& policy_folder,
+bool path_matches(const std::string& glob, const std::filesystem::path& policy_folder,
                   const std::filesystem::path& file) {
     if (glob.find('/') == std::string::npos) return glob_match(glob, file.filename().string());
     if (glob.front() == '/') return glob_match(glob, file.lexically_normal().string());
@@ -40,6 +40,15 @@ bool file_matches(const std::string& glob, const std::filesystem::path& policy_f
     // The folder's own name may contain what a pattern takes for wildcards.
     const std::filesystem::path anchored = std::filesystem::path(glob_escape((here / policy_folder).string())) / glob;
     return glob_match(anchored.lexically_normal().string(), file.lexically_normal().string());
+}
+
+/// By the path under which the file was found, or by its real one: a link with another name is no way around a rule.
+bool file_matches(const std::string& glob, const std::filesystem::path& policy_folder,
+                  const std::filesystem::path& file) {
+    if (path_matches(glob, policy_folder, file)) return true;
+    std::error_code failed;
+    const std::filesystem::path real = std::filesystem::canonical(file, failed);
+    return !failed && real != file && path_matches(glob, policy_folder, real);
 }
 
 bool matches(const PolicyRule& rule, const std::filesystem::path& policy_folder, Subject& subject) {

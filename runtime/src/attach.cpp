@@ -9,8 +9,13 @@
 #include <interlock/result.hpp>
 #include <interlock/thread.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
+
+#include <interlock/gate.hpp>
 
 #include "process_state.hpp"
 #include "test_points.hpp"
@@ -82,6 +87,33 @@ void attach_slow(ThreadSlot* slot) {
     slot->depth = 0;
     throw Failure({Errc::wrong_state, "a thread tried to attach, but no interlock::Runtime exists in this process; "
                                       "create one first and destroy it last"});
+}
+
+bool attach_before(ThreadSlot* slot, std::chrono::steady_clock::time_point end) {
+    for (auto pause = std::chrono::microseconds(10);; pause = std::min(2 * pause, std::chrono::microseconds(1000))) {
+        const std::uint32_t word = mode_cell.word.load(std::memory_order_acquire);
+        if (word == mode_parallel || word == mode_parallel_fenced) {
+            slot->state.exchange(state_free, std::memory_order_seq_cst);
+            if (mode_cell.word.load(std::memory_order_seq_cst) == word) {
+                slot->depth = 1;
+                return true;
+            }
+            slot->state.store(state_detached, std::memory_order_release);
+            wake_switcher();
+        } else if (word == mode_locked && process().global_lock.try_lock()) {
+            const bool still = mode_cell.word.load(std::memory_order_acquire) == mode_locked;
+            if (still) {
+                slot->state.store(state_locked, std::memory_order_relaxed);
+                slot->depth = 1;
+                return true;
+            }
+            process().global_lock.unlock(HandoffLock::Release::eager);
+        } else if (word == mode_none) {
+            return false;
+        }
+        if (std::chrono::steady_clock::now() >= end) return false;
+        std::this_thread::sleep_for(pause);
+    }
 }
 
 void detach_slow(ThreadSlot* slot) noexcept {

@@ -27,6 +27,7 @@ using Clock = std::chrono::steady_clock;
 constexpr Clock::duration first_poll = std::chrono::microseconds(100);
 constexpr Clock::duration last_poll = std::chrono::milliseconds(1);
 constexpr int spin_rounds = 128;
+constexpr Clock::time_point never = Clock::time_point::max();
 
 std::atomic<std::int64_t> switch_interval_us{5000};
 
@@ -86,16 +87,15 @@ bool HandoffLock::try_barge() noexcept {
 bool HandoffLock::try_lock() noexcept { return try_barge(); }
 
 void HandoffLock::lock() {
-    if (!try_barge()) lock_slow(false);
+    if (!try_barge()) lock_slow(false, never);
 }
 
-void HandoffLock::lock_urgently() {
-    if (!try_barge()) lock_slow(true);
-}
+bool HandoffLock::lock_urgently_before(Clock::time_point end) { return try_barge() || lock_slow(true, end); }
 
-bool HandoffLock::lock_unless_dismissed() { return try_barge() || lock_slow(false); }
+bool HandoffLock::lock_unless_dismissed() { return try_barge() || lock_slow(false, never); }
 
-bool HandoffLock::lock_slow(bool urgent) {
+// Only the urgent one gives up at an end; it is first all the time.
+bool HandoffLock::lock_slow(bool urgent, Clock::time_point end) {
     if (worth_spinning) {
         for (int i = 0; i < spin_rounds; ++i) {
             relax();
@@ -130,6 +130,10 @@ bool HandoffLock::lock_slow(bool urgent) {
             return true;
         }
         const Clock::time_point now = Clock::now();
+        if (now >= end) {
+            remove_first();
+            return false;
+        }
         if (first_since == Clock::time_point{}) first_since = now;
         const Clock::duration left = interval - (now - first_since);
         if (left <= Clock::duration::zero()) handoff_due_.store(true, std::memory_order_relaxed);
@@ -185,7 +189,9 @@ void HandoffLock::unlock_and_dismiss() noexcept {
 }
 
 void HandoffLock::set_switch_interval(std::chrono::microseconds interval) noexcept {
-    switch_interval_us.store(interval.count(), std::memory_order_relaxed);
+    // A year is never, and milliseconds::max() would overflow where it is added to something.
+    switch_interval_us.store(std::min<std::chrono::microseconds>(interval, std::chrono::years(1)).count(),
+                             std::memory_order_relaxed);
 }
 
 std::chrono::microseconds HandoffLock::switch_interval() noexcept {

@@ -40,14 +40,16 @@ std::string thread_name(long os_thread) {
     return name;
 }
 
-bool holds_up(const detail::ThreadSlot& slot) noexcept {
-    return &slot != detail::this_thread && slot.state.load(std::memory_order_seq_cst) == detail::state_free;
+/// Whether a thread holds up a switch: to locked mode whoever is attached without the lock, else its holder.
+bool holds_up(const detail::ThreadSlot& slot, Mode to = Mode::locked) noexcept {
+    const std::uint32_t state = to == Mode::locked ? detail::state_free : detail::state_locked;
+    return &slot != detail::this_thread && slot.state.load(std::memory_order_seq_cst) == state;
 }
 
-std::vector<Holder> current_holders() {
+std::vector<Holder> current_holders(Mode to = Mode::locked) {
     std::vector<Holder> holders;
     detail::for_each_slot([&](detail::ThreadSlot& slot) {
-        if (!holds_up(slot)) return;
+        if (!holds_up(slot, to)) return;
         Holder holder;
         holder.os_thread = slot.os_thread.load(std::memory_order_relaxed);
         holder.thread_name = thread_name(holder.os_thread);
@@ -82,7 +84,7 @@ bool nobody_holds_up() {
 }  // namespace
 
 std::string StallReport::text() const {
-    return "switching to locked mode (" + escape(reason, 200) + ") has waited " + std::to_string(waited.count()) +
+    return "switching to " + std::string(mode_name(to)) + " mode (" + escape(reason, 200) + ") has waited " + std::to_string(waited.count()) +
            " ms for " + describe(holders) +
            "; a loop that runs long should call il_safe_point(), and work that blocks belongs between "
            "IL_BEGIN_ALLOW_THREADS and IL_END_ALLOW_THREADS";
@@ -103,8 +105,12 @@ struct Runtime::State {
     void end_switch();
     void undo_switch() noexcept;
     bool wait_for_attached(std::string_view reason, Clock::time_point begin, std::optional<Clock::time_point> end);
-    void report_stall(std::string_view reason, Clock::duration waited);
+    void report_stall(std::string_view reason, Mode to, Clock::duration waited);
     void tell(RuntimeEvent event) noexcept;
+    /// When the next report is due.
+    Clock::time_point next_report(std::chrono::milliseconds at_least) const {
+        return detail::deadline_after(std::max(options.stall_report, at_least));
+    }
 };
 
 namespace {
@@ -164,11 +170,12 @@ void Runtime::State::undo_switch() noexcept {
     failed.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Runtime::State::report_stall(std::string_view reason, Clock::duration waited) {
+void Runtime::State::report_stall(std::string_view reason, Mode to, Clock::duration waited) {
     StallReport report;
     report.reason = reason;
+    report.to = to;
     report.waited = std::chrono::duration_cast<std::chrono::milliseconds>(waited);
-    report.holders = current_holders();
+    report.holders = current_holders(to);
     if (report.holders.empty()) return;
     stalls.fetch_add(1, std::memory_order_relaxed);
     if (options.on_event) tell({.kind = EventKind::stalled, .text = report.text(), .duration = waited});
@@ -187,7 +194,7 @@ bool Runtime::State::wait_for_attached(std::string_view reason, Clock::time_poin
     detail::SwitchPlace& place = process().switching;
     place.waiting.store(true, std::memory_order_seq_cst);
     AtExit no_longer([&] { place.waiting.store(false, std::memory_order_relaxed); });
-    Clock::time_point next_report = begin + options.stall_report;
+    Clock::time_point report_at = next_report({});
     for (;;) {
         {
             std::unique_lock lock(place.mutex);
@@ -197,9 +204,9 @@ bool Runtime::State::wait_for_attached(std::string_view reason, Clock::time_poin
         }
         const Clock::time_point now = Clock::now();
         if (end && now >= *end) return nobody_holds_up();
-        if (now >= next_report) {
-            report_stall(reason, now - begin);
-            next_report = now + std::max<Clock::duration>(options.stall_report, std::chrono::seconds(1));
+        if (now >= report_at) {
+            report_stall(reason, Mode::locked, now - begin);
+            report_at = next_report(std::chrono::seconds(1));
         }
     }
 }
@@ -328,9 +335,8 @@ Result<SwitchReport> Runtime::stop_all_but_one(std::string_view reason,
                                                std::optional<std::chrono::milliseconds> deadline) {
     if (state_->options.gil == GilSetting::off) return SwitchReport{};
     const Clock::time_point begin = Clock::now();
-    // Further off than a year is never; begin + deadline would overflow somewhere behind that.
-    const bool bounded = deadline && *deadline < std::chrono::years(1);
-    const std::optional<Clock::time_point> end = bounded ? std::optional(begin + *deadline) : std::nullopt;
+    const Clock::time_point given_up = detail::deadline_after(deadline);
+    const auto end = given_up == Clock::time_point::max() ? std::nullopt : std::optional(given_up);
     // A thread that waits for the switcher is one that the switcher waits for, unless it is detached.
     Detached while_waiting;
     const detail::NoCancellation guarded;
@@ -386,7 +392,15 @@ bool Runtime::leave_locked_mode() {
     state_->holds.store(holds - 1, std::memory_order_relaxed);
     if (holds != 1 || state_->options.gil == GilSetting::on) return false;
     HandoffLock& global_lock = process().global_lock;
-    global_lock.lock_urgently();
+    const Clock::time_point begin = Clock::now();
+    for (auto report_at = state_->next_report({}); !global_lock.lock_urgently_before(report_at);) {
+        try {
+            state_->report_stall("nobody asks for locked mode any more", Mode::parallel, Clock::now() - begin);
+        } catch (...) {
+            // The request is taken back already, so there is nothing that could fail.
+        }
+        report_at = state_->next_report(std::chrono::seconds(1));
+    }
     detail::mode_cell.word.store(detail::parallel_word(), std::memory_order_seq_cst);
     global_lock.unlock_and_dismiss();
     state_->to_parallel.fetch_add(1, std::memory_order_relaxed);

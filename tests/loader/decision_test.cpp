@@ -141,6 +141,27 @@ BOOST_AUTO_TEST_CASE(policy_rules_match_by_everything_a_file_has) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_link_with_another_name_is_no_way_around_a_rule_for_a_file) {
+    // pair_global.so is a link to pair_free.so, which holds both modules.
+    for (const char* pattern : {"pair_free.so", "*/pair_fre?.so", MODULE_DIRECTORY "/pair_free.so"}) {
+        const std::string text = R"({"rules": [{"match": {"file": ")" + std::string(pattern) +
+                                 R"("}, "threading": "refuse", "reason": "not reviewed"}]})";
+        Lab lab({.change = [&](LoaderOptions& options) { options.policy = policy_of(text); }});
+        BOOST_TEST_CONTEXT(pattern) {
+            BOOST_TEST((lab.failure("pair_free") == Errc::refused));
+            BOOST_TEST((lab.failure("pair_global") == Errc::refused));
+            BOOST_TEST(lab.runtime.stats().switches_to_locked == 0u);
+        }
+    }
+    // By the name of the link, too, and then it is for the link alone.
+    Lab lab({.change = [&](LoaderOptions& options) {
+        options.policy = policy_of(
+            R"({"rules": [{"match": {"file": "pair_global.so"}, "threading": "refuse", "reason": "not reviewed"}]})");
+    }});
+    BOOST_TEST((lab.failure("pair_global") == Errc::refused));
+    BOOST_TEST(lab.import("pair_free").loaded());
+}
+
 BOOST_AUTO_TEST_CASE(the_first_rule_that_has_not_expired_decides_and_names_its_place) {
     TemporaryFolder folder;
     const auto path = folder.write("my.policy.json", R"({"rules": [

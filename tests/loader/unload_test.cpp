@@ -480,3 +480,94 @@ BOOST_AUTO_TEST_CASE(the_destructor_unloads_the_last_one_first) {
     BOOST_TEST(order == (Texts{"free2", "free1", "unm1"}), boost::test_tools::per_element());
     Events::all().clear();
 }
+
+BOOST_AUTO_TEST_CASE(a_timeout_that_is_as_long_as_can_be_waits) {
+    using Milliseconds = std::chrono::milliseconds;
+    for (const auto timeout : {Milliseconds::max(), Milliseconds(std::chrono::years(1)), Milliseconds::max() / 1000}) {
+        Lab lab;
+        const Module module = lab.import("free1");
+        Event inside, release;
+        Events::all().on("inside", [&] {
+            inside.set();
+            release.wait();
+            return 0;
+        });
+        Threads threads;
+        threads.start([&] { must(lab.run(module, "observe inside").ok()); });
+        inside.wait();
+        threads.start([&] {
+            while (module.loaded()) std::this_thread::yield();  // until the gate is closed
+            release.set();
+        });
+        BOOST_TEST(lab.loader.unload("free1", {.timeout = timeout}).ok());
+        threads.join();
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_timeout_of_any_sign_ends) {
+    using Milliseconds = std::chrono::milliseconds;
+    for (const auto timeout : {Milliseconds::min(), Milliseconds(-1), Milliseconds(0), Milliseconds(1)}) {
+        Lab lab;
+        const Module module = lab.import("free1");
+        Event inside, release;
+        Events::all().on("inside", [&] {
+            inside.set();
+            release.wait();
+            return 0;
+        });
+        Threads threads;
+        threads.start([&] { must(lab.run(module, "observe inside").ok()); });
+        inside.wait();
+        const Outcome outcome = lab.loader.unload("free1", {.timeout = timeout});
+        release.set();
+        threads.join();
+        BOOST_REQUIRE(!outcome.ok());
+        BOOST_TEST(outcome.error().message.find("a call is still inside it; it stays loaded") != std::string::npos,
+                   outcome.error().message);
+        BOOST_TEST(module.loaded());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_timeout_counts_while_others_hold_the_global_lock) {
+    Lab lab;
+    const Module module = lab.import("unm1");
+    Event attached, release;
+    Threads threads;
+    threads.start([&] {
+        const Attached holds_the_global_lock;
+        attached.set();
+        release.wait();
+    });
+    attached.wait();
+    const Outcome outcome = lab.loader.unload("unm1", {.timeout = std::chrono::milliseconds(5)});
+    BOOST_REQUIRE(!outcome.ok());
+    BOOST_TEST((outcome.error().code == Errc::in_use));
+    BOOST_TEST(outcome.error().message.find("another thread still holds the global lock; it stays loaded") !=
+                   std::string::npos,
+               outcome.error().message);
+    BOOST_TEST(module.loaded());
+    release.set();
+    threads.join();
+    BOOST_TEST(lab.run(module, "").ok());
+    BOOST_TEST(lab.loader.unload("unm1", {.timeout = std::chrono::milliseconds::max()}).ok());
+    BOOST_TEST(lab.parallel());
+}
+
+BOOST_AUTO_TEST_CASE(a_timeout_counts_while_the_module_is_being_imported) {
+    Lab lab;
+    Event inside, release;
+    Events::all().on("free1:exec", [&] {
+        inside.set();
+        release.wait();
+        return 0;
+    });
+    Threads threads;
+    threads.start([&] { must(lab.import("free1").loaded()); });
+    inside.wait();
+    const Outcome outcome = lab.loader.unload("free1", {.timeout = std::chrono::milliseconds(5)});
+    release.set();
+    threads.join();
+    BOOST_REQUIRE(!outcome.ok());
+    BOOST_TEST(outcome.error().message.find("another thread imports or unloads it") != std::string::npos,
+               outcome.error().message);
+}

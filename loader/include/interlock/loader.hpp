@@ -190,7 +190,10 @@ struct LoaderReport {
 };
 
 struct UnloadOptions {
-    std::optional<std::chrono::milliseconds> timeout = {};  ///< to wait for calls inside; empty: wait
+    /// To wait for other imports and unloadings of the module, for calls inside, and for the global lock, until there is
+    /// no way back: teardown and the destructors of the library take as long as they take. Empty, or more than a year:
+    /// no limit.
+    std::optional<std::chrono::milliseconds> timeout = {};
 };
 
 struct ReloadOptions {

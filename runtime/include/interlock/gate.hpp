@@ -4,11 +4,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -91,6 +94,17 @@ template <typename Code> void isolate(Code&& code) {
     isolate([](void* context) { (*static_cast<std::remove_reference_t<Code>*>(context))(); },
             const_cast<void*>(static_cast<const void*>(std::addressof(code))));
 }
+
+/// When to give up what may take `timeout`. Further off than a year is never: the sum would overflow somewhere behind that.
+inline std::chrono::steady_clock::time_point deadline_after(std::optional<std::chrono::milliseconds> timeout) noexcept {
+    using Clock = std::chrono::steady_clock;
+    if (!timeout || *timeout >= std::chrono::years(1)) return Clock::time_point::max();
+    return Clock::now() + std::max(*timeout, std::chrono::milliseconds(0));
+}
+
+/// Attaches a thread that is not attached, or gives up at `end`, or when no runtime lives: false, and it is detached.
+/// detach() is its counterpart.
+IL_API bool attach_before(ThreadSlot* slot, std::chrono::steady_clock::time_point end);
 
 /// Waits, detached, until no thread is inside the module but for `own` calls of this one. The caller has closed the
 /// gate and called heavy_fence() before. False if `timeout_ms` (0: for ever) passed.

@@ -33,7 +33,9 @@ public:
 
     /// As lock(), but before all others, and without waiting for the switch interval: the holder's next release or safe
     /// point hands the lock over. For one thread at a time.
-    void lock_urgently();
+    void lock_urgently() { static_cast<void>(lock_urgently_before(std::chrono::steady_clock::time_point::max())); }
+    /// The same, but false at `end` if it has not come to that.
+    bool lock_urgently_before(std::chrono::steady_clock::time_point end);
     /// As lock(), or false: unlock_and_dismiss() made the lock needless.
     bool lock_unless_dismissed();
     /// Releases the lock for good: all that wait in lock_unless_dismissed() return at once, instead of taking the lock
@@ -56,7 +58,7 @@ public:
 private:
     struct Waiter;
     bool try_barge() noexcept;
-    bool lock_slow(bool urgent);
+    bool lock_slow(bool urgent, std::chrono::steady_clock::time_point end);
     void unlock_slow() noexcept;
     void remove_first() noexcept;
 

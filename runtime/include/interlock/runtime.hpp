@@ -31,7 +31,7 @@
 
 namespace interlock {
 
-/// A thread that holds up a switch to locked mode.
+/// A thread that holds up a switch.
 struct Holder {
     long os_thread = 0;            ///< gettid()
     std::string thread_name;       ///< as pthread_setname_np left it; may be empty
@@ -40,7 +40,8 @@ struct Holder {
 
 /// Given to RuntimeOptions::on_stall when a switch waits for longer than `stall_report`.
 struct StallReport {
-    std::string reason;  ///< of the switch
+    std::string reason;      ///< of the switch
+    Mode to = Mode::locked;  ///< which waits for all that are attached; to parallel: for the one with the global lock
     std::chrono::milliseconds waited{};
     std::vector<Holder> holders;
     /// One line for people: who holds up the switch, and what to do.
@@ -52,7 +53,8 @@ struct RuntimeOptions {
     /// That run the bodies of one loop: its caller, and threads of the executor. 0: one for each CPU; at most 1024.
     unsigned threads = 0;
     std::chrono::microseconds switch_interval{5000};    ///< for which a thread may keep the global lock
-    std::chrono::milliseconds stall_report{1000};       ///< when a stalled switch is reported, then once a second
+    std::chrono::milliseconds stall_report{1000};       ///< when a stalled switch is reported, then once a second;
+                                                        ///< a year or more: never
     /// On the switching thread, in the middle of the switch: report and return; to attach or to switch here is an
     /// error. What it throws ends the switch and comes out of switch_to_locked(). Empty: a line on stderr.
     std::function<void(const StallReport&)> on_stall = {};
@@ -159,7 +161,9 @@ public:
     /// [any-thread]
     IL_API Result<SwitchReport> switch_to_locked(std::string_view reason,
                                                  std::optional<std::chrono::milliseconds> deadline = std::nullopt);
-    /// Takes one request back; true if the runtime is parallel now. [any-thread]
+    /// Takes one request back; true if the runtime is parallel now. Waits for the holder of the global lock to come to a
+    /// safe point, however long that takes, and reports as `on_stall` that it waits. What `on_stall` throws is ignored
+    /// here. [any-thread]
     IL_API bool switch_to_parallel();
 
     /// Calls body(i) for each i in [begin, end) on the calling thread and, if they have time, on the executor's, and waits
