@@ -11,6 +11,12 @@
 
 #include "observe.h"
 
+// Its variable is unique in the process, if the compiler is let, as those in templates of the standard library are.
+template <typename T> __attribute__((visibility("default"))) int& lingers_counter() {
+    static int count = 0;
+    return count;
+}
+
 namespace {
 
 void* thread_of_c(void*) {
@@ -24,13 +30,8 @@ pthread_key_t key;
 std::thread thread;
 pthread_t c_thread;
 
-template <typename T> int& counter() {
-    static int count = 0;  // unique in the process, if the compiler is let
-    return count;
-}
-
 il_status exec(il_call* call) {
-    ++counter<int>();
+    ++lingers_counter<int>();
     const char* what = script_of("lingers:exec");
     if (what == nullptr) return IL_OK;
     if (std::strstr(what, "pthread") != nullptr) pthread_create(&c_thread, nullptr, thread_of_c, nullptr);

@@ -157,7 +157,7 @@ il_status nulls(il_call* call, const il_value* args, size_t, il_value* result) {
         case 6: return il_handle_get(call, &args[0], nullptr, &object);
         case 7: {
             const char* no_format = nullptr;
-            return call->host->raise(call, IL_ERROR_FAILED, no_format);
+            return call->host->raise(call, IL_ERROR_FAILED, no_format, 1);
         }
         default: return IL_OK;
     }
