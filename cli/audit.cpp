@@ -141,7 +141,8 @@ AuditPlan make_plan(const AuditArguments& arguments, Context& context) {
     }
     plan.options.threads = context.settings.threads.value;
     if (arguments.time_limit)
-        plan.options.time_limit = std::chrono::seconds(parse_number("--time-limit", *arguments.time_limit, 1, 1'000'000));
+        plan.options.time_limit =
+            std::chrono::seconds(parse_number("--time-limit", *arguments.time_limit, 1, 1'000'000));
     return plan;
 }
 
@@ -328,8 +329,9 @@ Verb audit_verb() {
                "Write the findings to a baseline; the exit status is then 0"),
         option_list("--python", "3.14t", arguments->pythons,
                     "The free-threaded interpreter to judge for; repeatable (default: 3.13t, 3.14t, 3.15t)"),
-        option("--time-limit", "SECONDS", arguments->time_limit,
-               "Stop after so long: what has not been judged by then is an error of the report, and the exit status is 3"),
+        option(
+            "--time-limit", "SECONDS", arguments->time_limit,
+            "Stop after so long: what has not been judged by then is an error of the report, and the exit status is 3"),
         flag("-0,--null", arguments->null_separated, "Names on stdin end with a zero byte instead of a newline"),
     };
     verb.run = [arguments](Context& context, const std::vector<std::string>& paths) {

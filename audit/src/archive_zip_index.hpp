@@ -29,9 +29,11 @@ public:
     /// with the same name the last, as installers have it.
     const Members& libraries() const noexcept { return libraries_; }
 
-    /// One of them, unpacked by `unpacker`; no account of the memory is kept. [any-thread] Errors: not_found; malformed_file, where
-    /// anything is not as the directory says; unsupported, also for more than `size_limit` bytes; io_error.
-    Result<Content> extract(std::string_view name, std::uint64_t size_limit, Unpacker& unpacker = unpacker_here()) const;
+    /// One of them, unpacked by `unpacker`; no account of the memory is kept. [any-thread] Errors: not_found;
+    /// malformed_file, where anything is not as the directory says; unsupported, also for more than `size_limit` bytes;
+    /// io_error.
+    Result<Content> extract(std::string_view name, std::uint64_t size_limit,
+                            Unpacker& unpacker = unpacker_here()) const;
 
 private:
     std::shared_ptr<const OpenedFile> file_;

@@ -115,7 +115,8 @@ constexpr unsigned landlock_version = 1;
 unsigned landlock() noexcept {
     const long version = ::syscall(landlock_create, nullptr, 0, landlock_version);
     if (version < 1) return 0;
-    // What a version does not know it refuses. All that is handled and not allowed is forbidden, and nothing is allowed.
+    // What a version does not know it refuses. All that is handled and not allowed is forbidden, and nothing is
+    // allowed.
     constexpr std::array<unsigned, 5> rights_of_version = {13, 14, 15, 15, 16};
     const auto known = std::min<std::size_t>(static_cast<std::size_t>(version), rights_of_version.size());
     LandlockRules rules{};
@@ -138,8 +139,12 @@ constexpr std::uint32_t processor = AUDIT_ARCH_AARCH64;
 #elif defined(__riscv) && __riscv_xlen == 64
 constexpr std::uint32_t processor = AUDIT_ARCH_RISCV64;
 #else
-constexpr std::uint32_t processor = 0;  // no filter
+#define INTERLOCK_NO_FILTER
 #endif
+
+#ifdef INTERLOCK_NO_FILTER
+bool filter_system_calls() noexcept { return false; }
+#else
 
 /// A program for the kernel, made by hand. Each rule ends in a verdict of its own, so that all jumps are short.
 class Filter {
@@ -183,8 +188,8 @@ public:
         load(offsetof(seccomp_data, nr));
     }
 
-    /// Everything else fails, as it would where the user has no right to it: so a library that only tries something goes
-    /// on without it. False if there can be no filter.
+    /// Everything else fails, as it would where the user has no right to it: so a library that only tries something
+    /// goes on without it. False if there can be no filter.
     bool install() {
         end(SECCOMP_RET_ERRNO | EPERM);
         const sock_fprog program{static_cast<unsigned short>(size_), code_.data()};
@@ -205,7 +210,7 @@ private:
 };
 
 bool filter_system_calls() noexcept {
-    if (processor == 0 || sanitized) return false;
+    if (sanitized) return false;
     constexpr std::uint32_t all = ~0u;
     Filter filter;
     // Questions and answers, and the files that come with them.
@@ -214,8 +219,8 @@ bool filter_system_calls() noexcept {
     // Without an address: the socket has a peer.
     filter.allow_if(SYS_sendto, {{0, all, own_socket}, {4, all, 0}});
     filter.allow({SYS_pread64, SYS_close});
-    // Memory; the emulator writes code and runs it. Of files only those can be mapped that were handed over, for reading
-    // or as the room for what is unpacked.
+    // Memory; the emulator writes code and runs it. Of files only those can be mapped that were handed over, for
+    // reading or as the room for what is unpacked.
     filter.allow({SYS_mmap, SYS_munmap, SYS_madvise, SYS_brk, SYS_mremap, SYS_mprotect});
     // Of the C library: locks, time, random numbers for hash tables, and how abort() ends.
     filter.allow({SYS_futex, SYS_clock_gettime, SYS_gettimeofday, SYS_getrandom, SYS_getrusage, SYS_sysinfo,
@@ -225,6 +230,7 @@ bool filter_system_calls() noexcept {
     filter.allow_if(SYS_prlimit64, {{0, all, 0}, {1, all, RLIMIT_CPU}});
     return filter.install();
 }
+#endif
 
 }  // namespace
 

@@ -41,9 +41,9 @@ constexpr std::uint64_t windows_process = 4712, windows_thread_id = 4716, window
 
 /// What all that a guest can touch takes of this process, at most.
 inline constexpr std::uint64_t most_guest_memory = 224u << 20, least_guest_memory = 48u << 20;
-/// Of these the guests of this process may use so many from their next load() on, and never less than the least. Where that is
-/// too little the run ends as it does without memory (Stop::memory), and `guest_wanted_more()` is true from then on, until the
-/// next call. Not for several threads at once.
+/// Of these the guests of this process may use so many from their next load() on, and never less than the least. Where
+/// that is too little the run ends as it does without memory (Stop::memory), and `guest_wanted_more()` is true from
+/// then on, until the next call. Not for several threads at once.
 void limit_guest_memory(std::uint64_t bytes) noexcept;
 bool guest_wanted_more() noexcept;
 

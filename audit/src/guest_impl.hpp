@@ -138,7 +138,8 @@ struct Guest::Impl {
                 // A pointer that was made up leads to data; what lies there would run on and on.
                 allowed = UC_PROT_READ | UC_PROT_WRITE;
             }
-            check(uc_mem_map_ptr(uc, region->address(), region->size(), allowed, region->at(region->address(), region->size())),
+            check(uc_mem_map_ptr(uc, region->address(), region->size(), allowed,
+                                 region->at(region->address(), region->size())),
                   "map memory");
         }
         for (const auto& [address, chunk] : chunks)

@@ -24,8 +24,8 @@ std::uint64_t round_up(std::uint64_t size, std::uint64_t to) { return (size + to
 GuestLimits guest_limits;
 
 void limit_guest_memory(std::uint64_t bytes) noexcept {
-    constexpr std::uint64_t fixed = most_guest_memory - GuestMap::heap_size - GuestMap::objects_size -
-                                    max_chunks * chunk_size;
+    constexpr std::uint64_t fixed =
+        most_guest_memory - GuestMap::heap_size - GuestMap::objects_size - max_chunks * chunk_size;
     guest_limits = {};
     if (bytes >= most_guest_memory) return;
     const std::uint64_t quarter = (std::max(bytes, least_guest_memory) - fixed) / 4 & ~(chunk_size - 1);

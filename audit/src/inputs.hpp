@@ -77,8 +77,8 @@ public:
     const AuditBudget& budget() const noexcept { return budget_; }
     MemoryBudget& memory() noexcept { return memory_; }
     Unpacker& unpacker() noexcept { return unpacker_; }
-    /// One more file that is looked at. `path`: of the input or archive in which it is. Throws LimitReached, when there is no
-    /// time for it.
+    /// One more file that is looked at. `path`: of the input or archive in which it is. Throws LimitReached, when there
+    /// is no time for it.
     void count_file(const std::string& path) {
         if (auto why = sink_.stopped(path)) throw LimitReached(std::move(*why));
         ++files_;

@@ -27,10 +27,11 @@
 namespace interlock::auditing {
 
 Error not_in_time(const std::string& path, const AuditOptions& options) {
-    return {Errc::unsupported,
-            quoted(path, 4096) + fmt::format(" is not judged: the time for the audit was over; the limit time_limit is {} "
-                                             "ms: raise it, or audit less at once",
-                                             options.time_limit.count())};
+    return {
+        Errc::unsupported,
+        quoted(path, 4096) + fmt::format(" is not judged: the time for the audit was over; the limit time_limit is {} "
+                                         "ms: raise it, or audit less at once",
+                                         options.time_limit.count())};
 }
 
 Judge::Judge(const AuditOptions& options, Time deadline) : options_(&options), deadline_(deadline) { start(); }
@@ -105,8 +106,8 @@ bool Judge::begin(const Message& message) {
 bool Judge::receive(void* data, std::size_t size) {
     // Its own limit ends it long before, unless something keeps it from running at all.
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
-    const auto patience = std::clamp(left, std::chrono::milliseconds(0),
-                                     20 * std::chrono::milliseconds(options_->budget.processor_time));
+    const auto patience =
+        std::clamp(left, std::chrono::milliseconds(0), 20 * std::chrono::milliseconds(options_->budget.processor_time));
     pollfd waiting{socket_.get(), POLLIN, 0};
     int ready;
     do {

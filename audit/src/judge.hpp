@@ -1,6 +1,6 @@
 // judge.hpp: processes that judge binaries. What a hostile file can break (readers, the emulator, a mapping of a file
-// that is cut short), or take over (decompressors), is done in there: the process may die of it, and the audit goes on; it
-// has no rights that could be misused (confinement.hpp). docs/decisions/0011 says why.
+// that is cut short), or take over (decompressors), is done in there: the process may die of it, and the audit goes on;
+// it has no rights that could be misused (confinement.hpp). docs/decisions/0011 says why.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

@@ -29,7 +29,7 @@ struct FileHead {
     std::uint64_t size = 0;    ///< of the file
     std::uint64_t length = 0;  ///< of the text behind all heads
     Task task = Task::judge;
-    std::uint32_t more = 0;  ///< how many heads follow
+    std::uint32_t more = 0;    ///< how many heads follow
     std::uint64_t memory = 0;  ///< that an emulated program may use
 };
 
@@ -41,7 +41,7 @@ struct Order {
 struct Reply {
     enum class Kind : std::uint32_t { bytes, member, end, error, limit };
     Kind kind = Kind::end;
-    std::uint32_t length = 0;            ///< of what follows: bytes, a member, an error
+    std::uint32_t length = 0;                 ///< of what follows: bytes, a member, an error
     std::uint64_t entries = 0, unpacked = 0;  ///< as Tally counts them
 };
 

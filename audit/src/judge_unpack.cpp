@@ -88,9 +88,8 @@ public:
         if (at_end_) return 0;
         if (!session_) {
             session_.emplace(judges_, packed_.path);
-            session_->begin({Task::stream,
-                             {{packed_.archive->descriptor.get(), packed_.archive->size}},
-                             to_wire(packed_)});
+            session_->begin(
+                {Task::stream, {{packed_.archive->descriptor.get(), packed_.archive->size}}, to_wire(packed_)});
         }
         const std::size_t got = session_->read(buffer);
         if (got > left_) session_->fail();
@@ -124,10 +123,10 @@ public:
             spilled_.descriptor = for_reading(std::move(spilled_.descriptor));
             whole = &spilled_;
         }
-        session_.begin({Task::tar,
-                        {{whole->descriptor.get(), whole->size}},
-                        to_wire(TarPlace{compression, name_, tally.path(), tally.packed(), tally.entries(),
-                                         tally.unpacked()})});
+        session_.begin(
+            {Task::tar,
+             {{whole->descriptor.get(), whole->size}},
+             to_wire(TarPlace{compression, name_, tally.path(), tally.packed(), tally.entries(), tally.unpacked()})});
     }
 
     bool next(Member& member) override {
@@ -165,7 +164,8 @@ Content Judges::unpack(const PackedMember& packed) {
     Lease judge(*this);
     Reply reply;
     const OpenedFile& archive = *packed.archive;
-    if (!judge->begin({Task::unpack, {{archive.descriptor.get(), archive.size}, {room.get(), size}}, to_wire(packed)}) ||
+    if (!judge->begin(
+            {Task::unpack, {{archive.descriptor.get(), archive.size}, {room.get(), size}}, to_wire(packed)}) ||
         !judge->receive(&reply, sizeof reply) || reply.length > longest_piece)
         ended(*judge, packed.path);
     std::string bytes(reply.length, '\0');

@@ -1,6 +1,6 @@
-// unpacker.hpp: who decompresses what a file has packed. The libraries that do are large, written in C, and fed by whoever
-// made the file: so an audit lets a process do it that may do nothing else (judge.hpp), and only that one, tests and
-// fuzzers do it at once.
+// unpacker.hpp: who decompresses what a file has packed. The libraries that do are large, written in C, and fed by
+// whoever made the file: so an audit lets a process do it that may do nothing else (judge.hpp), and only that one,
+// tests and fuzzers do it at once.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -23,8 +23,7 @@ public:
     virtual std::unique_ptr<ByteStream> open(const PackedMember& packed, Tally* tally) = 0;
     /// The members of a tar file. `whole`: the stream is all of this file; else null. Both and `tally` outlive it.
     virtual std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const OpenedFile* whole,
-                                                    Compression compression, const std::string& name,
-                                                    Tally& tally) = 0;
+                                                    Compression compression, const std::string& name, Tally& tally) = 0;
 };
 
 /// In this process. [any-thread]

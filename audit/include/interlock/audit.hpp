@@ -251,8 +251,9 @@ struct AuditBudget {
     std::uint64_t archive_entries = 1'000'000;
     unsigned archive_nesting = 4;
     std::uint64_t memory = 128ull << 20;  ///< bytes of archive members held at once; larger ones go to a temporary file
-    /// Bytes that emulated programs may use, of all cores together. One that wants more than its share is run again when it
-    /// can have 224 MiB, of which there is one at a time; no more files are judged at once than have 48 MiB each beside that.
+    /// Bytes that emulated programs may use, of all cores together. One that wants more than its share is run again
+    /// when it can have 224 MiB, of which there is one at a time; no more files are judged at once than have 48 MiB
+    /// each beside that.
     std::uint64_t emulated_memory = 1ull << 30;
 };
 

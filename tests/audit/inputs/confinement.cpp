@@ -57,24 +57,28 @@ const std::vector<Attempt>& attempts() {
         {"open for reading", [](const Target& target) { return long{::open(target.file.c_str(), O_RDONLY)}; }},
         {"open for writing", [](const Target& target) { return long{::open(target.file.c_str(), O_WRONLY)}; }},
         {"open its own memory", [](const Target&) { return long{::open("/proc/self/mem", O_RDWR)}; }},
-        {"create", [](const Target& target) { return long{::open((target.file + "2").c_str(), O_CREAT | O_RDWR, 0600)}; }},
+        {"create",
+         [](const Target& target) { return long{::open((target.file + "2").c_str(), O_CREAT | O_RDWR, 0600)}; }},
         {"remove", [](const Target& target) { return long{::unlink(target.file.c_str())}; }},
         {"look", [](const Target& target) { return long{::access(target.file.c_str(), R_OK)}; }},
         {"make a socket", [](const Target&) { return long{::socket(AF_INET, SOCK_STREAM, 0)}; }},
         {"make a local socket", [](const Target&) { return long{::socket(AF_UNIX, SOCK_DGRAM, 0)}; }},
-        {"execute", [](const Target&) {
+        {"execute",
+         [](const Target&) {
              char name[] = "/bin/true";
              char* const arguments[] = {name, nullptr};
              return long{::execve(name, arguments, nullptr)};
          }},
         {"fork", [](const Target&) { return without_child(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }},
-        {"fork in the new way", [](const Target&) {
+        {"fork in the new way",
+         [](const Target&) {
              std::uint64_t arguments[8] = {0, 0, 0, 0, SIGCHLD, 0, 0, 0};
              return without_child(::syscall(435, arguments, sizeof arguments));
          }},
         {"trace", [](const Target& target) { return ::ptrace(PTRACE_ATTACH, target.program, nullptr, nullptr); }},
         {"be traced", [](const Target&) { return ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr); }},
-        {"read the program's memory", [](const Target& target) {
+        {"read the program's memory",
+         [](const Target& target) {
              char byte = 0;
              iovec here{&byte, 1}, there{const_cast<char*>(target.file.data()), 1};
              return long{::process_vm_readv(target.program, &here, 1, &there, 1, 0)};
@@ -87,7 +91,8 @@ const std::vector<Attempt>& attempts() {
         {"write into a received file", [](const Target& target) { return long{::pwrite(target.received, "x", 1, 0)}; }},
         {"cut a received file", [](const Target& target) { return long{::ftruncate(target.received, 1)}; }},
         {"write to the socket without asking", [](const Target&) { return long{::write(own_socket, "x", 1)}; }},
-        {"hand descriptors out", [](const Target&) {
+        {"hand descriptors out",
+         [](const Target&) {
              msghdr message{};
              return long{::sendmsg(own_socket, &message, 0)};
          }},
@@ -104,13 +109,13 @@ const std::vector<Attempt>& attempts() {
         {"handle page faults", [](const Target&) { return ::syscall(SYS_userfaultfd, 0); }},
         {"keep keys", [](const Target&) { return ::syscall(SYS_add_key, "user", "x", "x", 1, -1); }},
         {"share memory", [](const Target&) { return ::syscall(SYS_shmget, 0, 4096, 01600); }},
-        {"raise a limit", [](const Target&) {
+        {"raise a limit",
+         [](const Target&) {
              const rlimit bound{10, 10};
              return long{::setrlimit(RLIMIT_NOFILE, &bound)};
          }},
-        {"change a limit of the program", [](const Target& target) {
-             return ::syscall(SYS_prlimit64, target.program, RLIMIT_CPU, nullptr, nullptr);
-         }},
+        {"change a limit of the program",
+         [](const Target& target) { return ::syscall(SYS_prlimit64, target.program, RLIMIT_CPU, nullptr, nullptr); }},
         {"change itself", [](const Target&) { return long{::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)}; }},
     };
     return all;
@@ -152,7 +157,8 @@ Seen seen_without(const char* layers, const std::set<std::string>& only = {}) {
         }
         char byte = 0;
         results.push_back(::pread(target.received, &byte, 1, 0) == 1 && byte == 'c' ? 0 : errno);
-        void* const code = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* const code =
+            ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         results.push_back(code != MAP_FAILED ? 0 : errno);
         void* const much =
             ::mmap(nullptr, 8ull << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -212,8 +218,8 @@ BOOST_AUTO_TEST_CASE(the_list_of_system_calls_needs_nothing_else) {
 
 BOOST_AUTO_TEST_CASE(without_it_there_are_no_files) {
     if (confinement().landlock == 0) return;
-    const std::set<std::string> files = {"open for reading",    "open for writing", "open its own memory",
-                                         "create", "remove", "execute"};
+    const std::set<std::string> files = {"open for reading", "open for writing", "open its own memory",
+                                         "create",           "remove",           "execute"};
     const Seen seen = seen_without("seccomp", files);
     check_what_is_needed(seen);
     BOOST_TEST(!seen.in_force.seccomp);

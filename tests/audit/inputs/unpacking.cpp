@@ -32,15 +32,13 @@ std::set<std::string> names_in(const AuditReport& report, const std::string& roo
     return names;
 }
 
-std::set<std::string> both_in(const std::string& archive) {
-    return {archive + "!pkg/größe.so", archive + "!pkg/b.so"};
-}
+std::set<std::string> both_in(const std::string& archive) { return {archive + "!pkg/größe.so", archive + "!pkg/b.so"}; }
 
 BOOST_AUTO_TEST_SUITE(unpacking)
 
 BOOST_AUTO_TEST_CASE(tar_files_of_all_kinds) {
-    for (const int filter : {ARCHIVE_FILTER_NONE, ARCHIVE_FILTER_GZIP, ARCHIVE_FILTER_BZIP2, ARCHIVE_FILTER_XZ,
-                             ARCHIVE_FILTER_ZSTD}) {
+    for (const int filter :
+         {ARCHIVE_FILTER_NONE, ARCHIVE_FILTER_GZIP, ARCHIVE_FILTER_BZIP2, ARCHIVE_FILTER_XZ, ARCHIVE_FILTER_ZSTD}) {
         const Folder folder;
         tar(folder / "x.tar", members(), filter);
         BOOST_TEST(names_in(audit(folder.path()), folder.path()) == both_in("x.tar"), boost::test_tools::per_element());

@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: MIT
 #include <boost/test/unit_test.hpp>
 
-#include <oneapi/tbb/global_control.h>
 #include <fcntl.h>
+#include <oneapi/tbb/global_control.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -31,8 +31,8 @@ namespace {
 std::vector<std::string> names_of_others;
 
 /// Seen by the processes that judge as well.
-std::atomic<bool>* const being_read = new (::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                                                  -1, 0)) std::atomic<bool>(false);
+std::atomic<bool>* const being_read =
+    new (::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<bool>(false);
 }  // namespace
 
 Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options,
