@@ -6,7 +6,7 @@
 
 namespace interlock::cli {
 
-std::vector<Verb> all_verbs() { return {plan_verb(), audit_verb(), inspect_verb(), explain_verb()}; }
+std::vector<Verb> all_verbs() { return {plan_verb(), config_verb(), audit_verb(), inspect_verb(), explain_verb()}; }
 
 void become_audit_program(char**) {}  // this is it
 

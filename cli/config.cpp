@@ -1,8 +1,7 @@
-// config.cpp: `interlock config`: every value that counts, and where it comes from; and the version texts.
+// config.cpp: `interlock config`: every value that counts, and where it comes from.
 //
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
-#include <oneapi/tbb/version.h>
 #include <unistd.h>
 
 #include <interlock/confinement.hpp>
@@ -14,6 +13,7 @@
 #include "exit_codes.hpp"
 #include "options.hpp"
 #include "verbs.hpp"
+#include "version.hpp"
 
 namespace interlock::cli {
 
@@ -24,17 +24,6 @@ struct Entry {
     Json value;
     std::string source;
 };
-
-std::string compiler() {
-#if defined(__clang__)
-    return fmt::format("Clang {}.{}.{}", __clang_major__, __clang_minor__, __clang_patchlevel__);
-#else
-    return fmt::format("GCC {}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
-#endif
-}
-
-/// Of the library that is in use, which need not be the one this was compiled with.
-int tbb_interface() { return TBB_runtime_interface_version(); }
 
 std::string text_of(const WarningFilter& filter) {
     return fmt::format("{}:{}:{}", action_name(filter.action), filter.category ? category_name(*filter.category) : "",
@@ -70,7 +59,7 @@ std::vector<Entry> entries(const Context& context) {
     add("version", INTERLOCK_VERSION, "build");
     add("GIL_DISABLED", is_free_threading_build() ? 1 : 0, "build");
     add("compiler", compiler(), "build");
-    add("tbb", fmt::format("{} (interface {})", TBB_VERSION_STRING, tbb_interface()), "library");
+    add("tbb", tbb_version(), "library");
     add("gil", setting_name(settings.gil.setting), settings.gil.source);
     add("mode", mode_name(stats.mode), "gil option");
     add("threads", stats.threads, settings.threads.source);
@@ -158,18 +147,10 @@ int run_config(Context& context, const std::vector<std::string>& arguments) {
 
 }  // namespace
 
-std::string version_text(bool how_it_was_built) {
-    if (!how_it_was_built) return "interlock " INTERLOCK_VERSION "\n";
-    const Runtime runtime;
-    return fmt::format("interlock {}{} [{}]\noneTBB {} (interface {}), membarrier {}\n", INTERLOCK_VERSION,
-                       is_free_threading_build() ? " free-threading build" : "", compiler(), TBB_VERSION_STRING,
-                       tbb_interface(), runtime.stats().membarrier ? "yes" : "no");
-}
-
 Verb config_verb() {
     Verb verb;
     verb.name = "config";
-    verb.summary = "Print the values that count here, and where each comes from";
+    verb.summary = config_summary;
     verb.arguments = "[NAME]";
     verb.details =
         "With NAME only that value: `interlock config GIL_DISABLED` prints 1 in a free-threading build, else 0.";

@@ -15,6 +15,7 @@
 #include "exit_codes.hpp"
 #include "options.hpp"
 #include "verbs.hpp"
+#include "version.hpp"
 
 namespace {
 

@@ -23,7 +23,7 @@ std::vector<Verb> all_verbs() {
             call_verb(),
             elsewhere("plan", plan_summary),
             python_verb(),
-            config_verb(),
+            elsewhere("config", config_summary),
             policy_check_verb(),
             manifest_create_verb(),
             manifest_check_verb(),

@@ -34,3 +34,23 @@ BOOST_AUTO_TEST_CASE(crc32_is_that_of_zlib) {
     }
     BOOST_TEST(bindings != 0u);
 }
+
+BOOST_AUTO_TEST_CASE(the_other_program_may_lie_beside_and_is_named_when_it_is_missing) {
+    const Folder folder;
+    Command copied = command({"explain", "IL001"});
+    const std::filesystem::path original = copied.program;
+    copied.program = folder / "interlock";
+    std::filesystem::copy_file(original, copied.program);
+    const Finished alone = run_process(copied);
+    CHECK_STATUS(alone, 3);
+    BOOST_TEST(alone.out == "");
+    CHECK_CONTAINS(alone.err, "interlock: error: cannot run '");
+    CHECK_CONTAINS(alone.err,
+                   "interlock-audit', the part of the command that this verb is in: No such file or directory; "
+                   "install the command as a whole\n");
+    std::filesystem::create_symlink(original.parent_path() / "../libexec/interlock/interlock-audit",
+                                    folder / "interlock-audit");
+    const Finished beside = run_process(copied);
+    CHECK_STATUS(beside, 0);
+    BOOST_TEST(beside.out == call({"explain", "IL001"}).out);
+}

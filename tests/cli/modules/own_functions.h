@@ -1,5 +1,5 @@
-/* Functions that the libraries of the audit have as well: libarchive, zlib, xz, libdeflate, Unicorn, and what libarchive
- * needs of libxml2, ICU, zstd and bzip2.
+/* Functions that the libraries of the audit have as well: libarchive, zlib, xz, libdeflate, Unicorn; and what
+ * libarchive needs of libxml2, ICU, zstd and bzip2.
  *
  * SPDX-License-Identifier: MIT */
 #define OWN_FUNCTIONS 11
