@@ -81,12 +81,9 @@ int main(int count, char** arguments) {
     direct = reinterpret_cast<il_module_export>(entry)()->methods[0].function;
 
     const std::pair<const char*, void (*)(benchmark::State&)> all[] = {
-        {"direct", direct_call},
-        {"gated", gated_call},
-        {"attached", attached_gated_call},
-        {"mutex", mutex_call},
-        {"module_lock", module_lock_call},
-        {"locked_mode", locked_mode_call},
+        {"direct", direct_call},           {"gated", gated_call},
+        {"attached", attached_gated_call}, {"mutex", mutex_call},
+        {"module_lock", module_lock_call}, {"locked_mode", locked_mode_call},
         {"convenient", convenient_call},
     };
     for (const auto& [name, body] : all)
@@ -101,8 +98,8 @@ int main(int count, char** arguments) {
     rows.add({"what the gate adds, 2 threads at once, each", medians.of("gated", 2) - medians.of("direct", 2), "ns",
               "one thread", through_gate - plain});
     const double through_mutex = medians.of("mutex");
-    rows.add({"gated call through an uncontended module lock", medians.of("module_lock"), "ns", "std::mutex and a direct call",
-              through_mutex});
+    rows.add({"gated call through an uncontended module lock", medians.of("module_lock"), "ns",
+              "std::mutex and a direct call", through_mutex});
     rows.add({"gated call in locked mode, one thread", medians.of("locked_mode"), "ns", "std::mutex and a direct call",
               through_mutex});
     rows.add({"the convenient form, with Value", medians.of("convenient"), "ns", "a direct call", plain});

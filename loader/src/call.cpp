@@ -70,6 +70,14 @@ il_status closed_error(const ModuleRecord& record, Scope& scope) {
     return status;
 }
 
+/// For a thread that is ending, as what runs while its stack is unwound must not find frames that are gone. Apart from
+/// run(), where it would cost every call something.
+[[gnu::cold, gnu::noinline]] void leave_frame(ThreadSlot* slot, const CallSite* outer_site,
+                                              void* outer_frame) noexcept {
+    slot->site.store(outer_site, std::memory_order_relaxed);
+    slot->loader_frame = outer_frame;
+}
+
 /// Runs code of the module as the innermost call of the thread. No exception passes but the one by which pthread_exit
 /// and pthread_cancel unwind.
 template <typename Code>
@@ -77,13 +85,10 @@ template <typename Code>
                                             Code&& code) {
     Invocation call(record, slot, scope);
     const CallSite* outer_site = slot->site.load(std::memory_order_relaxed);
+    void* outer_frame = slot->loader_frame;
     const CriticalFrame* critical_before = slot->critical;
     slot->loader_frame = &call;
     slot->site.store(site, std::memory_order_release);
-    const auto restore = [&] {
-        slot->site.store(outer_site, std::memory_order_relaxed);
-        slot->loader_frame = const_cast<Invocation*>(call.outer);
-    };
     il_status status;
     try {
         status = code(call);
@@ -91,14 +96,15 @@ template <typename Code>
         while (call.open_scopes != 0) close_scope(call);
         // No C++ exception: the unwinding of pthread_exit or pthread_cancel, which must go on.
         if (abi::__cxa_current_exception_type() == nullptr) {
-            restore();
+            leave_frame(slot, outer_site, outer_frame);
             throw;
         }
         status = describe_exception(scope);
     }
     if (status != IL_OK || call.is_detached || call.open_scopes != 0 || slot->critical != critical_before) [[unlikely]]
         status = finish_badly(call, status, critical_before);
-    restore();
+    slot->site.store(outer_site, std::memory_order_relaxed);
+    slot->loader_frame = outer_frame;
     return status;
 }
 

@@ -79,8 +79,8 @@ BOOST_AUTO_TEST_CASE(who_is_cancelled_while_it_waits_gets_the_module_and_ends_af
     Threads threads;
     threads.start([&] { lab.import("free1"); });
     in_exec.wait();
-    // The request is there before the wait begins, so that a wait that heeds it ends at once. The thread is in the middle
-    // of an import of its own, through which others look.
+    // The request is there before the wait begins, so that a wait that heeds it ends at once. The thread is in the
+    // middle of an import of its own, through which others look.
     int before = 0;
     Events::all().on("free2:exec", [&] {
         ready.set();

@@ -228,8 +228,9 @@ BOOST_AUTO_TEST_CASE(a_module_in_teardown_still_has_what_it_imported) {
     Events::all().script("free1:teardown", "call free2 run observe still there");
     BOOST_TEST(lab.loader.unload("free1").ok());
     BOOST_REQUIRE(meanwhile.has_value() && !meanwhile->ok());
-    BOOST_TEST(meanwhile->error().message == "module 'free2' cannot be unloaded, as it is imported by 'free1' (which is "
-                                             "being unloaded); unload that first");
+    BOOST_TEST(meanwhile->error().message ==
+               "module 'free2' cannot be unloaded, as it is imported by 'free1' (which is "
+               "being unloaded); unload that first");
     BOOST_TEST(Events::all().count("still there") == 1u);
     BOOST_TEST(lab.loader.unload("free2").ok());
 }
@@ -264,8 +265,7 @@ BOOST_AUTO_TEST_CASE(two_threads_that_unload_what_the_other_is_inside_of) {
             return 0;
         });
     Threads threads;
-    threads.start(2,
-                  [&](int i) { must(lab.run(i == 0 ? first : second, "observe in " + names[i]).ok()); });
+    threads.start(2, [&](int i) { must(lab.run(i == 0 ? first : second, "observe in " + names[i]).ok()); });
     threads.join();
     // One of them had to give way.
     BOOST_TEST(outcomes[0]->ok() != outcomes[1]->ok());

@@ -1,5 +1,5 @@
-// The executor: results, exceptions, nesting, whose work a thread may run while it waits, and each situation in which code
-// that holds a lock while oneTBB waits has been seen to deadlock. Here the locks are interlock's, and nothing does.
+// The executor: results, exceptions, nesting, whose work a thread may run while it waits, and each situation in which
+// code that holds a lock while oneTBB waits has been seen to deadlock. Here the locks are interlock's, and nothing does.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE runtime_executor

@@ -103,7 +103,8 @@ void thread_ended_in_a_section_of_c_code() {
 }
 
 /// On a thread of the executor, in a piece of a loop.
-template <typename Function> void on_a_thread_of_the_executor(Function function) {
+template <typename Function>
+void on_a_thread_of_the_executor(Function function) {
     Runtime runtime({.threads = 2});
     std::latch both(2);
     const auto caller = std::this_thread::get_id();
@@ -149,10 +150,12 @@ BOOST_AUTO_TEST_CASE(misuse_is_fatal_and_says_why) {
         {thread_ended_in_a_section_of_c_code,
          "a thread ended (pthread_exit?) inside a critical section of C code; end the section first"},
         {thread_of_the_executor_ended_by_a_piece,
-         "a thread of the executor was ended (pthread_exit or pthread_cancel?) by a piece of a parallel loop; return from "
+         "a thread of the executor was ended (pthread_exit or pthread_cancel?) by a piece of a parallel loop; return "
+         "from "
          "it instead"},
         {child_of_a_fork_left_a_piece,
-         "the child of a fork returned from a body to a thread of the executor, which exists in the parent only; end the "
+         "the child of a fork returned from a body to a thread of the executor, which exists in the parent only; end "
+         "the "
          "child with _exit() or exec() inside the body"},
     };
     for (const auto& row : rows)
