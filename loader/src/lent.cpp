@@ -71,8 +71,7 @@ Outcome Lent::add(const Value& value) {
 
 Outcome Lent::add(const il_value& value, int depth) {
     if (value.type < IL_BUFFER) return Ok{};
-    if (depth > max_depth)
-        return Error{Errc::invalid_argument, "a value with lists or maps nested more than 64 deep"};
+    if (depth > max_depth) return Error{Errc::invalid_argument, "a value with lists or maps nested more than 64 deep"};
     // An object that is gone is the receiver's to notice (il_handle_get); memory that is gone nobody would.
     if (value.type == IL_BUFFER) {
         const il_buffer* view = value.as.buffer;

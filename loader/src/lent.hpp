@@ -20,8 +20,8 @@ public:
     Lent(const Lent&) = delete;
     Lent& operator=(const Lent&) = delete;
 
-    /// Holds the owners of all buffers and handles in the values. Errors: unloaded (memory that is gone, or a module that
-    /// is just being unloaded), invalid_argument (without end, as in a list that contains itself).
+    /// Holds the owners of all buffers and handles in the values. Errors: unloaded (memory that is gone, or a module
+    /// that is just being unloaded), invalid_argument (without end, as in a list that contains itself).
     Outcome add(std::span<const il_value> values);
     /// Error: unloaded (memory, or an object, that is gone).
     Outcome add(const Value& value);

@@ -1,6 +1,7 @@
-// Lingering code (lingering.hpp). Where a thread began stands in the C library's record of it. The kernel knows an address
-// inside that record, as the list of robust mutexes begins there; start function and argument follow a little behind. All
-// of it is read by way of the kernel, as a thread may end meanwhile. Whatever is not as expected means: nothing found.
+// Lingering code (lingering.hpp). Where a thread began stands in the C library's record of it. The kernel knows an
+// address inside that record, as the list of robust mutexes begins there; start function and argument follow a little
+// behind. All of it is read by way of the kernel, as a thread may end meanwhile. Whatever is not as expected means:
+// nothing found.
 //
 // SPDX-License-Identifier: MIT
 #include "lingering.hpp"
@@ -94,8 +95,8 @@ private:
     int file_;
 };
 
-/// Whether a thread began in the library: by pthread_create, or by std::thread, whose own start function gets an object of
-/// a type that the library defines.
+/// Whether a thread began in the library: by pthread_create, or by std::thread, whose own start function gets an object
+/// of a type that the library defines.
 bool began_in(const Extent& extent, const OwnMemory& memory, long thread) {
     void* list = nullptr;
     std::size_t size = 0;
@@ -151,15 +152,18 @@ std::string destructor_in(const Extent& extent) {
     const Description* const table = description("_thread_db___pthread_keys");
     const Description* const sequence = description("_thread_db_pthread_key_struct_seq");
     const Description* const destructor = description("_thread_db_pthread_key_struct_destr");
-    const auto* const size = static_cast<const std::uint32_t*>(dlsym(RTLD_DEFAULT, "_thread_db_sizeof_pthread_key_struct"));
-    if (keys == nullptr || table == nullptr || sequence == nullptr || destructor == nullptr || size == nullptr) return {};
+    const auto* const size =
+        static_cast<const std::uint32_t*>(dlsym(RTLD_DEFAULT, "_thread_db_sizeof_pthread_key_struct"));
+    if (keys == nullptr || table == nullptr || sequence == nullptr || destructor == nullptr || size == nullptr)
+        return {};
     constexpr std::uint32_t word_bits = 8 * sizeof(std::uintptr_t);
     const bool as_expected = (*table)[1] == PTHREAD_KEYS_MAX && *size == 2 * sizeof(std::uintptr_t) &&
-                             (*sequence)[0] == word_bits && (*destructor)[0] == word_bits &&
-                             (*sequence)[2] < *size && (*destructor)[2] < *size;
+                             (*sequence)[0] == word_bits && (*destructor)[0] == word_bits && (*sequence)[2] < *size &&
+                             (*destructor)[2] < *size;
     if (!as_expected) return {};
     const auto word_at = [](const unsigned char* place) {
-        return __atomic_load_n(reinterpret_cast<const std::uintptr_t*>(static_cast<const void*>(place)), __ATOMIC_RELAXED);
+        return __atomic_load_n(reinterpret_cast<const std::uintptr_t*>(static_cast<const void*>(place)),
+                               __ATOMIC_RELAXED);
     };
     for (std::uint32_t key = 0; key < PTHREAD_KEYS_MAX; ++key) {
         const unsigned char* entry = keys + std::size_t{key} * *size;

@@ -1,5 +1,5 @@
-// Copies (copies.hpp). Each leaves an ELF note in the file that it is linked into, which says where its flag lies. Symbols
-// would not do: those of a static copy may be hidden, and those of another one may be bound to ours.
+// Copies (copies.hpp). Each leaves an ELF note in the file that it is linked into, which says where its flag lies.
+// Symbols would not do: those of a static copy may be hidden, and those of another one may be bound to ours.
 //
 // SPDX-License-Identifier: MIT
 #include "copies.hpp"
@@ -43,7 +43,8 @@ Flag* flag_in(const unsigned char* notes, std::size_t size, std::size_t alignmen
             const unsigned char* place = notes + at + content;
             std::int32_t distance;
             std::memcpy(&distance, place, sizeof distance);
-            return reinterpret_cast<Flag*>(reinterpret_cast<std::uintptr_t>(place) + static_cast<std::intptr_t>(distance));
+            return reinterpret_cast<Flag*>(reinterpret_cast<std::uintptr_t>(place) +
+                                           static_cast<std::intptr_t>(distance));
         }
         at += padded(content + header[1]);
     }

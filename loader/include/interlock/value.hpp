@@ -103,14 +103,16 @@ private:
 /// A value that owns what it holds. Copies are deep, except that handles and buffers are shared.
 class Value {
 public:
-    using Content = std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, detail::Boxed<Buffer>, List,
-                                 Map, HandleRef>;
+    using Content = std::variant<std::monostate, bool, std::int64_t, double, std::string, Bytes, detail::Boxed<Buffer>,
+                                 List, Map, HandleRef>;
 
     Value() noexcept = default;
     Value(std::nullptr_t) noexcept {}           // NOLINT: all of these are conversions by design
     Value(bool boolean) : content_(boolean) {}  // NOLINT
     /// Any type of integer. Throws Failure(invalid_argument) for a number above the largest int64.
-    template <std::integral T> requires(sizeof(T) <= sizeof(std::int64_t)) Value(T number) : content_(static_cast<std::int64_t>(number)) {  // NOLINT
+    template <std::integral T>
+        requires(sizeof(T) <= sizeof(std::int64_t))
+    Value(T number) : content_(static_cast<std::int64_t>(number)) {  // NOLINT
         if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t))
             if (number > static_cast<T>(INT64_MAX)) too_large(number);
     }
@@ -118,9 +120,13 @@ public:
     Value(std::string text) : content_(std::move(text)) {}         // NOLINT
     Value(std::string_view text) : content_(std::string(text)) {}  // NOLINT
     /// A null pointer is null.
-    Value(const char* text) { if (text != nullptr) content_.emplace<std::string>(text); }  // NOLINT
+    Value(const char* text) {  // NOLINT
+        if (text != nullptr) content_.emplace<std::string>(text);
+    }
     /// Other pointers would silently become true. Octets are Bytes{{first, last}}.
-    template <typename T> requires(!std::same_as<std::remove_cv_t<T>, char>) Value(T*) = delete;
+    template <typename T>
+        requires(!std::same_as<std::remove_cv_t<T>, char>)
+    Value(T*) = delete;
     Value(Bytes bytes) : content_(std::move(bytes)) {}         // NOLINT
     Value(Buffer buffer) : content_(std::move(buffer)) {}      // NOLINT
     Value(List list) : content_(std::move(list)) {}            // NOLINT
