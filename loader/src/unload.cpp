@@ -129,11 +129,11 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
     const bool in_linker = LinkerTurn::is_here();
     const Clock::time_point end = in_linker ? Clock::now() : deadline_after(unload_options.timeout);
     const auto late = [&](std::string_view what) {
-        return Error{Errc::in_use, "module " + quoted(name) + " was not unloaded: " +
-                                       (in_linker ? "a constructor or destructor of a library must not wait, and "
-                                                  : "after " + std::to_string(unload_options.timeout->count()) +
-                                                        " ms ") +
-                                       std::string(what) + "; it stays loaded"};
+        return Error{Errc::in_use,
+                     "module " + quoted(name) + " was not unloaded: " +
+                         (in_linker ? "a constructor or destructor of a library must not wait, and "
+                                    : "after " + std::to_string(unload_options.timeout->count()) + " ms ") +
+                         std::string(what) + "; it stays loaded"};
     };
     Detached outside;
     std::shared_ptr<ModuleRecord> record;
@@ -180,8 +180,9 @@ Outcome LoaderState::unload(std::string_view name, const UnloadOptions& unload_o
         if (emptied == Emptied::timed_out)
             return late(wait_until_outside(record->index, 0, 1) ? "another thread still holds the global lock"
                                                                 : "a call is still inside it");
-        return Error{Errc::in_use, "module " + quoted(name) +
-                                       " was not unloaded: code of a module imports it at this moment; it stays loaded"};
+        return Error{Errc::in_use,
+                     "module " + quoted(name) +
+                         " was not unloaded: code of a module imports it at this moment; it stays loaded"};
     }
     {
         const AttachedAlready attached;
