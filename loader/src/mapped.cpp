@@ -72,7 +72,8 @@ public:
     CodeUnderLinker(const CodeUnderLinker&) = delete;
     CodeUnderLinker& operator=(const CodeUnderLinker&) = delete;
 
-    template <typename Use> static void run(const ModuleRecord& record, Use use) noexcept {
+    template <typename Use>
+    static void run(const ModuleRecord& record, Use use) noexcept {
         const CodeUnderLinker guard(record);
         try {
             use();

@@ -71,15 +71,16 @@ void heavy_fence() noexcept {
     }
     static std::atomic<std::uint32_t> any{0};
     any.exchange(1, std::memory_order_seq_cst);
-    // It was refused after the start, by a sandbox: from here on every attach pays for a barrier of its own. Threads that
-    // are in the middle of an attach without one have passed a barrier when all CPUs have been visited. Also when
+    // It was refused after the start, by a sandbox: from here on every attach pays for a barrier of its own. Threads
+    // that are in the middle of an attach without one have passed a barrier when all CPUs have been visited. Also when
     // somebody has put back the old word in between, who asked for it before the refusal.
     std::uint32_t word = mode_parallel;
     const bool unfenced = mode_cell.word.compare_exchange_strong(word, mode_parallel_fenced, std::memory_order_seq_cst);
     if ((refused || unfenced) && !visit_every_cpu())
-        fatal("membarrier(2) is refused since the Runtime was created, by a seccomp filter as it seems, and so is "
-              "sched_setaffinity(2), which could take its place once; allow one of them, or create the Runtime after "
-              "the filter is in place");
+        fatal(
+            "membarrier(2) is refused since the Runtime was created, by a seccomp filter as it seems, and so is "
+            "sched_setaffinity(2), which could take its place once; allow one of them, or create the Runtime after "
+            "the filter is in place");
 }
 
 }  // namespace interlock::detail

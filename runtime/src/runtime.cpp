@@ -84,8 +84,8 @@ bool nobody_holds_up() {
 }  // namespace
 
 std::string StallReport::text() const {
-    return "switching to " + std::string(mode_name(to)) + " mode (" + escape(reason, 200) + ") has waited " + std::to_string(waited.count()) +
-           " ms for " + describe(holders) +
+    return "switching to " + std::string(mode_name(to)) + " mode (" + escape(reason, 200) + ") has waited " +
+           std::to_string(waited.count()) + " ms for " + describe(holders) +
            "; a loop that runs long should call il_safe_point(), and work that blocks belongs between "
            "IL_BEGIN_ALLOW_THREADS and IL_END_ALLOW_THREADS";
 }

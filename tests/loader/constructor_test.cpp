@@ -42,7 +42,8 @@ struct Death {
 };
 
 /// What a child writes to stderr when `action` ends it.
-template <typename Action> Death death_of(Action action) {
+template <typename Action>
+Death death_of(Action action) {
     int ends[2];
     if (::pipe(ends) != 0) throw std::runtime_error("no pipe");
     const pid_t child = ::fork();

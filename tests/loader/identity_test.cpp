@@ -141,9 +141,14 @@ BOOST_AUTO_TEST_CASE(paths_that_the_dynamic_linker_would_take_for_others) {
         const char* folder;
         const char* token;  // null: it is taken as it stands
     } const rows[] = {
-        {"$LIB", "'$LIB'"},           {"a/${ORIGIN}/b", "'${ORIGIN}'"}, {"x$PLATFORM", "'$PLATFORM'"},
-        {"$LIBRARY", "'$LIB'"},       {"$", nullptr},                   {"$HOME", nullptr},
-        {"cost_in_$", nullptr},       {"{LIB}", nullptr},
+        {"$LIB", "'$LIB'"},
+        {"a/${ORIGIN}/b", "'${ORIGIN}'"},
+        {"x$PLATFORM", "'$PLATFORM'"},
+        {"$LIBRARY", "'$LIB'"},
+        {"$", nullptr},
+        {"$HOME", nullptr},
+        {"cost_in_$", nullptr},
+        {"{LIB}", nullptr},
     };
     for (const auto& row : rows) {
         TemporaryFolder folder;

@@ -66,9 +66,9 @@ int works_afterwards(Runtime& runtime, Loader& loader, const std::string& module
     int status = 0;
     {
         Runtime runtime({.threads = 1});
-        Loader loader(runtime, {.search_path = {MODULE_DIRECTORY},
-                                .use_environment = false,
-                                .on_warning = [](const Warning&) {}});
+        Loader loader(
+            runtime,
+            {.search_path = {MODULE_DIRECTORY}, .use_environment = false, .on_warning = [](const Warning&) {}});
         if (verb == "unload") loader.import(module).value();
         left.store(point);
         ask(loader, verb, module);
@@ -85,8 +85,8 @@ BOOST_AUTO_TEST_CASE(each_allocation_fails_once) {
     struct {
         const char* verb;
         const char* module;
-    } const rows[] = {{"import", "free1"}, {"import", "unm1"},   {"import", "legacy1"}, {"import", "no_such_module"},
-                      {"unload", "free1"}, {"unload", "unm1"},   {"import", "pkg.sub"}, {"import", "bad_export"}};
+    } const rows[] = {{"import", "free1"}, {"import", "unm1"}, {"import", "legacy1"}, {"import", "no_such_module"},
+                      {"unload", "free1"}, {"unload", "unm1"}, {"import", "pkg.sub"}, {"import", "bad_export"}};
     for (const auto& row : rows) {
         long point = 0;
         for (bool more = true; more; ++point) {

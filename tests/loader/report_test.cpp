@@ -192,8 +192,8 @@ BOOST_AUTO_TEST_CASE(the_report_of_a_program_that_reloads_its_modules_for_ever_d
         {"free2", 1, true}, {"free1", rounds, false}, {"unm1", rounds, false}, {"free1", rounds + 1, true}};
     BOOST_REQUIRE(report.modules.size() == std::size(expected));
     for (std::size_t i = 0; i < std::size(expected); ++i)
-        BOOST_TEST((std::tie(report.modules[i].module, report.modules[i].loads, report.modules[i].loaded) ==
-                    expected[i]));
+        BOOST_TEST(
+            (std::tie(report.modules[i].module, report.modules[i].loads, report.modules[i].loaded) == expected[i]));
     BOOST_TEST(report.fallbacks.size() == 1000u);
     BOOST_TEST(report.warnings_issued == 1u);
     BOOST_TEST(report.warnings_suppressed == rounds - 1);
@@ -207,8 +207,7 @@ BOOST_AUTO_TEST_CASE(the_report_of_a_program_that_reloads_its_modules_for_ever_d
 BOOST_AUTO_TEST_CASE(warnings_that_differ_each_time_are_all_shown) {
     Lab lab;
     const Module module = lab.import("free1");
-    for (int i = 0; i < 10'100; ++i)
-        BOOST_REQUIRE(lab.run(module, "warn number " + std::to_string(i)).ok());
+    for (int i = 0; i < 10'100; ++i) BOOST_REQUIRE(lab.run(module, "warn number " + std::to_string(i)).ok());
     BOOST_TEST(lab.warnings().size() == 10'100u);
     // Not long ago, so it is remembered.
     BOOST_TEST(lab.run(module, "warn number 10099").ok());

@@ -34,11 +34,10 @@ namespace {
 
 /// Makes two system calls fail for this thread and those that it starts.
 bool forbid(unsigned one, unsigned other) {
-    std::array<sock_filter, 5> rules{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-                                      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, one, 1, 0),
-                                      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, other, 0, 1),
-                                      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-                                      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+    std::array<sock_filter, 5> rules{
+        {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, one, 1, 0),
+         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, other, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
     const sock_fprog program{static_cast<unsigned short>(rules.size()), rules.data()};
     return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
@@ -138,8 +137,10 @@ BOOST_AUTO_TEST_CASE(the_program_ends_with_a_message_when_nothing_can) {
 }
 
 BOOST_AUTO_TEST_CASE(stalls_are_never_reported_if_that_is_asked_for) {
-    for (const auto stall_report : {std::chrono::milliseconds::max(), std::chrono::milliseconds(std::chrono::years(1))}) {
-        Runtime runtime({.threads = 1, .switch_interval = std::chrono::microseconds::max(), .stall_report = stall_report});
+    for (const auto stall_report :
+         {std::chrono::milliseconds::max(), std::chrono::milliseconds(std::chrono::years(1))}) {
+        Runtime runtime(
+            {.threads = 1, .switch_interval = std::chrono::microseconds::max(), .stall_report = stall_report});
         Event attached;
         Threads threads;
         threads.start([&] {
@@ -160,11 +161,12 @@ BOOST_AUTO_TEST_CASE(stalls_are_never_reported_if_that_is_asked_for) {
 BOOST_AUTO_TEST_CASE(a_switch_back_that_waits_is_reported_with_who_holds_the_lock) {
     Event attached, reported;
     StallReport seen;
-    Runtime runtime({.threads = 1, .stall_report = std::chrono::milliseconds(1), .on_stall = [&](const StallReport& report) {
-                         if (reported.happened()) throw std::runtime_error("of no consequence here");
-                         seen = report;
-                         reported.set();
-                     }});
+    Runtime runtime(
+        {.threads = 1, .stall_report = std::chrono::milliseconds(1), .on_stall = [&](const StallReport& report) {
+             if (reported.happened()) throw std::runtime_error("of no consequence here");
+             seen = report;
+             reported.set();
+         }});
     runtime.switch_to_locked("a test").value();
     Threads threads;
     threads.start([&] {
