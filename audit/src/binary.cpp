@@ -237,7 +237,8 @@ private:
                 return !std::ranges::search(segment.data, text).empty();
             });
         };
-        for (const char* name : {"dlopen", "dlmopen", "LoadLibraryA", "LoadLibraryW", "LoadLibraryExA", "LoadLibraryExW"})
+        for (const char* name :
+             {"dlopen", "dlmopen", "LoadLibraryA", "LoadLibraryW", "LoadLibraryExA", "LoadLibraryExW"})
             if (imports(image_, name)) return true;
         if (imports(image_, "PyCapsule_Import")) return true;
         return imports(image_, "PyCapsule_GetPointer") && !has("_ARRAY_API");
@@ -520,7 +521,8 @@ Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& c
         const Linked linked = read_libraries((*images)[i], context, library_files);
         // What the libraries find in it has to be known by its address.
         if (!linked.of_module.empty())
-            if (auto again = read_images(file, context.path, &linked.of_module); again && again->size() == images->size())
+            if (auto again = read_images(file, context.path, &linked.of_module);
+                again && again->size() == images->size())
                 (*images)[i] = std::move((*again)[i]);
         audits.push_back(ImageAudit((*images)[i], file, context, options, linked).audit());
         audits.back().slice = images->size() > 1;
