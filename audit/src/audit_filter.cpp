@@ -122,12 +122,13 @@ std::size_t count_unsure(const AuditReport& report, std::span<const FailFilter> 
 }  // namespace
 
 std::size_t count_failures(const AuditReport& report, std::span<const FailFilter> filters) noexcept {
-    return count_unsure(report, filters) + static_cast<std::size_t>(
-        std::count_if(report.findings.begin(), report.findings.end(), [&](const Finding& finding) {
-            return finding.accepted.empty() &&
-                   std::any_of(filters.begin(), filters.end(),
-                               [&](const FailFilter& filter) { return filter.matches(finding); });
-        }));
+    return count_unsure(report, filters) +
+           static_cast<std::size_t>(
+               std::count_if(report.findings.begin(), report.findings.end(), [&](const Finding& finding) {
+                   return finding.accepted.empty() &&
+                          std::any_of(filters.begin(), filters.end(),
+                                      [&](const FailFilter& filter) { return filter.matches(finding); });
+               }));
 }
 
 }  // namespace interlock

@@ -69,7 +69,8 @@ public:
     [[noreturn]] void too_much(const std::string& reason) const;
 
 private:
-    template <typename Number> Number number(std::uint64_t offset, const char* what) const {
+    template <typename Number>
+    Number number(std::uint64_t offset, const char* what) const {
         Number value;
         std::memcpy(&value, part(offset, sizeof value, what).data(), sizeof value);
         return little_ == (std::endian::native == std::endian::little) ? value : std::byteswap(value);

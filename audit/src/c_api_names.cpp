@@ -112,8 +112,8 @@ namespace interlock::auditing {
 
 // What decides, at least.
 bool is_of_process(std::string_view function) noexcept {
-    static constexpr std::array<std::string_view, 4> deciding = {"PyModuleDef_Init", "PyModule_Create2",
-                                                                 "PyModule_FromDefAndSpec2", "PyUnstable_Module_SetGIL"};
+    static constexpr std::array<std::string_view, 4> deciding = {
+        "PyModuleDef_Init", "PyModule_Create2", "PyModule_FromDefAndSpec2", "PyUnstable_Module_SetGIL"};
     return std::ranges::find(deciding, function) != deciding.end();
 }
 

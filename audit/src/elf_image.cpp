@@ -22,8 +22,7 @@ namespace interlock::auditing {
 namespace {
 
 // A RELR table can ask for 504 relocations with 8 bytes, so its size is no bound.
-constexpr std::uint64_t max_memory = 4ull << 30, max_fixups = 4'000'000,
-                        max_folders = 64;
+constexpr std::uint64_t max_memory = 4ull << 30, max_fixups = 4'000'000, max_folders = 64;
 constexpr std::uint32_t dt_relrsz = 35, dt_relr = 36;  // <elf.h> of older C libraries lacks them
 constexpr const char* dynamic_section = "the dynamic section";
 
@@ -152,7 +151,8 @@ private:
                 if ((flags & PF_W) != 0) image_.writable_globals += size;
                 break;
             case PT_DYNAMIC:
-                // By its address: that is what the dynamic linker goes by, as for all that follows. The last one counts.
+                // By its address: that is what the dynamic linker goes by, as for all that follows. The last one
+                // counts.
                 if (file_size != 0) dynamic_ = address;
                 break;
             case PT_TLS:
@@ -409,7 +409,8 @@ private:
     void read_relocations() {
         const unsigned word = view_.word_size();
         if (wants_addends() && (dyn_.rel.size != 0 || (dyn_.plt.size != 0 && !dyn_.plt_is_rela)))
-            view_.too_much("it has relocations without addends, of which not every loader takes notice on this processor");
+            view_.too_much(
+                "it has relocations without addends, of which not every loader takes notice on this processor");
         read_relative(dyn_.relr);
         read_table(dyn_.rel, false, 2 * word);
         read_table(dyn_.rela, true, 3 * word, dyn_.relative_first);
@@ -427,7 +428,8 @@ private:
             const Fixup &before = fixups[i - 1], &after = fixups[i];
             if (after.address - before.address >= size(before)) continue;
             if (after.address != before.address || size(after) != size(before) || in_place_)
-                view_.malformed(0, "two relocations change the same bytes (address " + std::to_string(after.address) + ")");
+                view_.malformed(
+                    0, "two relocations change the same bytes (address " + std::to_string(after.address) + ")");
         }
         const std::uint64_t count = symbols_->count();
         const Table tables[] = {{*dynamic_, dynamic_size_},
@@ -482,7 +484,8 @@ private:
         if (table.size == 0) return;
         const std::uint64_t at = offset_of(table, "a relocation table");
         in_place_ = in_place_ || !with_addend;
-        for (std::uint64_t i = 0; i + entry <= table.size; i += entry) relocate(at + i, with_addend, i / entry < relative);
+        for (std::uint64_t i = 0; i + entry <= table.size; i += entry)
+            relocate(at + i, with_addend, i / entry < relative);
     }
 
     void relocate(std::uint64_t at, bool with_addend, bool must_be_relative) {

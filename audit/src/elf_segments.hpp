@@ -1,5 +1,5 @@
-// elf_segments.hpp: what of an ELF file is in memory once it is loaded. The dynamic linker maps whole pages, so that more
-// than a program header says is there, and a page that two segments share is the later one's.
+// elf_segments.hpp: what of an ELF file is in memory once it is loaded. The dynamic linker maps whole pages, so that
+// more than a program header says is there, and a page that two segments share is the later one's.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

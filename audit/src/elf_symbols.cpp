@@ -173,7 +173,8 @@ std::optional<std::uint64_t> ElfSymbols::find(std::string_view name) const {
     if (!found && versions == 1) found = versioned;
     if (!found) return std::nullopt;
     const ElfSymbol symbol = at(*found);
-    const bool bound = symbol.binding() == STB_GLOBAL || symbol.binding() == STB_WEAK || symbol.binding() == STB_GNU_UNIQUE;
+    const bool bound =
+        symbol.binding() == STB_GLOBAL || symbol.binding() == STB_WEAK || symbol.binding() == STB_GNU_UNIQUE;
     const bool seen = symbol.visibility() == STV_DEFAULT || symbol.visibility() == STV_PROTECTED;
     return bound && seen ? found : std::nullopt;
 }

@@ -1,5 +1,5 @@
-// elf_symbols.hpp: the dynamic symbol table of an ELF file, and which symbol of a name the dynamic linker finds: that is
-// up to the hash table and the versions, and a table can have several of one name.
+// elf_symbols.hpp: the dynamic symbol table of an ELF file, and which symbol of a name the dynamic linker finds: that
+// is up to the hash table and the versions, and a table can have several of one name.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

@@ -174,8 +174,8 @@ public:
     /// Whether a variable was used that another library defines, and nothing is known of.
     bool used_foreign_variable() const noexcept { return used_foreign_variable_; }
 
-    /// Whole pages of which it is noticed when the program reads there (was_read), up to the first time; and of what the
-    /// model reads for it. Not on S/390, of which the emulator knows no protection.
+    /// Whole pages of which it is noticed when the program reads there (was_read), up to the first time; and of what
+    /// the model reads for it. Not on S/390, of which the emulator knows no protection.
     void watch(std::uint64_t page);
     bool was_read(std::uint64_t page) const noexcept;
     /// A variable that is noticed like that, in a page of its own; zeros.

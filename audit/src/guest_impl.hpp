@@ -430,10 +430,10 @@ struct Guest::Impl {
     const Handler* handler = nullptr;
     std::exception_ptr thrown;
     std::vector<Resumption> resumptions;
-    std::uint64_t target = 0;  ///< where a stand-in goes, on processors with a link register
+    std::uint64_t target = 0;                  ///< where a stand-in goes, on processors with a link register
     std::uint64_t budget = ~std::uint64_t{0};  ///< of the run; none outside of it
-    std::uint32_t called = 0;         ///< what data_call stands for
-    std::uint64_t block = 0, at = 0;  // where the block that runs begins; where the last run ended
+    std::uint32_t called = 0;                  ///< what data_call stands for
+    std::uint64_t block = 0, at = 0;           // where the block that runs begins; where the last run ended
     Stop stop = Stop::returned;
     bool broken = false;  ///< after a fault the emulator is not to be trusted
 };

@@ -65,8 +65,8 @@ bool Guest::load(std::span<const Image* const> images,
     return fill_thread_area();
 }
 
-// One behind the other, with a gap, so that running out of one does not lead into the next. Thread-local blocks lie below
-// the thread pointer, one below the other (x86, s390x), or above it (the others).
+// One behind the other, with a gap, so that running out of one does not lead into the next. Thread-local blocks lie
+// below the thread pointer, one below the other (x86, s390x), or above it (the others).
 bool Guest::place(std::span<const Image* const> images) {
     Impl& impl = *impl_;
     const std::uint64_t limit = cpu_.wide ? limit_64 : limit_32;

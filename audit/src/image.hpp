@@ -22,7 +22,19 @@ using Bytes = std::span<const std::uint8_t>;
 enum class Format : std::uint8_t { elf, pe, macho };
 
 enum class Architecture : std::uint8_t {
-    other, x86_64, i386, aarch64, arm, ppc64, ppc64le, s390x, riscv64, riscv32, loongarch64, mips, wasm
+    other,
+    x86_64,
+    i386,
+    aarch64,
+    arm,
+    ppc64,
+    ppc64le,
+    s390x,
+    riscv64,
+    riscv32,
+    loongarch64,
+    mips,
+    wasm
 };
 std::string_view architecture_name(Architecture architecture) noexcept;
 
@@ -54,11 +66,11 @@ struct Fixup {
 };
 
 struct Import {
-    std::string_view name;     ///< into the file, as stored (Mach-O: with its leading underscore removed)
-    std::string_view library;  ///< "python313t.dll", where the format says it; else empty
-    bool weak = false;         ///< may be missing
-    bool function = false;     ///< known to be a function (symbol type, or called through a stub)
-    std::uint32_t ordinal = 0; ///< PE imports without a name; then `name` is empty
+    std::string_view name;      ///< into the file, as stored (Mach-O: with its leading underscore removed)
+    std::string_view library;   ///< "python313t.dll", where the format says it; else empty
+    bool weak = false;          ///< may be missing
+    bool function = false;      ///< known to be a function (symbol type, or called through a stub)
+    std::uint32_t ordinal = 0;  ///< PE imports without a name; then `name` is empty
 };
 
 struct Export {
@@ -70,13 +82,13 @@ struct Export {
 struct Image {
     Format format = Format::elf;
     Architecture architecture = Architecture::other;
-    bool wide = true;    ///< 64-bit pointers
-    bool little = true;  ///< byte order
+    bool wide = true;         ///< 64-bit pointers
+    bool little = true;       ///< byte order
     std::string description;  ///< "ELF64 little-endian", "PE32+", "Mach-O 64-bit"
     std::string platform;     ///< "linux", "windows", "macos", "ios", ...
 
     std::vector<Segment> segments;
-    std::vector<Fixup> fixups;  ///< sorted by address
+    std::vector<Fixup> fixups;         ///< sorted by address
     std::uint64_t unknown_fixups = 0;  ///< relocations of a kind that this version does not know; left out
     std::vector<Import> imports;
     /// Of entry points of modules (PyInit*, PyModExport*, il_module_*), of what the image imports from itself, and of
@@ -84,12 +96,12 @@ struct Image {
     std::vector<Export> exports;
     std::vector<std::string_view> defined;  ///< ELF: all names that others can find, in no order
     // Functions that run when the image is loaded, in this order; not read from PE, where the C library runs them.
-    std::vector<std::uint64_t> constructors;  ///< file addresses
+    std::vector<std::uint64_t> constructors;                          ///< file addresses
     std::uint64_t constructor_table = 0, constructor_table_size = 0;  ///< words, relocated; bytes
-    std::vector<std::string_view> libraries;  ///< that it is linked against, in order
+    std::vector<std::string_view> libraries;                          ///< that it is linked against, in order
     /// Where these are looked for: DT_RPATH and DT_RUNPATH, split at colons; LC_RPATH. "$ORIGIN/../x.libs".
     std::vector<std::string_view> library_folders;
-    std::string build_id;                     ///< hex, or empty
+    std::string build_id;  ///< hex, or empty
 
     // The template of the thread-local block.
     Bytes tls_data;
@@ -137,8 +149,8 @@ using Names = std::unordered_set<std::string_view>;
 /// is checked; sizes of tables are bounded by the size of the file. Errors: malformed_file ("not a shared library:
 /// ...", with offset and reason), unsupported (a format that is recognised and not read: wasm, an object file, an
 /// archive). `name` is for messages. `also`: exports of these names are kept as well, which a module wants from a
-/// library that it is linked to; functions and variables, not what is thread-local or chosen by a resolver (IFUNC). `interposed`: what
-/// an ELF library defines and yet gets from the module, or a library before it, that define it too.
+/// library that it is linked to; functions and variables, not what is thread-local or chosen by a resolver (IFUNC).
+/// `interposed`: what an ELF library defines and yet gets from the module, or a library before it, that define it too.
 Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const Names* also = nullptr,
                                        const Names* interposed = nullptr);
 

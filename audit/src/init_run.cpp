@@ -141,8 +141,8 @@ private:
         all_ = all_ && !used_up();
         if (used_up()) return std::nullopt;
         const std::uint64_t before = guest_.spent();
-        const Stop stop = guest_.run(function, interpreter_.arguments_of_constructors(), std::min(side_budget, left_),
-                                     handler_);
+        const Stop stop =
+            guest_.run(function, interpreter_.arguments_of_constructors(), std::min(side_budget, left_), handler_);
         left_ -= std::min(left_, guest_.spent() - before);
         interpreter_.record().ending = Ending::none;
         interpreter_.record().raised.clear();
@@ -416,9 +416,10 @@ struct InitRunner::Impl {
             return std::ranges::count_if(slots.all, [&](const SlotSeen& s) { return s.id == id || s.id == newer; }) > 1;
         };
         if (result.definition->state_size < 0 || repeated(1, 84) || repeated(3, 86)) {
-            result.failure = result.definition->state_size < 0
-                                 ? "its m_size is below zero, for which the import fails with SystemError"
-                                 : "it has a slot twice that may be there once, for which the import fails with SystemError";
+            result.failure =
+                result.definition->state_size < 0
+                    ? "its m_size is below zero, for which the import fails with SystemError"
+                    : "it has a slot twice that may be there once, for which the import fails with SystemError";
             return;
         }
         // Before 3.15 there are four.

@@ -52,7 +52,7 @@ struct InitResult {
     std::string cut_short;             ///< why the run did not get to its end; what is known was said before
     bool complete = true;              ///< false: a constructor of the file was stepped over
     bool used_library = false;  ///< something of a library that was not there: neither Python's nor the C library's
-    bool not_needed = false;  ///< was not run: the file imports nothing with which it could set a marker
+    bool not_needed = false;    ///< was not run: the file imports nothing with which it could set a marker
     std::set<std::string> assumed{};
     std::set<std::string> doubts{};  ///< assumptions that a run with the opposite answers settles
     std::vector<CallSeen> calls{};

@@ -191,7 +191,8 @@ private:
         }
     }
 
-    /// Of a tar file, which is unpacked with its links: one that is named like a library may lead to a member that is not.
+    /// Of a tar file, which is unpacked with its links: one that is named like a library may lead to a member that is
+    /// not.
     void keep_link(const Member& member, const Scope& scope) {
         if (member.link.empty() || second_ || !scope.wanted.empty() || links_.size() >= most_links) return;
         std::string target = member.link;
@@ -261,7 +262,8 @@ private:
             return;
         }
         // What is in a wheel is installed, and can be imported, whatever its folder is called.
-        if (!named && deeper.empty() && scope.package->audit.kind != "wheel" && is_in_ignored_folder(member.name)) return;
+        if (!named && deeper.empty() && scope.package->audit.kind != "wheel" && is_in_ignored_folder(member.name))
+            return;
         const std::string path = scope.path + '!' + member.name;
         if (!member.unreadable.empty())
             return report(path, {Errc::unsupported, "cannot read " + quoted(path, 4096) + ": " + member.unreadable});
@@ -415,10 +417,10 @@ private:
         std::string target;  ///< inner path
         std::string path;    ///< of the link, as in reports
     };
-    std::map<std::string, LinkTo> links_;           ///< of tar files, by inner path
-    std::unordered_set<std::size_t> passed_over_;   ///< hashes of inner paths of files in them that nobody asked for
-    std::unordered_set<std::size_t> met_;                            ///< hashes of inner paths, of zip files
-    std::set<std::string> late_;                                     ///< whose manifest came behind them
+    std::map<std::string, LinkTo> links_;          ///< of tar files, by inner path
+    std::unordered_set<std::size_t> passed_over_;  ///< hashes of inner paths of files in them that nobody asked for
+    std::unordered_set<std::size_t> met_;          ///< hashes of inner paths, of zip files
+    std::set<std::string> late_;                   ///< whose manifest came behind them
     bool second_ = false, stopped_ = false, spoke_ = false, met_wanted_ = false;
 };
 

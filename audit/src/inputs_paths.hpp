@@ -15,8 +15,8 @@ namespace interlock::auditing {
 
 /// As open(2), with O_CLOEXEC; no descriptor and errno on failure.
 Descriptor open_path(const std::string& path, int flags);
-/// A file by its folder and its name there, the same whatever path led to it. Two hard links are two files: modules go by
-/// their names.
+/// A file by its folder and its name there, the same whatever path led to it. Two hard links are two files: modules go
+/// by their names.
 std::string place_in(const struct stat& folder, const std::string& name);
 /// The absolute path without links of what a descriptor is of; nullopt and errno if that is not to be had.
 std::optional<std::string> path_of(int descriptor);

@@ -243,13 +243,13 @@ void Interpreter::fill_text(std::uint64_t object, const std::string& text) {
     const bool ascii = characters.largest < 0x80;
     const unsigned width = characters.largest < 0x100 ? 1 : characters.largest < 0x10000 ? 2 : 4, size = word();
     const bool byte_first = model_.free_threaded && model_.minor >= 14;  // whether it is interned has a byte of its own
-    const bool apart = byte_first && image().format == Format::pe;        // where bits of another type begin a new word
+    const bool apart = byte_first && image().format == Format::pe;       // where bits of another type begin a new word
     const std::uint64_t place = object + head_size();
     guest_.set_word(place, characters.all.size());
     guest_.set_word(place + size, ~std::uint64_t{0});
     const unsigned first = apart ? 0 : byte_first ? 8 : 2;
     const std::uint32_t state = image().little ? (width | 1u << 3 | (ascii ? 1u : 0) << 4) << first
-                                              : (width << 2 | 1u << 1 | (ascii ? 1u : 0)) << (32 - first - 5);
+                                               : (width << 2 | 1u << 1 | (ascii ? 1u : 0)) << (32 - first - 5);
     guest_.set_number(place + 2 * size + (apart ? 4 : 0), state, 4);
     std::uint64_t to = place + 2 * size + std::max(size, apart ? 8u : 4u);
     if (ascii) {

@@ -57,7 +57,8 @@ void Interpreter::fill_variable_of_the_world(std::uint64_t place, std::string_vi
     } else if (name.starts_with("__prog") || name.starts_with("program") || name == "optarg" || name == "argv") {
         guest_.set_word(place, guest_.new_text(likely() ? "python3" : "other"));
     } else if (name == "tzname") {
-        for (unsigned i = 0; i < 2; ++i) guest_.set_word(place + i * word(), guest_.new_text(likely() ? "UTC" : "OTHER"));
+        for (unsigned i = 0; i < 2; ++i)
+            guest_.set_word(place + i * word(), guest_.new_text(likely() ? "UTC" : "OTHER"));
     } else if (name == "__libc_single_threaded") {
         guest_.set_number(place, likely() ? 1 : 0, 1);
     } else if (name == "optind" || name == "opterr") {

@@ -83,14 +83,15 @@ std::string shown_name(std::string_view type) {
     return name;
 }
 
-/// Words behind the head of an object, and bytes, of types whose objects are the same in all versions (Include/cpython).
+/// Words behind the head of an object, and bytes, of types whose objects are the same in all versions
+/// (Include/cpython).
 struct InstanceSize {
     std::string_view name;
     unsigned words = 0, bytes = 0, item = 0;
 };
-constexpr InstanceSize instance_sizes[] = {{"PyBool_Type", 1, 0, 4},  {"PyBytes_Type", 2, 1, 1}, {"PyComplex_Type", 0, 16},
-                                           {"PyDict_Type", 4},        {"PyFloat_Type", 0, 8},    {"PyList_Type", 3},
-                                           {"PyLong_Type", 1, 0, 4},  {"PySlice_Type", 3}};
+constexpr InstanceSize instance_sizes[] = {
+    {"PyBool_Type", 1, 0, 4}, {"PyBytes_Type", 2, 1, 1}, {"PyComplex_Type", 0, 16}, {"PyDict_Type", 4},
+    {"PyFloat_Type", 0, 8},   {"PyList_Type", 3},        {"PyLong_Type", 1, 0, 4},  {"PySlice_Type", 3}};
 
 }  // namespace
 
@@ -132,7 +133,8 @@ std::uint64_t Interpreter::new_type(std::uint64_t flags, std::string_view name) 
     fill_head(type, types ? type : named_type("PyType_Type"));
     set_type_field(type, F::name, guest_.new_text(shown_name(name)));
     set_type_field(type, F::basic_size, object ? head_size() : types ? type_size / 2 : size_of_instance(name));
-    if (const auto found = std::ranges::find(instance_sizes, name, &InstanceSize::name); found != std::end(instance_sizes))
+    if (const auto found = std::ranges::find(instance_sizes, name, &InstanceSize::name);
+        found != std::end(instance_sizes))
         set_type_field(type, F::item_size, found->item);
     set_type_field(type, F::flags, flags | TypeFlags::ready | TypeFlags::base_type);
     fill_type(type);

@@ -153,7 +153,8 @@ private:
         };
         const auto field = [&](unsigned offset) { return view_.u32(at + offset, "a load command"); };
         // Loaders do not agree which of two counts.
-        for (const std::uint32_t once : {symbol_table, dynamic_symbol_table, dyld_info, dyld_exports_trie, dyld_chained_fixups})
+        for (const std::uint32_t once :
+             {symbol_table, dynamic_symbol_table, dyld_info, dyld_exports_trie, dyld_chained_fixups})
             if (command == once && !met_.insert(command).second)
                 view_.malformed(at, "a second load command " + hex(command));
         switch (command) {

@@ -184,9 +184,9 @@ void rich_compare_bool(I& in) {
 }
 
 std::string behind_minor_version(I& in) {
-    const char* build = !in.model().free_threaded  ? ""
-                        : in.model().minor < 14    ? "experimental free-threading build "
-                                                   : "free-threading build ";
+    const char* build = !in.model().free_threaded ? ""
+                        : in.model().minor < 14   ? "experimental free-threading build "
+                                                  : "free-threading build ";
     return fmt::format("{} {}(main, Oct  7 2025, 12:00:00) [GCC 14.2.0]", in.micro_version(), build);
 }
 // The minor version is what modules compare; who reads on depends on more.
@@ -295,8 +295,8 @@ static_assert(std::ranges::is_sorted(table, {}, &ModelEntry::name));
 
 std::uint64_t Interpreter::version_text() {
     if (version_text_ == 0)
-        version_text_ =
-            guest_.new_watched_text(fmt::format("3.{}.", model_.minor), behind_minor_version(*this) + std::string(1, '\0'));
+        version_text_ = guest_.new_watched_text(fmt::format("3.{}.", model_.minor),
+                                                behind_minor_version(*this) + std::string(1, '\0'));
     return version_text_;
 }
 

@@ -130,7 +130,8 @@ private:
             raw &= ~std::uint64_t{0x1ff};
         else if (raw_size != 0 && raw != rva)
             // With smaller units than pages the file is mapped as it is.
-            view_.malformed(at, "a section lies elsewhere in the file than in memory, with an alignment below that of pages");
+            view_.malformed(
+                at, "a section lies elsewhere in the file than in memory, with an alignment below that of pages");
         Segment segment;
         segment.address = base_ + rva;
         segment.size = virtual_size;

@@ -26,8 +26,8 @@ IL_API bool ignores(const IgnoreFilter& filter, const Finding& finding);
 /// Accepts what `filter` is about ("ignored by ..."), as far as it is not accepted yet; returns to how many it applies.
 IL_API std::size_t ignore_findings(AuditReport& report, const IgnoreFilter& filter);
 
-/// A level: findings of it and of higher ones; a rule: findings of it, whatever their level; or a confidence: modules of
-/// which the verdict is worth no more than that, or not known at all.
+/// A level: findings of it and of higher ones; a rule: findings of it, whatever their level; or a confidence: modules
+/// of which the verdict is worth no more than that, or not known at all.
 struct FailFilter {
     std::optional<Level> level;
     const Rule* rule = nullptr;

@@ -36,10 +36,9 @@ void check(const std::vector<std::uint8_t>& bytes, const std::string& what, Coun
     }
     ++counts.errors;
     const Error& error = images.error();
-    const bool is_clean = (error.code == Errc::malformed_file || error.code == Errc::unsupported ||
-                           error.code == Errc::unreadable) &&
-                          error.message.starts_with("'file") && error.message.size() < 3000 &&
-                          is_printable(error.message);
+    const bool is_clean =
+        (error.code == Errc::malformed_file || error.code == Errc::unsupported || error.code == Errc::unreadable) &&
+        error.message.starts_with("'file") && error.message.size() < 3000 && is_printable(error.message);
     BOOST_TEST(is_clean, what << ": " << errc_name(error.code) << ": " << error.message);
 }
 

@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE(any_number_of_program_headers) {
     File file = fixture("multi_free");
     const Elf64_Ehdr before = header(file);
     const File table(file.begin() + static_cast<std::ptrdiff_t>(before.e_phoff),
-                      file.begin() + static_cast<std::ptrdiff_t>(before.e_phoff + before.e_phnum * sizeof(Elf64_Phdr)));
+                     file.begin() + static_cast<std::ptrdiff_t>(before.e_phoff + before.e_phnum * sizeof(Elf64_Phdr)));
     file.resize((file.size() + 15) & ~std::size_t{15});
     put(file, offsetof(Elf64_Ehdr, e_phoff), file.size(), 8);
     put(file, offsetof(Elf64_Ehdr, e_phnum), 300, 2);
@@ -160,7 +160,8 @@ BOOST_AUTO_TEST_CASE(hidden_symbols_are_not_found) {
     const std::uint64_t symbols = to_offset(file, get(file, dynamic_value(file, DT_SYMTAB), 8));
     const std::uint64_t strings = to_offset(file, get(file, dynamic_value(file, DT_STRTAB), 8));
     std::size_t at = symbols + 24;
-    while (std::string_view(reinterpret_cast<const char*>(&file[strings + get(file, at, 4)])) != "PyInit_multi_free") at += 24;
+    while (std::string_view(reinterpret_cast<const char*>(&file[strings + get(file, at, 4)])) != "PyInit_multi_free")
+        at += 24;
     put(file, at + 5, STV_HIDDEN, 1);
     BOOST_TEST(read(file).exports.empty());
 }

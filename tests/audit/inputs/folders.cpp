@@ -140,7 +140,8 @@ BOOST_AUTO_TEST_CASE(what_is_installed_is_not_ignored) {
     const Folder folder;
     folder.write("x-1.dist-info/METADATA", "Name: x\n");
     folder.write("x-1.dist-info/RECORD", "");
-    for (const char* file : {"node_modules/a.so", "x/__pycache__/b.so", "x/.git/c.so"}) folder.write(file, library(file));
+    for (const char* file : {"node_modules/a.so", "x/__pycache__/b.so", "x/.git/c.so"})
+        folder.write(file, library(file));
     const Walk walk({folder.path().native()});
     BOOST_TEST(walk.paths(folder.path()) == (Texts{"node_modules/a.so", "x/__pycache__/b.so"}),
                boost::test_tools::per_element());
