@@ -225,14 +225,8 @@ Json to_json(const Extension& extension) {
             {"error", cli::to_json(error_of(extension))}};
 }
 
-/// What to do when the file is for a module of another name; empty when it is not.
+/// What to do when the marker is for a module of another name; empty when it is not.
 std::string advice_for_name(const std::string& module, const ModuleFile& file) {
-    const std::string id = module.substr(module.rfind('.') + 1);
-    std::vector<std::string> ids = file.exports;
-    ids.insert(ids.end(), file.legacy_inits.begin(), file.legacy_inits.end());
-    if (!ids.empty() && std::find(ids.begin(), ids.end(), id) == ids.end())
-        return fmt::format("it has the entry point of {}: name the file {}.so, or give IL_MODULE the id {}",
-                           quoted(ids.front()), escape(ids.front()), id);
     if (file.markers.empty() || file.marker_for(module) != nullptr) return "";
     return fmt::format(
         "the marker is for module {}: state the name {} in IL_MODULE, or import it by that of the marker",
@@ -243,12 +237,10 @@ std::string advice_for_name(const std::string& module, const ModuleFile& file) {
 /// name is wrong the advice is to correct it.
 void correct_advice(Plan& plan) {
     if (plan.error && plan.error->code != Errc::warning_as_error) plan.warnings.clear();
-    const bool no_entry = plan.error && plan.error->code == Errc::missing_symbol;
-    if (!no_entry && (plan.warnings.empty() || plan.marker != MarkerState::unmarked)) return;
+    if (plan.warnings.empty() || plan.marker != MarkerState::unmarked) return;
     const Result<ModuleFile> file = read_module_file(plan.file);
     const std::string advice = file ? advice_for_name(plan.module, *file) : std::string();
     if (advice.empty()) return;
-    if (no_entry) plan.error->message += "; " + advice;
     for (Warning& warning : plan.warnings) {
         if (warning.category != WarningCategory::fallback) continue;
         std::erase_if(warning.details, [](const WarningDetail& detail) { return detail.label == "fix"; });

@@ -233,11 +233,16 @@ EntryKind entry_of(const ModuleFile& file, std::string_view name) {
 
 std::string missing_entry(const ModuleFile& file, std::string_view name) {
     const std::string last(last_component(name));
-    std::string others;
+    std::string others, first;
     for (const auto* names : {&file.exports, &file.legacy_inits})
-        for (const std::string& other : *names) others += (others.empty() ? "" : ", ") + quoted(other, 200);
+        for (const std::string& other : *names) {
+            if (first.empty()) first = other;
+            others += (others.empty() ? "" : ", ") + quoted(other, 200);
+        }
     return "it exports neither il_module_export_" + last + " nor il_module_init_" + last +
-           (others.empty() ? "; it is no module of interlock" : "; it is the file of " + others);
+           (others.empty() ? "; it is not a module of interlock"
+                           : "; it has the entry point of " + others + ": name the file " + escape(first, 200) +
+                                 ".so, or give IL_MODULE the id " + last);
 }
 
 std::optional<Error> LoaderState::obstacle(std::string_view name, const ModuleFile& file, const Judged& judged,

@@ -220,9 +220,14 @@ const Damage damages[] = {
      [] {
          auto builder = sample();
          auto image = builder.build();
-         // From the end of the first symbol's chain on, every word of the file is made even.
-         for (auto at = builder.gnu_hash_at + 28; at < builder.dynamic_at; at += 4) image[at] &= 0xfe;
-         builder.patch(image, load_header(builder) + builder.p_filesz(), builder.dynamic_at, 8);
+         // A table behind everything else, in which every word from the first symbol's chain on is even.
+         const auto from = image.begin() + static_cast<std::ptrdiff_t>(builder.gnu_hash_at);
+         const std::vector<std::uint8_t> table(from, image.begin() + static_cast<std::ptrdiff_t>(builder.dynamic_at));
+         const auto at = image.size();
+         image.insert(image.end(), table.begin(), table.end());
+         for (auto word = at + 28; word < image.size(); word += 4) image[word] &= 0xfe;
+         builder.patch(image, builder.dynamic_value_at(4), builder.load_address + at, 8);
+         builder.patch(image, load_header(builder) + builder.p_filesz(), image.size(), 8);
          return image;
      },
      Errc::malformed_file, "the GNU symbol hash table has a chain without an end"},

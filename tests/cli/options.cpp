@@ -265,7 +265,7 @@ BOOST_AUTO_TEST_CASE(wrong_command_lines_exit_with_2) {
         {{"config", "-j"}, "--threads needs a value: N"},
         {{"import", "x", "--policy="}, "--policy is given an empty value"},
         {{"--json=yes", "config"}, "--json takes no value, but is given 'yes'"},
-        {{"--warnings", "jsn", "config"}, "--warnings takes one of text|json, not 'jsn'; did you mean 'json'?"},
+        {{"--warnings", "jsn", "config"}, "--warnings takes one of text|json|python, not 'jsn'; did you mean 'json'?"},
         {{"--color=maybe", "config"}, "--color takes one of auto|always|never, not 'maybe'"},
         {{"-j0", "config"}, "--threads takes a whole number from 1 to 1024, not '0'"},
         {{"-j", "1025", "config"}, "--threads takes a whole number from 1 to 1024, not '1025'"},
