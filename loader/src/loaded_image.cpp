@@ -13,6 +13,8 @@
 #include <fstream>
 #include <utility>
 
+#include "module_record.hpp"
+
 namespace interlock::detail {
 
 namespace {
@@ -76,6 +78,7 @@ int look_at(dl_phdr_info* info, std::size_t, void* context) {
 }  // namespace
 
 std::optional<LoadedImage> LoadedImage::of(void* handle) {
+    const LinkerTurn turn;
     Search search{};
     link_map* map = nullptr;
     if (::dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0 || map == nullptr) return std::nullopt;

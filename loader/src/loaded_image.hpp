@@ -18,7 +18,7 @@ namespace interlock::detail {
 /// A library that is mapped, for as long as its handle is open.
 class LoadedImage {
 public:
-    /// Of a handle from dlopen(); nullopt if the dynamic linker does not know it.
+    /// Of a handle from dlopen(); nullopt if the dynamic linker does not know it. Detached.
     static std::optional<LoadedImage> of(void* handle);
 
     /// Why it is not the file that was read, or nullopt: the mapping belongs to another file than `descriptor`, or its

@@ -199,8 +199,9 @@ il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope,
 /// references stay, dead. Nobody is inside.
 void destroy_handles(ModuleRecord& record);
 
-/// Around every use of the dynamic linker that changes its lists, taken before the thread attaches. A child that is forked in the middle of such a change
-/// could not load anything any more, as some of the linker's own locks are not reset there.
+/// Around every use of the dynamic linker that changes its lists or walks through them (dl_iterate_phdr), taken before the
+/// thread attaches. A child that is forked in the middle of one could not load anything any more, as the lock of these
+/// lists is not reset there.
 class LinkerTurn {
 public:
     LinkerTurn();

@@ -323,11 +323,13 @@ void Runtime::tell(EventKind kind, std::string_view module, std::string_view tex
 
 Result<SwitchReport> Runtime::switch_to_locked(std::string_view reason,
                                                std::optional<std::chrono::milliseconds> deadline) {
+    // Before the switch: what failed after it would leave it asked for, with nobody to take that back.
+    const std::string text = state_->options.on_event ? escape(reason, 200) : std::string();
     Result<SwitchReport> report = stop_all_but_one(reason, deadline);
     if (!report)
         tell(EventKind::switch_failed, "", report.error().message);
     else if (report->switched)
-        tell(EventKind::mode_changed, "", escape(reason, 200), report->duration);
+        tell(EventKind::mode_changed, "", text, report->duration);
     return report;
 }
 
