@@ -27,7 +27,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto images = auditing::read_images(file, "input");
     if (!images.ok()) {
         const Error& error = images.error();
-        require(error.code == Errc::malformed_file || error.code == Errc::unsupported, "wrong code");
+        require(error.code == Errc::malformed_file || error.code == Errc::unsupported || error.code == Errc::unreadable,
+                "wrong code");
         require(error.message.size() < 3000 &&
                     std::ranges::all_of(error.message,
                                         [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; }),
