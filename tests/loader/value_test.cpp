@@ -192,8 +192,8 @@ BOOST_AUTO_TEST_CASE(values_that_break_the_rules) {
         "a buffer without memory",
         "a buffer larger than memory",
         "lists or maps nested more than 64 deep",
-        "lists and maps with more than 4194304 values, where what is in it several times counts each time; return a "
-        "buffer, or raise LoaderOptions::value_limits",
+        ("lists and maps with more than 4194304 values, where what is in it several times counts each time; return a "
+         "buffer, or raise LoaderOptions::value_limits"),
         "something larger than memory",
         "something larger than memory",
         "a key without text",

@@ -44,7 +44,7 @@ std::size_t program_header(const File& file, std::uint32_t type, unsigned skip =
     return 0;
 }
 
-constexpr std::size_t offset = 8, address = 16, file_size = 32, size_in_memory = 40;
+constexpr std::size_t offset = 8, address = 16, file_size = 32;
 
 std::uint64_t to_offset(const File& file, std::uint64_t at) {
     const Elf64_Ehdr of_file = header(file);
