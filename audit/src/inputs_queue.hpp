@@ -17,6 +17,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace interlock::auditing {
 
@@ -42,6 +43,7 @@ public:
         std::deque<Item> dropped = std::exchange(shared_->items, {});
         shared_->idle.wait(lock, [&] { return shared_->busy == 0; });
         lock.unlock();
+        keep_for_workers(std::move(shared_));
     }
 
     void push(Item item) {
@@ -69,6 +71,16 @@ public:
     }
 
 private:
+    struct Shared;
+    /// What a worker that has not come yet will look at, if it comes: oneTBB may forget it, and nothing would refer to it.
+    static void keep_for_workers(std::shared_ptr<Shared> shared) {
+        static std::mutex mutex;
+        static auto* kept = new std::vector<std::shared_ptr<Shared>>;  // workers may outlive static destructors
+        const std::lock_guard lock(mutex);
+        std::erase_if(*kept, [](const auto& other) { return other.use_count() == 1; });
+        if (shared.use_count() > 1) kept->push_back(std::move(shared));
+    }
+
     struct Shared {
         std::mutex mutex;
         std::condition_variable idle;

@@ -108,6 +108,12 @@ private:
 
 }  // namespace
 
+/// dlopen() as what it is: glibc declares that it throws nothing, which clang believes, but constructors may throw.
+static void* open_library(const char* path, int flags) {
+    static void* (*const volatile open)(const char*, int) = dlopen;
+    return open(path, flags);
+}
+
 LinkerTurn::LinkerTurn() : nested_(in_linker) {
     // The one whose turn it is may be waiting to attach.
     assert(nested_ || !is_attached());
@@ -144,7 +150,7 @@ std::optional<std::string> map(ModuleRecord& record) {
     const Attached attached;
     // In two steps, so that what is thrown in the first one is the library's own.
     void* handle = nullptr;
-    CodeUnderLinker::run(record, [&] { handle = dlopen(record.file.path.c_str(), RTLD_NOW | RTLD_LOCAL); });
+    CodeUnderLinker::run(record, [&] { handle = open_library(record.file.path.c_str(), RTLD_NOW | RTLD_LOCAL); });
     if (handle == nullptr) {
         const char* why = dlerror();
         return why != nullptr ? why : "it does not say why";

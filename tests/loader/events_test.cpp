@@ -100,8 +100,8 @@ BOOST_AUTO_TEST_CASE(the_destructor_of_the_loader_tells_what_it_unloads) {
 }
 
 BOOST_AUTO_TEST_CASE(the_callback_may_do_anything_and_throw) {
+    bool attached = true;  // told to the end of the loader
     Told told;
-    bool attached = true;
     told.hook = [&](const RuntimeEvent& event) {
         attached = attached && is_attached();
         if (event.kind == EventKind::imported && event.module == "unm1") {

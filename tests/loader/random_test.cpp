@@ -96,8 +96,9 @@ private:
     std::chrono::milliseconds milliseconds(std::size_t most) { return std::chrono::milliseconds(pick(most)); }
     static std::string script(std::size_t module, std::size_t choice) {
         const std::string work = names[module].starts_with("free") ? "section here" : "alone here";
-        const std::string other = names[module + 1 + choice / 6 % (ranked - 1)];
-        if (module + 1 + choice / 6 % (ranked - 1) >= ranked) choice %= 3;
+        const std::size_t next = module + 1 + choice / 6 % (ranked - 1);
+        const std::string other = next < ranked ? names[next] : "";
+        if (next >= ranked) choice %= 3;
         switch (choice % 6) {
             case 0:
                 return work;
