@@ -33,8 +33,9 @@ public:
         if (begun_ && !judge_->send(&done, sizeof done)) judge_->end();
     }
 
-    void begin(const Judge::Message& message) {
-        if (!judge_->begin(message)) fail();
+    void begin(Judge::Message message) {
+        message_ = std::move(message);
+        if (!judge_->begin(message_)) begin_again();
         begun_ = true;
     }
 
@@ -42,9 +43,9 @@ public:
     Reply order(Command command, std::size_t size) {
         const Order order{command, static_cast<std::uint32_t>(std::min<std::uint64_t>(size, longest_piece))};
         Reply reply;
-        if (!judge_->send(&order, sizeof order) || !judge_->receive(&reply, sizeof reply) ||
-            reply.length > longest_piece)
-            fail();
+        while (!judge_->send(&order, sizeof order) || !judge_->receive(&reply, sizeof reply)) begin_again();
+        again_ = true;
+        if (reply.length > longest_piece) fail();
         unpacked_ = reply.unpacked;
         bytes_.resize(reply.length);
         if (!bytes_.empty() && !judge_->receive(bytes_.data(), bytes_.size())) fail();
@@ -72,7 +73,16 @@ public:
     }
 
 private:
+    /// What an earlier file did to the process is not this one's fault: once, and before anything has come, a new one.
+    void begin_again() {
+        if (std::exchange(again_, true)) fail();
+        judge_->end();
+        if (!judge_->begin(message_)) fail();
+    }
+
     Judges::Lease judge_;
+    Judge::Message message_;
+    bool again_ = false;  ///< or it is too late for that
     std::string name_, bytes_;
     std::uint64_t unpacked_ = 0;
     bool begun_ = false;
@@ -164,10 +174,14 @@ Content Judges::unpack(const PackedMember& packed) {
     Lease judge(*this);
     Reply reply;
     const OpenedFile& archive = *packed.archive;
-    if (!judge->begin(
-            {Task::unpack, {{archive.descriptor.get(), archive.size}, {room.get(), size}}, to_wire(packed)}) ||
-        !judge->receive(&reply, sizeof reply) || reply.length > longest_piece)
-        ended(*judge, packed.path);
+    const Judge::Message message{
+        Task::unpack, {{archive.descriptor.get(), archive.size}, {room.get(), size}}, to_wire(packed)};
+    const auto ask = [&] { return judge->begin(message) && judge->receive(&reply, sizeof reply); };
+    if (!ask()) {
+        judge->end();  // what an earlier file did to the process is not this one's fault: a new one
+        if (!ask()) ended(*judge, packed.path);
+    }
+    if (reply.length > longest_piece) ended(*judge, packed.path);
     std::string bytes(reply.length, '\0');
     if (!bytes.empty() && !judge->receive(bytes.data(), bytes.size())) ended(*judge, packed.path);
     Error error;
