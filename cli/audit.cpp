@@ -3,12 +3,9 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <iterator>
 #include <memory>
 #include <system_error>
@@ -23,6 +20,7 @@
 #include "options.hpp"
 #include "output_file.hpp"
 #include "progress.hpp"
+#include "standard_input.hpp"
 #include "verbs.hpp"
 
 namespace interlock::cli {
@@ -147,20 +145,10 @@ AuditPlan make_plan(const AuditArguments& arguments, Context& context) {
 }
 
 std::vector<std::string> names_from_stdin(char separator) {
-    std::string text;
-    char chunk[64 * 1024];
-    for (;;) {
-        const ssize_t size = ::read(STDIN_FILENO, chunk, sizeof chunk);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0)
-            throw CommandError(exit_unreadable, fmt::format("cannot read standard input: {}", std::strerror(errno)));
-        if (size == 0) break;
-        text.append(chunk, static_cast<std::size_t>(size));
-        if (text.size() > longest_list)
-            throw CommandError(exit_unreadable, fmt::format("standard input has more than {} bytes; is it a list of "
-                                                            "names?",
-                                                            longest_list));
-    }
+    const std::string text = content_of_stdin(longest_list);
+    if (text.size() > longest_list)
+        throw CommandError(exit_unreadable,
+                           fmt::format("standard input has more than {} bytes; is it a list of names?", longest_list));
     std::vector<std::string> names;
     for (std::size_t begin = 0; begin < text.size();) {
         const std::size_t end = std::min(text.find(separator, begin), text.size());

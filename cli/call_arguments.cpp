@@ -6,11 +6,8 @@
 #include "call_arguments.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,6 +18,7 @@
 
 #include "exit_codes.hpp"
 #include "run_inputs.hpp"
+#include "standard_input.hpp"
 
 namespace interlock::cli {
 
@@ -107,19 +105,6 @@ private:
     std::vector<Open> open_;
     bool beyond_ = false;
 };
-
-std::string content_of_stdin() {
-    std::string content;
-    char chunk[64 * 1024];
-    for (;;) {
-        const ssize_t size = ::read(STDIN_FILENO, chunk, sizeof chunk);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0)
-            throw CommandError(exit_unreadable, fmt::format("cannot read standard input: {}", std::strerror(errno)));
-        if (size == 0) return content;
-        content.append(chunk, static_cast<std::size_t>(size));
-    }
-}
 
 Value octets_of(const std::string& file) {
     std::string content;
