@@ -18,6 +18,16 @@ union Control {
     char space[CMSG_SPACE(sizeof(int))];
 };
 
+/// One piece, and room for one descriptor.
+msghdr message_of(iovec& part, Control& control) {
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.space;
+    message.msg_controllen = sizeof control.space;
+    return message;
+}
+
 }  // namespace
 
 bool send_all(int socket, const void* data, std::size_t size) {
@@ -48,11 +58,7 @@ bool send_head(int socket, const FileHead& head, int file) {
     FileHead copy = head;
     iovec part{&copy, sizeof copy};
     Control control{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.space;
-    message.msg_controllen = sizeof control.space;
+    msghdr message = message_of(part, control);
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
@@ -70,11 +76,7 @@ bool send_head(int socket, const FileHead& head, int file) {
 bool receive_head(int socket, FileHead& head, Descriptor& file) {
     iovec part{&head, sizeof head};
     Control control{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.space;
-    message.msg_controllen = sizeof control.space;
+    msghdr message = message_of(part, control);
     ssize_t got;
     do {
         got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
