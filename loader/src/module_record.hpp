@@ -84,6 +84,7 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     const CallSite* own_site = nullptr;  ///< for work that is no function: exec, destructors
     const CallSite* thread_site = nullptr;  ///< for work of the module's own threads
     const CallSite* teardown_site = nullptr;
+    const CallSite* destructor_site = nullptr;  ///< of objects in handles
 
     // Under LoaderState::mutex.
     bool loaded = false, mapped = false;

@@ -132,6 +132,7 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
         passage = std::make_shared<Passage>();
         passage->name = name;
         passage->package = std::move(package);
+        passage->event.module = name;
         passages.emplace(passage->name, passage);
     }
     std::optional<Imported> imported;
@@ -140,11 +141,11 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
         // Not even a free module: what ran beneath its exec by chance would get it unfinished, as if it were part of it.
         isolate([&] { imported.emplace(run_import(passage, import_options, std::move(imported_by))); });
     }
-    if (imported->result)
-        runtime.tell(EventKind::imported, name, escape((*imported->result)->file.path.string(), 1000),
-                     (*imported->result)->import_duration);
-    else
-        runtime.tell(EventKind::import_failed, name, imported->result.error().message);
+    if (!imported->result) {
+        passage->event.kind = EventKind::import_failed;
+        passage->event.set_text(imported->result.error().message);
+    }
+    runtime.tell(std::move(passage->event));
     for (const Warning& warning : imported->warnings) issue(warning);
     return std::move(imported->result);
 }
