@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "known.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
@@ -31,6 +32,7 @@ void LoaderState::each_record(Visit visit) const {
 void LoaderState::before_fork() {
     linker_held_in_fork = LinkerTurn::hold_for_fork();
     mutex.lock();
+    KnownModules::hold_for_fork();
     each_record([](const ModuleRecord& record) { record.objects.lock(); });
     process_mutex().lock();
 }
@@ -38,6 +40,7 @@ void LoaderState::before_fork() {
 void LoaderState::release_records() {
     process_mutex().unlock();
     each_record([](const ModuleRecord& record) { record.objects.unlock(); });
+    KnownModules::release_after_fork();
 }
 
 void LoaderState::finish_fork() {

@@ -84,9 +84,15 @@ void keep_for_good(const std::shared_ptr<ModuleRecord>& record) noexcept {
     }
 }
 
+static std::uint64_t next_serial() noexcept {
+    static std::atomic<std::uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 ModuleRecord::ModuleRecord(LoaderState& owner, std::string dotted_name)
     : index(indices().take()),
       loader(owner),
+      serial(next_serial()),
       name(std::move(dotted_name)),
       tally_base(sum_tallies(index)) {
     lingering.reserve(max_lingering);  // it may have to say that there is no memory

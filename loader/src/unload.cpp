@@ -9,6 +9,7 @@
 #include <interlock/escape.hpp>
 
 #include "handle.hpp"
+#include "known.hpp"
 #include "lingering.hpp"
 #include "loader_state.hpp"
 
@@ -295,7 +296,10 @@ std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_vi
     decltype(passages) made;
     for (const auto& passage : unloading) made.emplace(passage->name, passage);
     passages.merge(made);
-    for (const auto& passage : unloading) passage->in_the_list = loaded.extract(passage->name);
+    for (const auto& passage : unloading) {
+        KnownModules::forget(*passage->record);
+        passage->in_the_list = loaded.extract(passage->name);
+    }
     return std::nullopt;
 }
 
