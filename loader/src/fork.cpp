@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "known.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
@@ -19,24 +20,30 @@ void LoaderState::set_up_fork_hooks() {
     set_fork_hooks(&fork_hooks);
 }
 
+template <typename Visit>
+void LoaderState::each_record(Visit visit) const {
+    for (const auto& [order, past] : history)
+        if (past.live) visit(*past.live);
+    for (const auto& [name, passage] : passages)
+        if (passage->record && !passage->record->loaded) visit(*passage->record);
+}
+
+// A fork cannot fail for want of memory, so nothing here needs any.
 void LoaderState::before_fork() {
     linker_held_in_fork = LinkerTurn::hold_for_fork();
     mutex.lock();
-    for (const auto& [order, past] : history)
-        if (past.live) held_in_fork.push_back(past.live);
-    for (const auto& [name, passage] : passages)
-        if (passage->record && !passage->record->loaded) held_in_fork.push_back(passage->record);
-    for (const auto& record : held_in_fork) record->objects.lock();
+    KnownModules::hold_for_fork();
+    each_record([](const ModuleRecord& record) { record.objects.lock(); });
     process_mutex().lock();
 }
 
 void LoaderState::release_records() {
     process_mutex().unlock();
-    for (const auto& record : held_in_fork) record->objects.unlock();
+    each_record([](const ModuleRecord& record) { record.objects.unlock(); });
+    KnownModules::release_after_fork();
 }
 
 void LoaderState::finish_fork() {
-    const auto records = std::exchange(held_in_fork, {});  // perhaps the last references: dropped without a lock
     const bool linker_held = linker_held_in_fork;
     mutex.unlock();
     if (linker_held) LinkerTurn::release_after_fork();
@@ -49,7 +56,7 @@ void LoaderState::forget_other_threads() {
     waiters.clear();
     for (const auto& [name, lineage] : reloads) lineage->under_way = 0;
     reloads.clear();
-    std::vector<EventId> abandoned;
+    decltype(passages) abandoned;  // perhaps with the last references to records: dropped without a lock
     for (auto entry = passages.begin(); entry != passages.end();) {
         Passage& passage = *entry->second;
         bool own = false;
@@ -59,7 +66,6 @@ void LoaderState::forget_other_threads() {
             ++entry;
             continue;
         }
-        if (passage.fallback) abandoned.push_back(*passage.fallback);
         if (passage.unloading && !passage.torn_down) {
             passage.record->gate.fetch_or(gate_open);
             loaded.insert(std::move(passage.in_the_list));
@@ -68,13 +74,12 @@ void LoaderState::forget_other_threads() {
             passage.record->gate.fetch_and(~gate_open);
             passage.record->mapped = true;
             keep_for_good(passage.record);
-            const auto event = passage.unloading ? retire(passage.record) : std::nullopt;
-            if (event) abandoned.push_back(*event);
+            if (passage.unloading) passage.fallback = retire(passage.record);
         }
-        entry = passages.erase(entry);
+        abandoned.insert(passages.extract(entry++));
     }
     finish_fork();
-    for (const EventId event : abandoned) give_back_lock(event, "abandoned by a fork");
+    for (const auto& [name, passage] : abandoned) give_back_lock(passage->fallback, "abandoned by a fork");
 }
 
 }  // namespace interlock::detail

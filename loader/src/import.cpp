@@ -149,6 +149,8 @@ private:
         record->own_site = call_site(name_, "(import)");
         record->thread_site = call_site(name_, "(thread of the module)");
         record->teardown_site = call_site(name_, "(teardown)");
+        record->destructor_site = call_site(name_, "destructor of a handle");
+        passage_.lingering = LoaderState::lingering_warning(*record);
         set_gate(*record, false);
         {
             std::lock_guard guard(state_.mutex);
@@ -285,6 +287,9 @@ private:
         std::map<std::uint64_t, LoaderState::Past> past;
         past[0].live = record_;
         decltype(state_.loaded) entry{{record.name, record_}};
+        passage_.event.kind = EventKind::imported;
+        passage_.event.text = escape(file_.path.string(), 1000);
+        passage_.event.duration = duration;
         auto in_history = past.extract(past.begin());
         auto in_list = entry.extract(entry.begin());
         std::lock_guard guard(state_.mutex);
@@ -307,16 +312,22 @@ private:
         {
             std::lock_guard guard(state_.mutex);
             passage_.partial = false;
-            try {
-                passage_.error = error;
-            } catch (const std::bad_alloc&) {
-                passage_.error = out_of_memory(error.code);
-            }
+            give_error([&] { return error; }, error.code);
         }
         state_.passage_done.notify_all();  // those inside the module must not wait for it
         if (record_ && record_->library.is_loaded()) take_down();
-        if (record_) state_.warn_of_lingering(*record_);
+        if (record_) state_.warn_of_lingering(passage_);
         give_back("import failed");
+    }
+
+    /// To whoever waits for the passage. Under LoaderState::mutex.
+    template <typename Make>
+    void give_error(Make make, Errc code) noexcept {
+        try {
+            passage_.error = make();
+        } catch (const std::bad_alloc&) {
+            passage_.error = out_of_memory(code);
+        }
     }
 
     // Others may be inside, by way of a circular import. A thread that does not come out again must not hang this one.
@@ -335,11 +346,12 @@ private:
     }
 
     // The thread ends (pthread_exit) in the middle of code of the module: nothing can be undone but the fallback.
-    void abandon() {
+    void abandon() noexcept {
         {
             std::lock_guard guard(state_.mutex);
             passage_.partial = false;
-            passage_.error = failed(Errc::exec_failed, "the thread that imported it ended in the middle of the import");
+            const char* const why = "the thread that imported it ended in the middle of the import";
+            give_error([&] { return failed(Errc::exec_failed, why); }, Errc::exec_failed);
             if (record_) record_->uses.clear();
         }
         if (record_) {

@@ -10,6 +10,7 @@
 #include <interlock/escape.hpp>
 #include <interlock/suggest.hpp>
 
+#include "known.hpp"
 #include "loader_state.hpp"
 
 namespace interlock {
@@ -141,6 +142,7 @@ Loader::~Loader() {
             if (is_inside(*record)) detail::fatal_destruction(*record);
             record->uses.clear();
             record->package = nullptr;
+            detail::KnownModules::forget(*record);
             std::lock_guard objects(record->objects);
             record->keeps.clear();
         }
@@ -160,6 +162,7 @@ std::string importer_text(const ImportOptions& options, const std::source_locati
 }  // namespace
 
 Result<Module> Loader::import(std::string_view name, const ImportOptions& options, std::source_location importer) {
+    if (auto known = detail::KnownModules::find(detail::KnownModules::host, name)) return Module(std::move(known));
     auto record = state_->import(name, options, {importer_text(options, importer)});
     if (!record) return std::move(record).error();
     return Module(std::move(*record));
@@ -178,6 +181,7 @@ Outcome Loader::unload(std::span<const std::string_view> names, const UnloadOpti
 }
 
 Result<Module> Loader::find(std::string_view name) const {
+    if (auto known = detail::KnownModules::find(detail::KnownModules::host, name)) return Module(std::move(known));
     std::lock_guard guard(state_->mutex);
     const auto entry = state_->loaded.find(name);
     if (entry == state_->loaded.end())

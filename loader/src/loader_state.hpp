@@ -38,6 +38,9 @@ struct Passage {
     std::optional<EventId> fallback;      ///< it has asked for locked mode: the event, until a module takes it over
     std::optional<Error> error;           ///< of an import that is being undone, or has been
     std::shared_ptr<ModuleRecord> result;
+    // What is to be said when it is over, made while it can still fail: then there may be no memory for it any more.
+    RuntimeEvent event;
+    Warning lingering;  ///< without its reason
 };
 
 /// The imports that a thread is in the middle of, innermost first; handed on to threads that work for it.
@@ -93,10 +96,12 @@ struct LoaderState {
 
     // fork.cpp
     ForkHooks fork_hooks;
-    std::vector<std::shared_ptr<ModuleRecord>> held_in_fork;
     bool linker_held_in_fork = false;
     void set_up_fork_hooks();
     void before_fork();
+    /// All that live, as long as the mutex is held always the same ones.
+    template <typename Visit>
+    void each_record(Visit visit) const;
     void release_records();       ///< in parent and child, before finish_fork()
     void finish_fork();           ///< in parent and child
     void forget_other_threads();  ///< in the child: all of the above
@@ -219,8 +224,11 @@ struct LoaderState {
     static void run_down(ModuleRecord& record, bool run_teardown);
     /// Then unmaps it, detached.
     static void take_away(ModuleRecord& record);
-    /// Says that something may still run code of a module that has been taken down.
-    void warn_of_lingering(const ModuleRecord& record);
+    /// The warning that something may still run code of a module that has been taken down: all but the reason, for
+    /// which there is room.
+    static Warning lingering_warning(const ModuleRecord& record);
+    /// Issues it, if there is a reason. The passage has ended, or is about to.
+    void warn_of_lingering(Passage& passage) noexcept;
     /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
     std::optional<EventId> retire(const std::shared_ptr<ModuleRecord>& record) noexcept;
     /// The modules that keep (il_retain) what belongs to another one, as text; "" for none. Under mutex.

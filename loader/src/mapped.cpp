@@ -168,7 +168,8 @@ bool unmap(ModuleRecord& record) {
             record.lingering = what_may_still_run(record.library.native());
             stays = !record.lingering.empty();
         } catch (const std::bad_alloc&) {
-            stays = true;  // then nothing is known
+            stays = true;
+            record.lingering = "there was no memory to look for what may still run its code";  // reserved
         }
     }
     const Attached attached;  // destructors of the library are its code

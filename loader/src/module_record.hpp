@@ -69,6 +69,7 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
 
     // Set before the gate opens, constant afterwards.
     LoaderState& loader;
+    const std::uint64_t serial;  ///< 1, 2, ...: no record has had it before
     const std::string name;
     std::string version, doc;
     const il_module_def* def = nullptr;
@@ -84,9 +85,11 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     const CallSite* own_site = nullptr;  ///< for work that is no function: exec, destructors
     const CallSite* thread_site = nullptr;  ///< for work of the module's own threads
     const CallSite* teardown_site = nullptr;
+    const CallSite* destructor_site = nullptr;  ///< of objects in handles
 
     // Under LoaderState::mutex.
     bool loaded = false, mapped = false;
+    bool known = false;  ///< to some thread (known.hpp), perhaps
     std::chrono::nanoseconds import_duration{};
     std::uint64_t loads = 0;  ///< ModuleStats::loads
     std::optional<EventId> fallback;  ///< it keeps the runtime locked: its event in LoaderState::fallbacks

@@ -81,6 +81,8 @@ bool nobody_holds_up() {
     return none;
 }
 
+constexpr std::string_view no_more_requests = "nobody asks for locked mode any more";
+
 }  // namespace
 
 std::string StallReport::text() const {
@@ -300,6 +302,14 @@ std::string_view event_name(EventKind kind) noexcept {
     return names[static_cast<std::size_t>(kind)];
 }
 
+void RuntimeEvent::set_text(std::string_view words) noexcept {
+    try {
+        text = words;
+    } catch (const std::bad_alloc&) {
+        text.clear();
+    }
+}
+
 void Runtime::State::tell(RuntimeEvent event) noexcept {
     event.at = std::chrono::system_clock::now();
     event.number = events.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -311,25 +321,26 @@ void Runtime::State::tell(RuntimeEvent event) noexcept {
     }
 }
 
-void Runtime::tell(EventKind kind, std::string_view module, std::string_view text,
-                   std::chrono::nanoseconds duration) noexcept {
+void Runtime::tell(RuntimeEvent event) noexcept {
     if (!state_->options.on_event) return;
-    try {
-        state_->tell({kind, std::string(module), std::string(text), mode(), duration});
-    } catch (const std::bad_alloc&) {
-        // Then there is none to tell of it either.
-    }
+    event.mode = mode();
+    state_->tell(std::move(event));
 }
 
 Result<SwitchReport> Runtime::switch_to_locked(std::string_view reason,
                                                std::optional<std::chrono::milliseconds> deadline) {
     // Before the switch: what failed after it would leave it asked for, with nobody to take that back.
-    const std::string text = state_->options.on_event ? escape(reason, 200) : std::string();
+    RuntimeEvent event{.kind = EventKind::mode_changed};
+    if (state_->options.on_event) event.text = escape(reason, 200);
     Result<SwitchReport> report = stop_all_but_one(reason, deadline);
-    if (!report)
-        tell(EventKind::switch_failed, "", report.error().message);
-    else if (report->switched)
-        tell(EventKind::mode_changed, "", text, report->duration);
+    if (!report) {
+        event.kind = EventKind::switch_failed;
+        event.set_text(report.error().message);
+        tell(std::move(event));
+    } else if (report->switched) {
+        event.duration = report->duration;
+        tell(std::move(event));
+    }
     return report;
 }
 
@@ -378,8 +389,10 @@ Result<SwitchReport> Runtime::stop_all_but_one(std::string_view reason,
 bool Runtime::switch_to_parallel() {
     if (state_->options.gil == GilSetting::off) return true;
     Detached while_waiting;
+    RuntimeEvent event{.kind = EventKind::mode_changed};
+    if (state_->options.on_event) event.set_text(no_more_requests);
     if (!leave_locked_mode()) return false;
-    tell(EventKind::mode_changed, "", "nobody asks for locked mode any more");
+    tell(std::move(event));
     return true;
 }
 
@@ -397,7 +410,7 @@ bool Runtime::leave_locked_mode() {
     const Clock::time_point begin = Clock::now();
     for (auto report_at = state_->next_report({}); !global_lock.lock_urgently_before(report_at);) {
         try {
-            state_->report_stall("nobody asks for locked mode any more", Mode::parallel, Clock::now() - begin);
+            state_->report_stall(no_more_requests, Mode::parallel, Clock::now() - begin);
         } catch (...) {
             // The request is taken back already, so there is nothing that could fail.
         }

@@ -5,12 +5,13 @@
 #include <boost/test/unit_test.hpp>
 
 #include <pthread.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
 
+#include "children.hpp"
 #include "lab.hpp"
+#include "visits.hpp"
 
 using namespace interlock;
 using namespace interlock::test;
@@ -21,15 +22,6 @@ namespace {
 // done after them, when nothing waits for anything any more.
 [[maybe_unused]] const int events_survive =
     ::pthread_atfork([] { Events::all().lock(); }, [] { Events::all().unlock(); }, [] { Events::all().unlock(); });
-
-/// Runs `body` in the child of a fork; its answer is the number of the check that failed, 0 for none.
-int in_child(const std::function<int()>& body) {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(body());
-    int status = 0;
-    BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 
 bool counts_to(const Lab& lab, const Module& module, std::int64_t expected) {
     static_cast<void>(lab);
@@ -58,18 +50,10 @@ BOOST_AUTO_TEST_CASE(the_child_goes_on_with_everything) {
 BOOST_AUTO_TEST_CASE(while_another_thread_imports) {
     for (const std::string name : {"free1", "lock1", "unm1"}) {
         Lab lab;
-        Event importing, go_on;
-        const pid_t parent = ::getpid();
-        Events::all().on(name + ":exec", [&] {
-            if (::getpid() != parent) return 0;
-            importing.set();
-            const Detached guard;
-            go_on.wait();
-            return 0;
-        });
+        HeldUp import(name + ":exec", HeldUp::As::detached);
         Threads threads;
         threads.start([&] { lab.import(name); });
-        importing.wait();
+        import.wait();
         // In the child that import will never end. It begins anew there, and does not keep the mode.
         BOOST_TEST(in_child([&] {
                        if (!lab.parallel() || lab.runtime.stats().holds != 0) return 1;
@@ -82,7 +66,7 @@ BOOST_AUTO_TEST_CASE(while_another_thread_imports) {
                            return 6;
                        return 0;
                    }) == 0);
-        go_on.set();
+        import.release();
         threads.join();
         BOOST_TEST(counts_to(lab, lab.import(name), 1));
     }
@@ -90,16 +74,10 @@ BOOST_AUTO_TEST_CASE(while_another_thread_imports) {
 
 BOOST_AUTO_TEST_CASE(while_another_thread_waits_for_an_import) {
     Lab lab;
-    Event importing, go_on;
-    Events::all().on("free1:exec", [&] {
-        importing.set();
-        const Detached guard;
-        go_on.wait();
-        return 0;
-    });
+    HeldUp import("free1:exec", HeldUp::As::detached);
     Threads threads;
     threads.start([&] { lab.import("free1"); });
-    importing.wait();
+    import.wait();
     std::atomic<int> begun{0};
     threads.start(2, [&](int) {
         ++begun;
@@ -107,10 +85,9 @@ BOOST_AUTO_TEST_CASE(while_another_thread_waits_for_an_import) {
     });
     while (begun.load() != 2) std::this_thread::yield();
     BOOST_TEST(in_child([&] {
-                   go_on.set();
                    return counts_to(lab, lab.import("free1"), 1) && lab.loader.unload("free1").ok() ? 0 : 1;
                }) == 0);
-    go_on.set();
+    import.release();
     threads.join();
 }
 
@@ -124,9 +101,7 @@ BOOST_AUTO_TEST_CASE(inside_an_import_and_inside_a_call) {
             inside_exec = 0;
             return 0;
         }
-        int status = 0;
-        ::waitpid(child, &status, 0);
-        inside_exec = WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+        inside_exec = status_of(child);
         return 0;
     });
     const pid_t parent = ::getpid();
@@ -148,15 +123,8 @@ BOOST_AUTO_TEST_CASE(while_another_thread_unloads) {
     for (const std::string name : {"free1", "lock1", "unm1"}) {
         Lab lab;
         const Module module = lab.import(name);
-        Event inside, go_on;
-        Events::all().on("stay", [&] {
-            inside.set();
-            go_on.wait();
-            return 0;
-        });
+        Visitor visitor(module, "detached stay", "stay");
         Threads threads;
-        threads.start([&] { must(lab.run(module, "detached stay").ok()); });
-        inside.wait();
         threads.start([&] { must(lab.loader.unload(name).ok()); });
         while (module.loaded()) std::this_thread::yield();
         // There is nobody left inside in the child, and nobody who unloads it.
@@ -166,7 +134,7 @@ BOOST_AUTO_TEST_CASE(while_another_thread_unloads) {
                        if (!lab.loader.unload(name).ok() || !lab.parallel()) return 3;
                        return counts_to(lab, lab.import(name), 1) ? 0 : 4;
                    }) == 0);
-        go_on.set();
+        visitor.release();
         threads.join();
     }
 }
@@ -174,25 +142,17 @@ BOOST_AUTO_TEST_CASE(while_another_thread_unloads) {
 BOOST_AUTO_TEST_CASE(in_the_middle_of_a_teardown) {
     Lab lab;
     lab.import("unm1");
-    Event inside, go_on;
-    const pid_t parent = ::getpid();
-    Events::all().on("unm1:teardown", [&] {
-        if (::getpid() != parent) return 0;
-        inside.set();
-        const Detached guard;
-        go_on.wait();
-        return 0;
-    });
+    HeldUp teardown("unm1:teardown", HeldUp::As::detached);
     Threads threads;
     threads.start([&] { must(lab.loader.unload("unm1").ok()); });
-    inside.wait();
+    teardown.wait();
     BOOST_TEST(in_child([&] {
                    if (!lab.parallel()) return 1;
                    if (lab.loader.find("unm1").ok()) return 2;
                    if (!counts_to(lab, lab.import("unm1"), 1) || lab.parallel()) return 3;
                    return lab.loader.unload("unm1").ok() && lab.parallel() ? 0 : 4;
                }) == 0);
-    go_on.set();
+    teardown.release();
     threads.join();
     BOOST_TEST(lab.parallel());
 }
@@ -203,20 +163,12 @@ BOOST_AUTO_TEST_CASE(in_the_middle_of_a_teardown_of_the_last_that_knows_a_module
     Events::all().script("free1:exec", "import free2;fail after all");
     Events::all().script("free2:exec", "import free1");
     BOOST_TEST((lab.failure("free1") == Errc::exec_failed));
-    Event inside, go_on;
-    const pid_t parent = ::getpid();
-    Events::all().on("free2:teardown", [&] {
-        if (::getpid() != parent) return 0;
-        inside.set();
-        const Detached guard;
-        go_on.wait();
-        return 0;
-    });
+    HeldUp teardown("free2:teardown", HeldUp::As::detached);
     Threads threads;
     threads.start([&] { must(lab.loader.unload("free2").ok()); });
-    inside.wait();
+    teardown.wait();
     BOOST_TEST(in_child([&] { return counts_to(lab, lab.import("free3"), 1) ? 0 : 1; }) == 0);
-    go_on.set();
+    teardown.release();
     threads.join();
 }
 

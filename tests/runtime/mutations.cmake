@@ -77,9 +77,9 @@ interlock_mutant(half_taken_section_survives_a_fork SOURCE critical_section.cpp
 interlock_mutant(work_begins_beneath_other_work SOURCE executor.cpp
     FIND "if (visiting || !is_outermost(*slot))"
     REPLACE "if (is_outermost(*slot) && arena == nullptr)"
-    TEST executor CASE no_work_begins_beneath_a_body_that_has_entered_the_arena_again)
+    TEST waiting CASE no_work_begins_beneath_a_body_that_has_entered_the_arena_again)
 
 interlock_mutant(pieces_forget_whose_they_are SOURCE executor.cpp
     FIND "slot->loader_imports = loop.imports;"
     REPLACE "slot->loader_imports = nullptr;"
-    TEST executor CASE a_piece_is_part_of_what_the_caller_of_its_loop_is_in_the_middle_of)
+    TEST waiting CASE a_piece_is_part_of_what_the_caller_of_its_loop_is_in_the_middle_of)

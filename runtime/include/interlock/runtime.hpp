@@ -215,9 +215,9 @@ public:
     using Chunk = void (*)(void* context, std::size_t first, std::size_t last);
     IL_API void run_chunks(std::size_t begin, std::size_t end, std::size_t grain, Chunk chunk, void* context);
 
-    /// The loader's own: gives an event to on_event, if there is one. [any-thread]
-    IL_API void tell(EventKind kind, std::string_view module, std::string_view text,
-                     std::chrono::nanoseconds duration = {}) noexcept;
+    /// The loader's own: gives an event to on_event, if there is one, and needs no memory for it: the caller has made
+    /// it before anything happened that has to be told. [any-thread]
+    IL_API void tell(RuntimeEvent event) noexcept;
 
 private:
     IL_API void enqueue(std::shared_ptr<detail::AnyJob> job);
