@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
@@ -14,13 +15,14 @@ void LoaderState::set_up_fork_hooks() {
                   [](void* state) {
                       static_cast<LoaderState*>(state)->release_records();
                       static_cast<LoaderState*>(state)->finish_fork();
+                      LinkerTurn::release_in_parent();
                   },
                   [](void* state) { static_cast<LoaderState*>(state)->forget_other_threads(); }, this};
     set_fork_hooks(&fork_hooks);
 }
 
 void LoaderState::before_fork() {
-    linker_held_in_fork = LinkerTurn::hold_for_fork();
+    LinkerTurn::hold_for_fork();  // first, as who uses the linker may take the other locks
     mutex.lock();
     for (const auto& [order, past] : history)
         if (past.live) held_in_fork.push_back(past.live);
@@ -37,19 +39,17 @@ void LoaderState::release_records() {
 
 void LoaderState::finish_fork() {
     const auto records = std::exchange(held_in_fork, {});  // perhaps the last references: dropped without a lock
-    const bool linker_held = linker_held_in_fork;
     mutex.unlock();
-    if (linker_held) LinkerTurn::release_after_fork();
 }
 
 void LoaderState::forget_other_threads() {
     release_records();  // before anything is forgotten: the last reference to a record takes the process's mutex
-    if (!linker_held_in_fork) LinkerTurn::forget_other_threads();
+    LinkerTurn::release_in_child();
     new (&passage_done) std::condition_variable;
     waiters.clear();
     for (const auto& [name, lineage] : reloads) lineage->under_way = 0;
     reloads.clear();
-    std::vector<EventId> abandoned;
+    std::vector<LockRequest> abandoned;
     for (auto entry = passages.begin(); entry != passages.end();) {
         Passage& passage = *entry->second;
         bool own = false;
@@ -59,7 +59,6 @@ void LoaderState::forget_other_threads() {
             ++entry;
             continue;
         }
-        if (passage.fallback) abandoned.push_back(*passage.fallback);
         if (passage.unloading && !passage.torn_down) {
             passage.record->gate.fetch_or(gate_open);
             loaded.insert(std::move(passage.in_the_list));
@@ -68,13 +67,13 @@ void LoaderState::forget_other_threads() {
             passage.record->gate.fetch_and(~gate_open);
             passage.record->mapped = true;
             keep_for_good(passage.record);
-            const auto event = passage.unloading ? retire(passage.record) : std::nullopt;
-            if (event) abandoned.push_back(*event);
+            if (passage.unloading) retire(passage);
         }
+        abandoned.push_back(passage.request);
         entry = passages.erase(entry);
     }
     finish_fork();
-    for (const EventId event : abandoned) give_back_lock(event, "abandoned by a fork");
+    for (LockRequest& request : abandoned) give_back_lock(request, "abandoned by a fork");
 }
 
 }  // namespace interlock::detail

@@ -35,7 +35,7 @@ struct Passage {
     bool wanted = false;     ///< unloading, and code of a module imports it: the unloading has to give up
     /// Unloading, until it is torn down: its place in LoaderState::loaded, to which it may go back.
     std::map<std::string, std::shared_ptr<ModuleRecord>, std::less<>>::node_type in_the_list;
-    std::optional<EventId> fallback;      ///< it has asked for locked mode: the event, until a module takes it over
+    LockRequest request;                  ///< of an import until the module takes it over; of an unloading afterwards
     std::optional<Error> error;           ///< of an import that is being undone, or has been
     std::shared_ptr<ModuleRecord> result;
 };
@@ -94,7 +94,6 @@ struct LoaderState {
     // fork.cpp
     ForkHooks fork_hooks;
     std::vector<std::shared_ptr<ModuleRecord>> held_in_fork;
-    bool linker_held_in_fork = false;
     void set_up_fork_hooks();
     void before_fork();
     void release_records();       ///< in parent and child, before finish_fork()
@@ -171,8 +170,8 @@ struct LoaderState {
     /// Whether it is new. What was said long ago is forgotten when there is too much of it, and may be said again. Under
     /// mutex.
     bool remember(const Warning& warning) noexcept;
-    /// Takes back the hold on locked mode that a passage or a module has, and closes its event.
-    void give_back_lock(const std::optional<EventId>& event, std::string_view outcome) noexcept;
+    /// Takes back a request for locked mode, if it is one, and closes its event.
+    void give_back_lock(LockRequest& request, std::string_view outcome) noexcept;
     // report.cpp
     ModuleStats stats_of(const ModuleRecord& record) const;  ///< under mutex
     // plan.cpp
@@ -221,8 +220,9 @@ struct LoaderState {
     static void take_away(ModuleRecord& record);
     /// Says that something may still run code of a module that has been taken down.
     void warn_of_lingering(const ModuleRecord& record);
-    /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
-    std::optional<EventId> retire(const std::shared_ptr<ModuleRecord>& record) noexcept;
+    /// Only the figures of an unloaded module are left, and its request for locked mode, which the passage gets. Under
+    /// mutex.
+    void retire(Passage& unloading) noexcept;
     /// The modules that keep (il_retain) what belongs to another one, as text; "" for none. Under mutex.
     std::string keepers(const ModuleRecord& owner, const Unloading& together) const;
     bool is_kept(const ModuleRecord& owner, const Unloading& together) const noexcept;

@@ -6,6 +6,7 @@
 
 #include <interlock/escape.hpp>
 
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
