@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "known.hpp"
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
@@ -15,6 +16,7 @@ void LoaderState::set_up_fork_hooks() {
                   [](void* state) {
                       static_cast<LoaderState*>(state)->release_records();
                       static_cast<LoaderState*>(state)->finish_fork();
+                      LinkerTurn::release_in_parent();
                   },
                   [](void* state) { static_cast<LoaderState*>(state)->forget_other_threads(); }, this};
     set_fork_hooks(&fork_hooks);
@@ -30,7 +32,7 @@ void LoaderState::each_record(Visit visit) const {
 
 // A fork cannot fail for want of memory, so nothing here needs any.
 void LoaderState::before_fork() {
-    linker_held_in_fork = LinkerTurn::hold_for_fork();
+    LinkerTurn::hold_for_fork();  // first, as who uses the linker may take the other locks
     mutex.lock();
     KnownModules::hold_for_fork();
     each_record([](const ModuleRecord& record) { record.objects.lock(); });
@@ -44,14 +46,12 @@ void LoaderState::release_records() {
 }
 
 void LoaderState::finish_fork() {
-    const bool linker_held = linker_held_in_fork;
     mutex.unlock();
-    if (linker_held) LinkerTurn::release_after_fork();
 }
 
 void LoaderState::forget_other_threads() {
     release_records();  // before anything is forgotten: the last reference to a record takes the process's mutex
-    if (!linker_held_in_fork) LinkerTurn::forget_other_threads();
+    LinkerTurn::release_in_child();
     new (&passage_done) std::condition_variable;
     waiters.clear();
     for (const auto& [name, lineage] : reloads) lineage->under_way = 0;
@@ -74,12 +74,12 @@ void LoaderState::forget_other_threads() {
             passage.record->gate.fetch_and(~gate_open);
             passage.record->mapped = true;
             keep_for_good(passage.record);
-            if (passage.unloading) passage.fallback = retire(passage.record);
+            if (passage.unloading) retire(passage);
         }
         abandoned.insert(passages.extract(entry++));
     }
     finish_fork();
-    for (const auto& [name, passage] : abandoned) give_back_lock(passage->fallback, "abandoned by a fork");
+    for (const auto& [name, passage] : abandoned) give_back_lock(passage->request, "abandoned by a fork");
 }
 
 }  // namespace interlock::detail

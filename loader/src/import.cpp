@@ -9,6 +9,7 @@
 
 #include <interlock/escape.hpp>
 
+#include "linker_turn.hpp"
 #include "loaded_image.hpp"
 #include "loader_state.hpp"
 #include "regular_file.hpp"
@@ -96,6 +97,7 @@ private:
         if (!judged) return std::move(judged).error();
         judged_ = std::move(*judged);
         if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
+        if (const std::string& why = LinkerTurn::lost(); !why.empty()) return failed(Errc::wrong_state, why);
         // Open until it is mapped, so that no other file can get its inode.
         Result<RegularFile> open = RegularFile::open(file_.path);
         if (!open || open->identity() != file_.identity) return changed();
@@ -123,7 +125,8 @@ private:
         event.module = name_;
         event.imported_by = imported_by_;
         event.outcome = "being imported";
-        Result<SwitchReport> report = state_.runtime.switch_to_locked("import of " + quoted(name_), deadline);
+        Result<SwitchReport> report =
+            state_.runtime.switch_to_locked("import of " + quoted(name_), deadline, &passage_.request.asked);
         if (!report) return failed(report.error().code, report.error().message);
         switched_ = *report;
         lock_on_ = true;
@@ -133,7 +136,7 @@ private:
         auto node = made.extract(made.begin());
         std::lock_guard guard(state_.mutex);
         node.key() = state_.next_fallback++;
-        passage_.fallback = node.key();
+        passage_.request.event = node.key();
         state_.fallbacks.insert(std::move(node));
         return Ok{};
     }
@@ -272,7 +275,7 @@ private:
             return Ok{};
         }
         // Later than for other modules, where a policy's default let it in without the lock.
-        if (passage_.fallback) return Ok{};
+        if (passage_.request.event) return Ok{};
         if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
         return fall_back_if_needed();
     }
@@ -300,8 +303,8 @@ private:
         }
         record.import_duration = duration;
         record.loaded = record.mapped = true;
-        record.fallback = std::exchange(passage_.fallback, std::nullopt);
-        if (record.fallback) state_.fallbacks.find(*record.fallback)->second.outcome = "loaded";
+        record.request = std::exchange(passage_.request, {});
+        if (record.request.event) state_.fallbacks.find(*record.request.event)->second.outcome = "loaded";
         record.history_index = in_history.key() = state_.next_in_history++;
         state_.history.insert(std::move(in_history));
         state_.loaded.insert(std::move(in_list));
@@ -361,9 +364,7 @@ private:
         give_back("import failed");
     }
 
-    void give_back(std::string_view outcome) noexcept {
-        if (passage_.fallback) state_.give_back_lock(std::exchange(passage_.fallback, std::nullopt), outcome);
-    }
+    void give_back(std::string_view outcome) noexcept { state_.give_back_lock(passage_.request, outcome); }
 
     LoaderState& state_;
     Passage& passage_;
@@ -383,11 +384,13 @@ private:
 
 }  // namespace
 
-void LoaderState::give_back_lock(const std::optional<EventId>& event, std::string_view outcome) noexcept {
+void LoaderState::give_back_lock(LockRequest& request, std::string_view outcome) noexcept {
     constexpr std::size_t max_past_fallbacks = 1000;
-    if (!event) return;
-    runtime.switch_to_parallel();
+    // With GilSetting::off there is an event and no request; in the child of a fork perhaps one of the two.
+    if (request.asked) runtime.switch_to_parallel(&request.asked);
     std::lock_guard guard(mutex);
+    const auto event = std::exchange(request.event, std::nullopt);
+    if (!event) return;
     FallbackEvent& over = fallbacks.find(*event)->second;
     over.ended = std::chrono::system_clock::now();
     try {

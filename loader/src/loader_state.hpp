@@ -35,7 +35,7 @@ struct Passage {
     bool wanted = false;     ///< unloading, and code of a module imports it: the unloading has to give up
     /// Unloading, until it is torn down: its place in LoaderState::loaded, to which it may go back.
     std::map<std::string, std::shared_ptr<ModuleRecord>, std::less<>>::node_type in_the_list;
-    std::optional<EventId> fallback;      ///< it has asked for locked mode: the event, until a module takes it over
+    LockRequest request;                  ///< of an import until the module takes it over; of an unloading afterwards
     std::optional<Error> error;           ///< of an import that is being undone, or has been
     std::shared_ptr<ModuleRecord> result;
     // What is to be said when it is over, made while it can still fail: then there may be no memory for it any more.
@@ -96,7 +96,6 @@ struct LoaderState {
 
     // fork.cpp
     ForkHooks fork_hooks;
-    bool linker_held_in_fork = false;
     void set_up_fork_hooks();
     void before_fork();
     /// All that live, as long as the mutex is held always the same ones.
@@ -176,8 +175,8 @@ struct LoaderState {
     /// Whether it is new. What was said long ago is forgotten when there is too much of it, and may be said again. Under
     /// mutex.
     bool remember(const Warning& warning) noexcept;
-    /// Takes back the hold on locked mode that a passage or a module has, and closes its event.
-    void give_back_lock(const std::optional<EventId>& event, std::string_view outcome) noexcept;
+    /// Takes back a request for locked mode, if it is one, and closes its event.
+    void give_back_lock(LockRequest& request, std::string_view outcome) noexcept;
     // report.cpp
     ModuleStats stats_of(const ModuleRecord& record) const;  ///< under mutex
     // plan.cpp
@@ -229,8 +228,9 @@ struct LoaderState {
     static Warning lingering_warning(const ModuleRecord& record);
     /// Issues it, if there is a reason. The passage has ended, or is about to.
     void warn_of_lingering(Passage& passage) noexcept;
-    /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
-    std::optional<EventId> retire(const std::shared_ptr<ModuleRecord>& record) noexcept;
+    /// Only the figures of an unloaded module are left, and its request for locked mode, which the passage gets. Under
+    /// mutex.
+    void retire(Passage& unloading) noexcept;
     /// The modules that keep (il_retain) what belongs to another one, as text; "" for none. Under mutex.
     std::string keepers(const ModuleRecord& owner, const Unloading& together) const;
     bool is_kept(const ModuleRecord& owner, const Unloading& together) const noexcept;

@@ -7,6 +7,7 @@
 #include <interlock/escape.hpp>
 
 #include "known.hpp"
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {

@@ -11,6 +11,7 @@
 #include "handle.hpp"
 #include "known.hpp"
 #include "lingering.hpp"
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
@@ -148,7 +149,8 @@ void LoaderState::take_away(ModuleRecord& record) {
     record.mapped = mapped;
 }
 
-std::optional<EventId> LoaderState::retire(const std::shared_ptr<ModuleRecord>& record) noexcept {
+void LoaderState::retire(Passage& unloading) noexcept {
+    const std::shared_ptr<ModuleRecord>& record = unloading.record;
     record->loaded = false;
     record->uses.clear();
     record->package = nullptr;
@@ -163,7 +165,7 @@ std::optional<EventId> LoaderState::retire(const std::shared_ptr<ModuleRecord>& 
         before->second.last_unloaded = std::nullopt;
         history.erase(past);
     }
-    return std::exchange(record->fallback, std::nullopt);
+    unloading.request = std::exchange(record->request, {});
 }
 
 template <typename Visit>
@@ -362,12 +364,11 @@ Outcome LoaderState::unload(std::span<const std::string_view> names, const Unloa
     }
     for (const auto& passage : unloading) {
         isolate([&] { take_away(*passage->record); });
-        std::optional<EventId> fallback;
         {
             std::lock_guard guard(mutex);
-            fallback = retire(passage->record);
+            retire(*passage);
         }
-        give_back_lock(fallback, "unloaded");
+        give_back_lock(passage->request, "unloaded");
         finish_passage(passage);
     }
     for (const auto& passage : unloading) {
