@@ -15,7 +15,7 @@ void LoaderState::set_up_fork_hooks() {
     fork_hooks = {[](void* state) { static_cast<LoaderState*>(state)->before_fork(); },
                   [](void* state) {
                       static_cast<LoaderState*>(state)->release_records();
-                      static_cast<LoaderState*>(state)->finish_fork();
+                      static_cast<LoaderState*>(state)->mutex.unlock();
                       LinkerTurn::release_in_parent();
                   },
                   [](void* state) { static_cast<LoaderState*>(state)->forget_other_threads(); }, this};
@@ -43,10 +43,6 @@ void LoaderState::release_records() {
     process_mutex().unlock();
     each_record([](const ModuleRecord& record) { record.objects.unlock(); });
     KnownModules::release_after_fork();
-}
-
-void LoaderState::finish_fork() {
-    mutex.unlock();
 }
 
 void LoaderState::forget_other_threads() {
@@ -78,7 +74,7 @@ void LoaderState::forget_other_threads() {
         }
         abandoned.insert(passages.extract(entry++));
     }
-    finish_fork();
+    mutex.unlock();
     for (const auto& [name, passage] : abandoned) give_back_lock(passage->request, "abandoned by a fork");
 }
 

@@ -101,9 +101,8 @@ struct LoaderState {
     /// All that live, as long as the mutex is held always the same ones.
     template <typename Visit>
     void each_record(Visit visit) const;
-    void release_records();       ///< in parent and child, before finish_fork()
-    void finish_fork();           ///< in parent and child
-    void forget_other_threads();  ///< in the child: all of the above
+    void release_records();       ///< in parent and child, before the mutex is
+    void forget_other_threads();  ///< in the child, with both
 
     // passage.cpp
     Result<std::shared_ptr<ModuleRecord>> import(std::string_view name, const ImportOptions& import_options,
