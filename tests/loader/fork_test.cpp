@@ -26,7 +26,13 @@ namespace {
 /// Runs `body` in the child of a fork; its answer is the number of the check that failed, 0 for none.
 int in_child(const std::function<int()>& body) {
     const pid_t child = ::fork();
-    if (child == 0) ::_exit(body());
+    if (child == 0) {
+        try {
+            ::_exit(body());
+        } catch (const std::exception&) {
+            ::_exit(100);
+        }
+    }
     int status = 0;
     BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
@@ -36,12 +42,12 @@ int in_child(const std::function<int()>& body) {
 class Waiter {
 public:
     void begins() { thread_.store(::gettid()); }
-    /// Until it sleeps, which it does nowhere else on its way.
+    /// Until it sleeps, which it does nowhere else on its way; or has gone on without, and is no more.
     void wait_until_it_waits() const {
         for (;; std::this_thread::yield()) {
             if (thread_.load() == 0) continue;
             const std::string stat = text_of("/proc/self/task/" + std::to_string(thread_.load()) + "/stat");
-            if (stat.find(") S ") != std::string::npos) return;
+            if (stat.empty() || stat.find(") S ") != std::string::npos) return;
         }
     }
 
