@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -20,11 +21,17 @@ inline int status_of(pid_t child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-/// Runs `body` in the child of a fork; its answer is the number of the check that failed, 0 for none.
+/// Runs `body` in the child of a fork; its answer is the number of the check that failed, 0 for none, 100 if it threw.
 template <typename Body>
 int in_child(Body body) {
     const pid_t child = ::fork();
-    if (child == 0) ::_exit(body());
+    if (child == 0) {
+        try {
+            ::_exit(body());
+        } catch (const std::exception&) {
+            ::_exit(100);
+        }
+    }
     return status_of(child);
 }
 

@@ -91,6 +91,7 @@ public:
         for (; !ended_.load(); std::this_thread::yield()) {
             if (thread_.load() == 0) continue;
             const std::string stat = text_of("/proc/self/task/" + std::to_string(thread_.load()) + "/stat");
+            if (stat.empty()) return false;  // it is gone
             if (stat.find(") S ") != std::string::npos) return true;
         }
         return false;

@@ -7,7 +7,7 @@ include(${CMAKE_CURRENT_SOURCE_DIR}/mutate.cmake)
 # interlock_mutant(name SOURCE file FIND text REPLACE text TEST test CASE test_case)
 function(interlock_mutant name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "SOURCE;FIND;REPLACE;TEST;CASE" "")
-    interlock_mutate(mutated NAME ${name} SOURCE ${arg_SOURCE} FIND "${arg_FIND}" REPLACE "${arg_REPLACE}")
+    interlock_mutate(mutated NAME ${name} SOURCE runtime/src/${arg_SOURCE} FIND "${arg_FIND}" REPLACE "${arg_REPLACE}")
     # The linker takes the broken object and leaves the sound one in its archive.
     add_executable(runtime_mutant_${name} ${mutated} $<TARGET_OBJECTS:runtime_${arg_TEST}_test>)
     target_include_directories(runtime_mutant_${name} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/src)
