@@ -44,7 +44,11 @@ void LoaderState::finish_fork() {
 
 void LoaderState::forget_other_threads() {
     release_records();  // before anything is forgotten: the last reference to a record takes the process's mutex
-    if (!linker_held_in_fork) LinkerTurn::forget_other_threads();
+    if (!linker_held_in_fork) {
+        // The thread that had the turn may have been in the middle of a change of this.
+        if (!LinkerTurn::is_here()) static_cast<void>(libraries.release());
+        LinkerTurn::forget_other_threads();
+    }
     new (&passage_done) std::condition_variable;
     waiters.clear();
     for (const auto& [name, lineage] : reloads) lineage->under_way = 0;

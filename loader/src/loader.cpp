@@ -60,6 +60,14 @@ LoaderState::LoaderState(Loader& owner, Runtime& host_runtime, LoaderOptions giv
         throw Failure({Errc::wrong_state, "a Loader needs the Runtime that lives in this process"});
     if (!living.compare_exchange_strong(nobody, this))
         throw Failure({Errc::wrong_state, "a second interlock::Loader was created while one lives"});
+    {
+        const Detached outside;
+        const LinkerTurn turn;
+        for (const LinkedObject& object : linked().all())
+            if (!object.path.empty()) of_the_program.insert(object.path);
+        if (!libraries->of_other_program.empty()) of_the_program.clear();
+        for (const LibraryRef& library : libraries->of_other_program) of_the_program.insert(library->file.path);
+    }
     set_up_fork_hooks();
     if (runtime.options().on_stall) return;
     shows_stalls = true;
