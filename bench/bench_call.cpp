@@ -15,8 +15,11 @@ using namespace interlock::bench;
 
 namespace {
 
-il_function direct = nullptr;
+il_function direct = nullptr, direct_add = nullptr;
 const Function* gated = nullptr;
+const Function* gated_add = nullptr;
+const Function* same = nullptr;
+const TypedFunction<std::int64_t(std::int64_t, std::int64_t)>* typed_add = nullptr;
 const Function* gated_by_lock = nullptr;
 std::mutex mutex;
 
@@ -60,6 +63,67 @@ void convenient_call(benchmark::State& state) {
     for (auto _ : state) benchmark::DoNotOptimize((*gated)({}));
 }
 
+/// Two integers, which the compiler does not know.
+struct Pair {
+    il_value values[2] = {il_int64(2), il_int64(3)};
+    std::span<const il_value> get() {
+        benchmark::DoNotOptimize(values);
+        return values;
+    }
+};
+
+void direct_add_call(benchmark::State& state) {
+    Pair pair;
+    il_value result = il_null();
+    for (auto _ : state) benchmark::DoNotOptimize(direct_add(nullptr, pair.get().data(), 2, &result));
+}
+
+void gated_add_call(benchmark::State& state) {
+    Scope scope;
+    Pair pair;
+    il_value result = il_null();
+    for (auto _ : state) benchmark::DoNotOptimize(gated_add->call(scope, pair.get(), result));
+}
+
+void typed_add_call(benchmark::State& state) {
+    Scope scope;
+    std::int64_t number = 2;
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(number);
+        benchmark::DoNotOptimize(typed_add->call(scope, number, number));
+    }
+}
+
+void mutex_add_call(benchmark::State& state) {
+    Pair pair;
+    il_value result = il_null();
+    for (auto _ : state) {
+        const std::lock_guard guard(mutex);
+        benchmark::DoNotOptimize(direct_add(nullptr, pair.get().data(), 2, &result));
+    }
+}
+
+constexpr std::int64_t items = 10'000;
+
+Value long_list() {
+    List list;
+    for (std::int64_t i = 0; i < items; ++i) list.emplace_back(i);
+    return list;
+}
+
+void list_there_and_back(benchmark::State& state) {
+    const Value list = long_list();
+    for (auto _ : state) benchmark::DoNotOptimize((*same)(std::span(&list, 1)));
+}
+
+void list_copied(benchmark::State& state) {
+    const Value list = long_list();
+    for (auto _ : state) {
+        Value copy = list;
+        benchmark::DoNotOptimize(copy);
+    }
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -69,6 +133,11 @@ int main(int count, char** arguments) {
     const Module module = loader.import("bench_module").value();
     const Function function = module.function("nothing").value();
     gated = &function;
+    const Function add = module.function("add").value(), list_function = module.function("same").value();
+    gated_add = &add;
+    same = &list_function;
+    const auto typed = module.function<std::int64_t(std::int64_t, std::int64_t)>("add").value();
+    typed_add = &typed;
     const Function locked_function = loader.import("bench_lock").value().function("nothing").value();
     gated_by_lock = &locked_function;
 
@@ -78,13 +147,18 @@ int main(int count, char** arguments) {
         std::fprintf(stderr, "%s: %s\n", arguments[0], dlerror());
         return 1;
     }
-    direct = reinterpret_cast<il_module_export>(entry)()->methods[0].function;
+    const il_method* const methods = reinterpret_cast<il_module_export>(entry)()->methods;
+    direct = methods[0].function;
+    direct_add = methods[1].function;
 
     const std::pair<const char*, void (*)(benchmark::State&)> all[] = {
         {"direct", direct_call},           {"gated", gated_call},
         {"attached", attached_gated_call}, {"mutex", mutex_call},
         {"module_lock", module_lock_call}, {"locked_mode", locked_mode_call},
-        {"convenient", convenient_call},
+        {"convenient", convenient_call},   {"direct_add", direct_add_call},
+        {"gated_add", gated_add_call},     {"typed_add", typed_add_call},
+        {"mutex_add", mutex_add_call},     {"list", list_there_and_back},
+        {"list_copy", list_copied},
     };
     for (const auto& [name, body] : all)
         for (const int threads : {1, 2}) benchmark::RegisterBenchmark(name, body)->UseRealTime()->Threads(threads);
@@ -94,6 +168,11 @@ int main(int count, char** arguments) {
     const double plain = medians.of("direct"), through_gate = medians.of("gated");
     rows.add({"gated call of an empty function", through_gate, "ns", "a direct call", plain});
     rows.add({"what the gate adds to a call", through_gate - plain, "ns", {}, {}, Target::value_at_most(5)});
+    const double plain_add = medians.of("direct_add"), add_through_gate = medians.of("gated_add");
+    rows.add({"what the gate adds to a call with two integers", add_through_gate - plain_add, "ns",
+              "what an uncontended std::mutex adds", medians.of("mutex_add") - plain_add, Target::ratio_at_most(1)});
+    rows.add({"the same, with a C++ signature", medians.of("typed_add") - plain_add, "ns",
+              "what an uncontended std::mutex adds", medians.of("mutex_add") - plain_add});
     rows.add({"what the gate adds, caller attached already", medians.of("attached") - plain, "ns"});
     rows.add({"what the gate adds, 2 threads at once, each", medians.of("gated", 2) - medians.of("direct", 2), "ns",
               "one thread", through_gate - plain});
@@ -103,5 +182,7 @@ int main(int count, char** arguments) {
     rows.add({"gated call in locked mode, one thread", medians.of("locked_mode"), "ns", "std::mutex and a direct call",
               through_mutex});
     rows.add({"the convenient form, with Value", medians.of("convenient"), "ns", "a direct call", plain});
+    rows.add({"a list of integers there and back, each item", medians.of("list") / items, "ns", "a copy of the list",
+              medians.of("list_copy") / items});
     dlclose(library);
 }

@@ -95,4 +95,19 @@ int main(int count, char** arguments) {
               median(again.opens) + median(again.closes)});
     rows.add({"first import of a new file", first_import, "us", "dlopen + dlsym of a copy", median(fresh.opens)});
     rows.add({"import of a marked module", import, "us", {}, {}, Target::value_at_most(100)});
+
+    Loader loader(runtime, {.search_path = {BENCH_MODULE_FOLDER}, .use_environment = false});
+    loader.import(module_name).value();
+    std::vector<double> one, ratios;
+    for (int i = 0; i < 11; ++i) {
+        const auto again_and_again = [&](int threads) {
+            return calls_per_second(threads, std::chrono::milliseconds(100),
+                                    [&] { loader.import(module_name).value(); });
+        };
+        one.push_back(again_and_again(1));
+        ratios.push_back(again_and_again(2) / one.back());
+    }
+    rows.add({"import of what is loaded", 1e9 / median(one), "ns"});
+    rows.add({"imports of what is loaded, 2 threads", median(one) * median(ratios), "imports/s", "one thread",
+              median(one), Target::ratio_at_least(1.8)});
 }

@@ -109,6 +109,16 @@ std::uint64_t MemoryBudget::peak() const {
     return peak_;
 }
 
+namespace {
+
+/// Nobody can change such memory any more, whoever it is handed to. False for a temporary file, and if somebody is able
+/// to change it at this moment.
+bool seal(int memory) {
+    return ::fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0;
+}
+
+}  // namespace
+
 Descriptor::~Descriptor() {
     if (number_ >= 0) ::close(number_);
 }
@@ -152,16 +162,22 @@ Descriptor open_temporary() {
     return file;
 }
 
-bool seal(int memory) {
-    // EINVAL: it is a temporary file.
-    return ::fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0 ||
-           errno == EINVAL;
-}
-
 Descriptor for_reading(Descriptor file) {
+    // A file in memory alone can be sealed. EBUSY: somebody has it mapped for writing; the kernel says so too of pages
+    // that it holds for a moment itself, as it does on a busy machine.
+    if (seal(file.get())) return file;
     const std::string name = "/proc/self/fd/" + std::to_string(file.get());
     Descriptor again(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
     return again ? std::move(again) : std::move(file);
+}
+
+Descriptor out_of_reach(Descriptor file, std::uint64_t size, const std::string& name) {
+    if (seal(file.get())) return file;
+    Descriptor copy = open_memory();
+    FileStream stream(file.get(), 0, size, name);
+    if (spill(stream, copy.get(), 0, size, name) != size)
+        throw Failure({Errc::unreadable, "cannot read " + quoted(name, 4096) + ": it shrank while it was copied"});
+    return for_reading(std::move(copy));
 }
 
 namespace {
@@ -230,11 +246,8 @@ Content Content::of_stream(ByteStream& stream, std::optional<std::uint64_t> size
     if (expected <= in_memory_limit) {
         Descriptor memory_file = open_memory();
         content.size_ = store(stream, memory_file.get(), 0, expected);
-        content.file_ = std::move(memory_file);
-        if (content.size_ < expected) {
-            seal(content.file_.get());
-            return content;
-        }
+        content.file_ = for_reading(std::move(memory_file));
+        if (content.size_ < expected) return content;
     }
     // Larger than it may be in memory, or than it claimed to be.
     Descriptor large = open_temporary();
@@ -251,11 +264,7 @@ Content Content::of_stream(ByteStream& stream, std::optional<std::uint64_t> size
 Content Content::of_stream(ByteStream& stream, std::uint64_t size, const std::string& name) {
     Descriptor file = size < in_memory_limit ? open_memory() : open_temporary();
     const std::uint64_t written = spill(stream, file.get(), 0, size, name);
-    if (size < in_memory_limit)
-        seal(file.get());
-    else
-        file = for_reading(std::move(file));
-    return of_descriptor(std::move(file), written);
+    return of_descriptor(for_reading(std::move(file)), written);
 }
 
 Content Content::of_descriptor(Descriptor file, std::uint64_t size) {
@@ -268,9 +277,9 @@ Content Content::of_descriptor(Descriptor file, std::uint64_t size) {
 Content Content::of_bytes(std::span<const std::uint8_t> bytes) {
     MemoryStream stream(bytes);
     Content content;
-    content.file_ = open_memory();
-    content.size_ = store(stream, content.file_.get(), 0, bytes.size());
-    seal(content.file_.get());
+    Descriptor memory = open_memory();
+    content.size_ = store(stream, memory.get(), 0, bytes.size());
+    content.file_ = for_reading(std::move(memory));
     return content;
 }
 

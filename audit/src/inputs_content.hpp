@@ -116,10 +116,12 @@ Result<OpenedFile> open_regular(const std::filesystem::path& path);
 Descriptor open_memory();
 /// A temporary file without a name, in $TMPDIR or /tmp. Throws Failure with io_error.
 Descriptor open_temporary();
-/// Nobody can change such memory any more, whoever it is handed to. False if somebody is able to at this moment.
-bool seal(int memory);
-/// The same temporary file, but only for reading; as it was, where the system cannot say it.
+/// The same file in memory or temporary file, but only for reading, whoever it is handed to; as it was, where the
+/// system cannot say it.
 Descriptor for_reading(Descriptor file);
+/// The same for what somebody else could write to: it, or a copy of its `size` bytes where somebody may be able to at
+/// this moment. Throws Failure with io_error, and with unreadable when it has fewer bytes.
+Descriptor out_of_reach(Descriptor file, std::uint64_t size, const std::string& name);
 /// Writes the rest of `stream` behind the `written` bytes of the file; returns the size of the file. Throws what the
 /// stream throws; Failure with io_error; with unsupported for more than `limit` bytes in all.
 std::uint64_t spill(ByteStream& stream, int descriptor, std::uint64_t written, std::uint64_t limit,

@@ -186,9 +186,9 @@ Content Judges::unpack(const PackedMember& packed) {
     if (!bytes.empty() && !judge->receive(bytes.data(), bytes.size())) ended(*judge, packed.path);
     Error error;
     if (reply.kind == Reply::Kind::error && error_from_wire(bytes, error)) throw Failure(std::move(error));
+    if (reply.kind != Reply::Kind::end) ended(*judge, packed.path);
     // Nobody may change it from now on, who unpacked it least of all.
-    if (reply.kind != Reply::Kind::end || !seal(room.get())) ended(*judge, packed.path);
-    return Content::of_descriptor(std::move(room), size);
+    return Content::of_descriptor(out_of_reach(std::move(room), size, packed.path), size);
 }
 
 std::unique_ptr<ByteStream> Judges::open(const PackedMember& packed, Tally* tally) {

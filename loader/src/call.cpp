@@ -194,20 +194,61 @@ void fatal_misuse(const Invocation& call, std::string_view what) noexcept {
 
 namespace {
 
-[[gnu::noinline]] il_status invoke_slowly(FunctionRecord& function, ThreadSlot* slot, ModuleTally* tally, Scope& scope,
-                                          const il_value* args, std::size_t nargs, il_value& result) {
+/// Visits a function's module, `visit(begun)`, or if its gate is closed as it was reloaded, what has taken the
+/// function's place: `again(function)`. `begun`: set by a visit that was let in.
+template <typename Visit, typename Again>
+[[gnu::always_inline]] inline il_status visit_or_follow(FunctionRecord& function, Scope& scope, Visit visit,
+                                                        Again again) {
     bool begun = false;
-    const il_status ended = enter_slowly(*function.module, slot, tally, scope, GateCheck::closed_is_error, [&] {
-        begun = true;
-        const il_status status = run(*function.module, function.site, slot, scope,
-                                     [&](Invocation& call) { return function.function(&call, args, nargs, &result); });
-        if (status != IL_OK || !function.module->copies_results.load(std::memory_order_relaxed)) return status;
-        return keep_result(scope, result, value_limits(*function.module));
-    });
+    const il_status ended = visit(begun);
     if (begun || ended != IL_ERROR_STATE) return ended;
     std::shared_ptr<ModuleRecord> keeps;
     FunctionRecord* const now = follow(function, keeps, scope);
-    return now == nullptr ? ended : invoke(*now, scope, args, nargs, result);
+    return now == nullptr ? ended : again(*now);
+}
+
+[[gnu::noinline]] il_status invoke_slowly(FunctionRecord& function, ThreadSlot* slot, ModuleTally* tally, Scope& scope,
+                                          const il_value* args, std::size_t nargs, il_value& result) {
+    const auto visit = [&](bool& begun) {
+        return enter_slowly(*function.module, slot, tally, scope, GateCheck::closed_is_error, [&] {
+            begun = true;
+            const il_status status = run(*function.module, function.site, slot, scope, [&](Invocation& call) {
+                return function.function(&call, args, nargs, &result);
+            });
+            if (status != IL_OK || !function.module->copies_results.load(std::memory_order_relaxed)) return status;
+            return keep_result(scope, result, value_limits(*function.module));
+        });
+    };
+    return visit_or_follow(function, scope, visit,
+                           [&](FunctionRecord& now) { return invoke(now, scope, args, nargs, result); });
+}
+
+il_status not_lent(const Error& why, Scope& scope) {
+    const il_status status = why.code == Errc::unloaded ? IL_ERROR_STATE : IL_ERROR_ARGUMENT;
+    scope.set_error(status, why.message);
+    return status;
+}
+
+/// Calls, and gives the result to `take` inside the gate: it may lie in memory that the next caller overwrites, or that
+/// is unmapped. `held`: why the arguments cannot be given to the module.
+template <typename Take>
+il_status call_taking(FunctionRecord& function, Scope& scope, std::span<const il_value> args, Take& take,
+                      Outcome& held) {
+    Lent lent(function.module);
+    if (lends(args)) held = lent.add(args);
+    if (!held) return not_lent(held.error(), scope);
+    const auto visit = [&](bool& begun) {
+        return through_gate(*function.module, function.site, scope, GateCheck::closed_is_error,
+                            [&](Invocation& call) -> il_status {
+                                begun = true;
+                                il_value result = il_null();
+                                const il_status status = function.function(&call, args.data(), args.size(), &result);
+                                if (status == IL_OK && !call.is_detached) take(result);
+                                return status;
+                            });
+    };
+    return visit_or_follow(function, scope, visit,
+                           [&](FunctionRecord& now) { return call_taking(now, scope, args, take, held); });
 }
 
 [[gnu::noinline]] il_status run_timed(FunctionRecord& function, ThreadSlot* slot, ModuleTally* tally, Scope& scope,
@@ -255,11 +296,7 @@ namespace {
 [[gnu::noinline]] static il_status invoke_lending(FunctionRecord& function, Scope& scope, std::span<const il_value> args,
                                                   il_value& result) {
     Lent lent(function.module);
-    if (Outcome held = lent.add(args); !held) {
-        const il_status status = held.error().code == Errc::unloaded ? IL_ERROR_STATE : IL_ERROR_ARGUMENT;
-        scope.set_error(status, std::move(held).error().message);
-        return status;
-    }
+    if (const Outcome held = lent.add(args); !held) return not_lent(held.error(), scope);
     return invoke_inline(function, scope, args.data(), args.size(), result);
 }
 
@@ -317,25 +354,13 @@ Result<Value> Function::operator()(std::span<const Value> args) const {
         if (!c_form) return std::move(c_form).error();
         borrowed.push_back(*c_form);
     }
-    detail::Lent lent(function_->module);
-    if (Outcome held = lent.add(borrowed); !held) return std::move(held).error();
-    // Copied inside the gate: the result may lie in memory that the next caller overwrites, or that is unmapped.
     Result<Value> value{Value()};
-    bool begun = false;
-    const il_status status = detail::through_gate(
-        *function_->module, function_->site, results, detail::GateCheck::closed_is_error,
-        [&](detail::Invocation& call) -> il_status {
-            begun = true;
-            il_value result = il_null();
-            const il_status returned = function_->function(&call, borrowed.data(), borrowed.size(), &result);
-            if (returned == IL_OK && !call.is_detached)
-                value = Value::copy_of(result, detail::value_limits(*function_->module));
-            return returned;
-        });
-    if (!begun && status == IL_ERROR_STATE) {
-        std::shared_ptr<detail::ModuleRecord> keeps;
-        if (detail::FunctionRecord* now = detail::follow(*function_, keeps, results)) return Function(keeps, now)(args);
-    }
+    const auto take = [&](const il_value& result) {
+        value = Value::copy_of(result, detail::value_limits(*function_->module));
+    };
+    Outcome held = Ok{};
+    const il_status status = detail::call_taking(*function_, results, borrowed, take, held);
+    if (!held) return std::move(held).error();
     if (status == IL_OK && value) return value;
     if (status == IL_OK) return Error{value.error().code, full_name(*function_) + value.error().message};
     return call_error(results, status);
@@ -343,20 +368,9 @@ Result<Value> Function::operator()(std::span<const Value> args) const {
 
 il_status Function::call_and_take(Scope& scope, std::span<const il_value> args,
                                   void (*take)(void* context, const il_value& result), void* context) const {
-    bool begun = false;
-    const il_status ended =
-        detail::through_gate(*function_->module, function_->site, scope, detail::GateCheck::closed_is_error,
-                             [&](detail::Invocation& call) -> il_status {
-                                 begun = true;
-                                 il_value result = il_null();
-                                 const il_status status = function_->function(&call, args.data(), args.size(), &result);
-                                 if (status == IL_OK && !call.is_detached) take(context, result);
-                                 return status;
-                             });
-    if (begun || ended != IL_ERROR_STATE) return ended;
-    std::shared_ptr<detail::ModuleRecord> keeps;
-    detail::FunctionRecord* const now = detail::follow(*function_, keeps, scope);
-    return now == nullptr ? ended : Function(keeps, now).call_and_take(scope, args, take, context);
+    const auto give = [&](const il_value& result) { take(context, result); };
+    Outcome held = Ok{};
+    return detail::call_taking(*function_, scope, args, give, held);
 }
 
 Error Function::call_error(const Scope& scope, il_status status) const {

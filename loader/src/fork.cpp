@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include "known.hpp"
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
@@ -13,47 +15,45 @@ void LoaderState::set_up_fork_hooks() {
     fork_hooks = {[](void* state) { static_cast<LoaderState*>(state)->before_fork(); },
                   [](void* state) {
                       static_cast<LoaderState*>(state)->release_records();
-                      static_cast<LoaderState*>(state)->finish_fork();
+                      static_cast<LoaderState*>(state)->mutex.unlock();
+                      LinkerTurn::release_in_parent();
                   },
                   [](void* state) { static_cast<LoaderState*>(state)->forget_other_threads(); }, this};
     set_fork_hooks(&fork_hooks);
 }
 
-void LoaderState::before_fork() {
-    linker_held_in_fork = LinkerTurn::hold_for_fork();
-    mutex.lock();
+template <typename Visit>
+void LoaderState::each_record(Visit visit) const {
     for (const auto& [order, past] : history)
-        if (past.live) held_in_fork.push_back(past.live);
+        if (past.live) visit(*past.live);
     for (const auto& [name, passage] : passages)
-        if (passage->record && !passage->record->loaded) held_in_fork.push_back(passage->record);
-    for (const auto& record : held_in_fork) record->objects.lock();
+        if (passage->record && !passage->record->loaded) visit(*passage->record);
+}
+
+// A fork cannot fail for want of memory, so nothing here needs any.
+void LoaderState::before_fork() {
+    LinkerTurn::hold_for_fork();  // first, as who uses the linker may take the other locks
+    mutex.lock();
+    KnownModules::hold_for_fork();
+    each_record([](const ModuleRecord& record) { record.objects.lock(); });
     process_mutex().lock();
 }
 
 void LoaderState::release_records() {
     process_mutex().unlock();
-    for (const auto& record : held_in_fork) record->objects.unlock();
-}
-
-void LoaderState::finish_fork() {
-    const auto records = std::exchange(held_in_fork, {});  // perhaps the last references: dropped without a lock
-    const bool linker_held = linker_held_in_fork;
-    mutex.unlock();
-    if (linker_held) LinkerTurn::release_after_fork();
+    each_record([](const ModuleRecord& record) { record.objects.unlock(); });
+    KnownModules::release_after_fork();
 }
 
 void LoaderState::forget_other_threads() {
     release_records();  // before anything is forgotten: the last reference to a record takes the process's mutex
-    if (!linker_held_in_fork) {
-        // The thread that had the turn may have been in the middle of a change of this.
-        if (!LinkerTurn::is_here()) static_cast<void>(libraries.release());
-        LinkerTurn::forget_other_threads();
-    }
+    // Who had the turn may have been in the middle of a change of this.
+    if (LinkerTurn::release_in_child()) static_cast<void>(libraries.release());
     new (&passage_done) std::condition_variable;
     waiters.clear();
     for (const auto& [name, lineage] : reloads) lineage->under_way = 0;
     reloads.clear();
-    std::vector<EventId> abandoned;
+    decltype(passages) abandoned;  // perhaps with the last references to records: dropped without a lock
     for (auto entry = passages.begin(); entry != passages.end();) {
         Passage& passage = *entry->second;
         bool own = false;
@@ -63,7 +63,6 @@ void LoaderState::forget_other_threads() {
             ++entry;
             continue;
         }
-        if (passage.fallback) abandoned.push_back(*passage.fallback);
         if (passage.unloading && !passage.torn_down) {
             passage.record->gate.fetch_or(gate_open);
             loaded.insert(std::move(passage.in_the_list));
@@ -72,13 +71,12 @@ void LoaderState::forget_other_threads() {
             passage.record->gate.fetch_and(~gate_open);
             passage.record->mapped = true;
             keep_for_good(passage.record);
-            const auto event = passage.unloading ? retire(passage.record) : std::nullopt;
-            if (event) abandoned.push_back(*event);
+            if (passage.unloading) retire(passage);
         }
-        entry = passages.erase(entry);
+        abandoned.insert(passages.extract(entry++));
     }
-    finish_fork();
-    for (const EventId event : abandoned) give_back_lock(event, "abandoned by a fork");
+    mutex.unlock();
+    for (const auto& [name, passage] : abandoned) give_back_lock(passage->request, "abandoned by a fork");
 }
 
 }  // namespace interlock::detail

@@ -23,11 +23,10 @@ void destroy_object(ModuleRecord& record, const il_handle_type* type, void* obje
     if (object == nullptr || type->destroy == nullptr) return;
     Scope scope;
     try {
-        through_gate(record, call_site(record.name, "destructor of a handle"), scope, GateCheck::already_inside,
-                     [&](Invocation&) -> il_status {
-                         type->destroy(object);
-                         return IL_OK;
-                     });
+        through_gate(record, record.destructor_site, scope, GateCheck::already_inside, [&](Invocation&) -> il_status {
+            type->destroy(object);
+            return IL_OK;
+        });
     } catch (...) {
         // Only the unwinding of a thread that ends comes this far, and it cannot pass the destructor of a HandleRef.
         std::fprintf(stderr, "interlock: fatal: the destructor of an object of module %s ended its thread (pthread_exit or "
@@ -37,24 +36,38 @@ void destroy_object(ModuleRecord& record, const il_handle_type* type, void* obje
     }
 }
 
+/// Under ModuleRecord::objects.
+void unlink(ModuleRecord& record, const il_handle* handle) noexcept {
+    (handle->previous != nullptr ? handle->previous->next : record.handles) = handle->next;
+    if (handle->next != nullptr) handle->next->previous = handle->previous;
+}
+
 }  // namespace
 
 void release(il_handle* handle) noexcept {
     if (handle->shares.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     ModuleRecord& record = *handle->module;
     // Counted as inside from before the object is taken out, so that the module is not unmapped under its destructor.
-    ThreadSlot* slot = own_slot();
-    ModuleTally* tally = tally_of(slot, record.index);
-    tally->inside.exchange(tally->inside.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    ModuleTally* tally = nullptr;
+    try {
+        tally = tally_of(own_slot(), record.index);
+        tally->inside.exchange(tally->inside.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    } catch (const std::bad_alloc&) {
+        // The thread has never been in this module, and cannot count itself.
+    }
     void* object;
     {
         std::lock_guard guard(record.objects);
+        if (tally == nullptr && !is_dead(handle)) {
+            handle->left_to_unloading = true;
+            return;
+        }
         object = handle->object.exchange(nullptr);
-        (handle->previous != nullptr ? handle->previous->next : record.handles) = handle->next;
-        if (handle->next != nullptr) handle->next->previous = handle->previous;
+        unlink(record, handle);
     }
     destroy_object(record, handle->type, object);
-    tally->inside.store(tally->inside.load(std::memory_order_relaxed) - 1, std::memory_order_release);
+    if (tally != nullptr)
+        tally->inside.store(tally->inside.load(std::memory_order_relaxed) - 1, std::memory_order_release);
     delete handle;
 }
 
@@ -62,12 +75,15 @@ void destroy_handles(ModuleRecord& record) {
     for (bool again = true; again;) {
         const il_handle_type* type = nullptr;
         void* object = nullptr;
+        std::unique_ptr<il_handle> unreferenced;  // whose share in the module is not the last one
         {
             std::lock_guard guard(record.objects);
             for (il_handle* handle = record.handles; handle != nullptr && object == nullptr; handle = handle->next) {
                 type = handle->type;
                 object = handle->object.exchange(nullptr);
+                if (handle->left_to_unloading) unreferenced.reset(handle);
             }
+            if (unreferenced) unlink(record, unreferenced.get());
         }
         again = object != nullptr;
         destroy_object(record, type, object);

@@ -19,6 +19,7 @@ struct il_handle {
     std::atomic<void*> object{nullptr};    // null: destroyed; changed under ModuleRecord::objects
     il_handle* previous = nullptr;         // all handles of the module; under ModuleRecord::objects
     il_handle* next = nullptr;
+    bool left_to_unloading = false;  // nobody refers to it; under ModuleRecord::objects
 };
 
 namespace interlock::detail {

@@ -10,6 +10,7 @@
 
 #include <interlock/escape.hpp>
 
+#include "linker_turn.hpp"
 #include "loaded_image.hpp"
 #include "loader_state.hpp"
 #include "regular_file.hpp"
@@ -97,6 +98,7 @@ private:
         if (!libraries) return failed(libraries.error().code, libraries.error().message);
         if (Outcome judged = judge(std::move(*libraries)); !judged) return judged;
         if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
+        if (const std::string& why = LinkerTurn::lost(); !why.empty()) return failed(Errc::wrong_state, why);
         // Open until it is mapped, so that no other file can get its inode.
         Result<RegularFile> open = RegularFile::open(file_.path);
         if (!open || open->identity() != file_.identity) return changed();
@@ -132,7 +134,8 @@ private:
         event.module = name_;
         event.imported_by = imported_by_;
         event.outcome = "being imported";
-        Result<SwitchReport> report = state_.runtime.switch_to_locked("import of " + quoted(name_), deadline);
+        Result<SwitchReport> report =
+            state_.runtime.switch_to_locked("import of " + quoted(name_), deadline, &passage_.request.asked);
         if (!report) return failed(report.error().code, report.error().message);
         switched_ = *report;
         lock_on_ = true;
@@ -142,7 +145,7 @@ private:
         auto node = made.extract(made.begin());
         std::lock_guard guard(state_.mutex);
         node.key() = state_.next_fallback++;
-        passage_.fallback = node.key();
+        passage_.request.event = node.key();
         state_.fallbacks.insert(std::move(node));
         return Ok{};
     }
@@ -158,6 +161,8 @@ private:
         record->own_site = call_site(name_, "(import)");
         record->thread_site = call_site(name_, "(thread of the module)");
         record->teardown_site = call_site(name_, "(teardown)");
+        record->destructor_site = call_site(name_, "destructor of a handle");
+        passage_.lingering = LoaderState::lingering_warning(*record);
         set_gate(*record, false);
         {
             std::lock_guard guard(state_.mutex);
@@ -308,7 +313,7 @@ private:
             return Ok{};
         }
         // Later than for other modules, where a policy's default let it in without the lock.
-        if (passage_.fallback) return Ok{};
+        if (passage_.request.event) return Ok{};
         if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
         return fall_back_if_needed();
     }
@@ -324,6 +329,9 @@ private:
         std::map<std::uint64_t, LoaderState::Past> past;
         past[0].live = record_;
         decltype(state_.loaded) entry{{record.name, record_}};
+        passage_.event.kind = EventKind::imported;
+        passage_.event.text = escape(file_.path.string(), 1000);
+        passage_.event.duration = duration;
         auto in_history = past.extract(past.begin());
         auto in_list = entry.extract(entry.begin());
         std::lock_guard guard(state_.mutex);
@@ -335,8 +343,8 @@ private:
         }
         record.import_duration = duration;
         record.loaded = record.mapped = true;
-        record.fallback = std::exchange(passage_.fallback, std::nullopt);
-        if (record.fallback) state_.fallbacks.find(*record.fallback)->second.outcome = "loaded";
+        record.request = std::exchange(passage_.request, {});
+        if (record.request.event) state_.fallbacks.find(*record.request.event)->second.outcome = "loaded";
         record.history_index = in_history.key() = state_.next_in_history++;
         state_.history.insert(std::move(in_history));
         state_.loaded.insert(std::move(in_list));
@@ -347,16 +355,22 @@ private:
         {
             std::lock_guard guard(state_.mutex);
             passage_.partial = false;
-            try {
-                passage_.error = error;
-            } catch (const std::bad_alloc&) {
-                passage_.error = out_of_memory(error.code);
-            }
+            give_error([&] { return error; }, error.code);
         }
         state_.passage_done.notify_all();  // those inside the module must not wait for it
         if (record_ && record_->library.is_loaded()) take_down();
-        if (record_) state_.warn_of_lingering(*record_);
+        if (record_) state_.warn_of_lingering(passage_);
         give_back("import failed");
+    }
+
+    /// To whoever waits for the passage. Under LoaderState::mutex.
+    template <typename Make>
+    void give_error(Make make, Errc code) noexcept {
+        try {
+            passage_.error = make();
+        } catch (const std::bad_alloc&) {
+            passage_.error = out_of_memory(code);
+        }
     }
 
     // Others may be inside, by way of a circular import. A thread that does not come out again must not hang this one.
@@ -375,11 +389,12 @@ private:
     }
 
     // The thread ends (pthread_exit) in the middle of code of the module: nothing can be undone but the fallback.
-    void abandon() {
+    void abandon() noexcept {
         {
             std::lock_guard guard(state_.mutex);
             passage_.partial = false;
-            passage_.error = failed(Errc::exec_failed, "the thread that imported it ended in the middle of the import");
+            const char* const why = "the thread that imported it ended in the middle of the import";
+            give_error([&] { return failed(Errc::exec_failed, why); }, Errc::exec_failed);
             if (record_) record_->uses.clear();
         }
         if (record_) {
@@ -389,9 +404,7 @@ private:
         give_back("import failed");
     }
 
-    void give_back(std::string_view outcome) noexcept {
-        if (passage_.fallback) state_.give_back_lock(std::exchange(passage_.fallback, std::nullopt), outcome);
-    }
+    void give_back(std::string_view outcome) noexcept { state_.give_back_lock(passage_.request, outcome); }
 
     LoaderState& state_;
     Passage& passage_;
@@ -412,11 +425,13 @@ private:
 
 }  // namespace
 
-void LoaderState::give_back_lock(const std::optional<EventId>& event, std::string_view outcome) noexcept {
+void LoaderState::give_back_lock(LockRequest& request, std::string_view outcome) noexcept {
     constexpr std::size_t max_past_fallbacks = 1000;
-    if (!event) return;
-    runtime.switch_to_parallel();
+    // With GilSetting::off there is an event and no request; in the child of a fork perhaps one of the two.
+    if (request.asked) runtime.switch_to_parallel(&request.asked);
     std::lock_guard guard(mutex);
+    const auto event = std::exchange(request.event, std::nullopt);
+    if (!event) return;
     FallbackEvent& over = fallbacks.find(*event)->second;
     over.ended = std::chrono::system_clock::now();
     try {

@@ -7,7 +7,7 @@
 #include <interlock/digest.hpp>
 #include <interlock/escape.hpp>
 
-#include "loaded_image.hpp"
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
@@ -173,6 +173,7 @@ Result<std::vector<PulledLibrary>> LoaderState::libraries_of(const ModuleFile& f
     if (file.linkage.needed.empty()) return std::vector<PulledLibrary>();
     {
         const LinkerTurn turn;
+        if (const std::string& why = LinkerTurn::lost(); !why.empty()) return Error{Errc::wrong_state, why};
         LinkedObjects& objects = linked();
         const std::vector<LibraryRef>& others = libraries->of_other_program;
         const bool here = process == Whose::this_process || others.empty();

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <vector>
 
 #include <interlock/escape.hpp>
@@ -114,12 +115,15 @@ bool began_in(const Extent& extent, const OwnMemory& memory, long thread) {
 }
 
 std::string thread_in(const Extent& extent) {
-    DIR* threads = ::opendir("/proc/self/task");
+    struct Close {
+        void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+    };
+    const std::unique_ptr<DIR, Close> threads(::opendir("/proc/self/task"));
     if (threads == nullptr) return {};
     const OwnMemory memory;
     const long self = ::syscall(SYS_gettid);
     std::string found;
-    for (const dirent* entry; found.empty() && (entry = ::readdir(threads)) != nullptr;) {
+    for (const dirent* entry; found.empty() && (entry = ::readdir(threads.get())) != nullptr;) {
         const long thread = std::strtol(entry->d_name, nullptr, 10);
         if (thread <= 0 || thread == self || !began_in(extent, memory, thread)) continue;
         std::string name;
@@ -127,7 +131,6 @@ std::string thread_in(const Extent& extent) {
         found = "thread " + std::to_string(thread) + (name.empty() ? "" : " (" + escape(name, 40) + ")") +
                 ", which it began, has not ended";
     }
-    ::closedir(threads);
     return found;
 }
 

@@ -10,8 +10,8 @@
 #include <exception>
 #include <iterator>
 
+#include "linker_turn.hpp"
 #include "loaded_image.hpp"
-#include "module_record.hpp"
 
 namespace interlock::detail {
 
@@ -64,7 +64,10 @@ void LinkedObjects::refresh() {
     assert(LinkerTurn::is_here());
     Walk walk{*this, false, nullptr};
     kept_ = 0;
-    ::dl_iterate_phdr(visit, &walk);
+    {
+        const LinkerUse use({});
+        ::dl_iterate_phdr(visit, &walk);
+    }
     if (walk.unchanged) return;
     if (walk.failed) {
         counted_ = false;

@@ -13,7 +13,7 @@
 #include <fstream>
 #include <utility>
 
-#include "module_record.hpp"
+#include "linker_turn.hpp"
 
 namespace interlock::detail {
 
@@ -79,6 +79,7 @@ int look_at(dl_phdr_info* info, std::size_t, void* context) {
 
 std::optional<LoadedImage> LoadedImage::of(void* handle) {
     const LinkerTurn turn;
+    const LinkerUse use({});
     Search search{};
     link_map* map = nullptr;
     if (::dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0 || map == nullptr) return std::nullopt;

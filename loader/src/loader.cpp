@@ -10,6 +10,8 @@
 #include <interlock/escape.hpp>
 #include <interlock/suggest.hpp>
 
+#include "known.hpp"
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock {
@@ -60,14 +62,7 @@ LoaderState::LoaderState(Loader& owner, Runtime& host_runtime, LoaderOptions giv
         throw Failure({Errc::wrong_state, "a Loader needs the Runtime that lives in this process"});
     if (!living.compare_exchange_strong(nobody, this))
         throw Failure({Errc::wrong_state, "a second interlock::Loader was created while one lives"});
-    {
-        const Detached outside;
-        const LinkerTurn turn;
-        for (const LinkedObject& object : linked().all())
-            if (!object.path.empty()) of_the_program.insert(object.path);
-        if (!libraries->of_other_program.empty()) of_the_program.clear();
-        for (const LibraryRef& library : libraries->of_other_program) of_the_program.insert(library->file.path);
-    }
+    see_the_program();
     set_up_fork_hooks();
     if (runtime.options().on_stall) return;
     shows_stalls = true;
@@ -75,6 +70,16 @@ LoaderState::LoaderState(Loader& owner, Runtime& host_runtime, LoaderOptions giv
         const std::string module = report.holders.empty() ? std::string() : report.holders.front().module;
         issue({WarningCategory::stall, module, report.text(), {}});
     });
+}
+
+void LoaderState::see_the_program() {
+    const Detached outside;
+    const LinkerTurn turn;
+    if (!LinkerTurn::lost().empty()) return;
+    for (const LinkedObject& object : linked().all())
+        if (!object.path.empty()) of_the_program.insert(object.path);
+    if (!libraries->of_other_program.empty()) of_the_program.clear();
+    for (const LibraryRef& library : libraries->of_other_program) of_the_program.insert(library->file.path);
 }
 
 LoaderState::~LoaderState() {
@@ -149,6 +154,7 @@ Loader::~Loader() {
             if (is_inside(*record)) detail::fatal_destruction(*record);
             record->uses.clear();
             record->package = nullptr;
+            detail::KnownModules::forget(*record);
             std::lock_guard objects(record->objects);
             record->keeps.clear();
         }
@@ -168,6 +174,7 @@ std::string importer_text(const ImportOptions& options, const std::source_locati
 }  // namespace
 
 Result<Module> Loader::import(std::string_view name, const ImportOptions& options, std::source_location importer) {
+    if (auto known = detail::KnownModules::find(detail::KnownModules::host, name)) return Module(std::move(known));
     auto record = state_->import(name, options, {importer_text(options, importer)});
     if (!record) return std::move(record).error();
     return Module(std::move(*record));
@@ -186,6 +193,7 @@ Outcome Loader::unload(std::span<const std::string_view> names, const UnloadOpti
 }
 
 Result<Module> Loader::find(std::string_view name) const {
+    if (auto known = detail::KnownModules::find(detail::KnownModules::host, name)) return Module(std::move(known));
     std::lock_guard guard(state_->mutex);
     const auto entry = state_->loaded.find(name);
     if (entry == state_->loaded.end())

@@ -37,9 +37,12 @@ struct Passage {
     bool wanted = false;     ///< unloading, and code of a module imports it: the unloading has to give up
     /// Unloading, until it is torn down: its place in LoaderState::loaded, to which it may go back.
     std::map<std::string, std::shared_ptr<ModuleRecord>, std::less<>>::node_type in_the_list;
-    std::optional<EventId> fallback;      ///< it has asked for locked mode: the event, until a module takes it over
+    LockRequest request;                  ///< of an import until the module takes it over; of an unloading afterwards
     std::optional<Error> error;           ///< of an import that is being undone, or has been
     std::shared_ptr<ModuleRecord> result;
+    // What is to be said when it is over, made while it can still fail: then there may be no memory for it any more.
+    RuntimeEvent event;
+    Warning lingering;  ///< without its reason
 };
 
 /// The imports that a thread is in the middle of, innermost first; handed on to threads that work for it.
@@ -95,13 +98,13 @@ struct LoaderState {
 
     // fork.cpp
     ForkHooks fork_hooks;
-    std::vector<std::shared_ptr<ModuleRecord>> held_in_fork;
-    bool linker_held_in_fork = false;
     void set_up_fork_hooks();
     void before_fork();
-    void release_records();       ///< in parent and child, before finish_fork()
-    void finish_fork();           ///< in parent and child
-    void forget_other_threads();  ///< in the child: all of the above
+    /// All that live, as long as the mutex is held always the same ones.
+    template <typename Visit>
+    void each_record(Visit visit) const;
+    void release_records();       ///< in parent and child, before the mutex is
+    void forget_other_threads();  ///< in the child, with both
 
     // passage.cpp
     Result<std::shared_ptr<ModuleRecord>> import(std::string_view name, const ImportOptions& import_options,
@@ -159,9 +162,10 @@ struct LoaderState {
     };
     mutable std::unique_ptr<Libraries> libraries;
     std::set<std::string, std::less<>> of_the_program;  ///< paths of libraries that were there before the loader
+    void see_the_program();  ///< fills it
     /// In the linker's turn: what the linker has now.
     LinkedObjects& linked() const;
-    /// What the dynamic linker will pull in for a file, judged. Detached. Error: unsupported.
+    /// What the dynamic linker will pull in for a file, judged. Detached. Errors: unsupported, wrong_state.
     enum class Whose : std::uint8_t { this_process, planned_program };
     Result<std::vector<PulledLibrary>> libraries_of(const ModuleFile& file, Whose process,
                                                     std::vector<Warning>& warnings) const;
@@ -198,8 +202,8 @@ struct LoaderState {
     /// Whether it is new. What was said long ago is forgotten when there is too much of it, and may be said again. Under
     /// mutex.
     bool remember(const Warning& warning) noexcept;
-    /// Takes back the hold on locked mode that a passage or a module has, and closes its event.
-    void give_back_lock(const std::optional<EventId>& event, std::string_view outcome) noexcept;
+    /// Takes back a request for locked mode, if it is one, and closes its event.
+    void give_back_lock(LockRequest& request, std::string_view outcome) noexcept;
     // report.cpp
     ModuleStats stats_of(const ModuleRecord& record) const;  ///< under mutex
     // plan.cpp
@@ -246,10 +250,14 @@ struct LoaderState {
     static void run_down(ModuleRecord& record, bool run_teardown);
     /// Then unmaps it, detached.
     static void take_away(ModuleRecord& record);
-    /// Says that something may still run code of a module that has been taken down.
-    void warn_of_lingering(const ModuleRecord& record);
-    /// Only the figures of an unloaded module are left. Its event, if it kept the runtime locked. Under mutex.
-    std::optional<EventId> retire(const std::shared_ptr<ModuleRecord>& record) noexcept;
+    /// The warning that something may still run code of a module that has been taken down: all but the reason, for
+    /// which there is room.
+    static Warning lingering_warning(const ModuleRecord& record);
+    /// Issues it, if there is a reason. The passage has ended, or is about to.
+    void warn_of_lingering(Passage& passage) noexcept;
+    /// Only the figures of an unloaded module are left, and its request for locked mode, which the passage gets. Under
+    /// mutex.
+    void retire(Passage& unloading) noexcept;
     /// The modules that keep (il_retain) what belongs to another one, as text; "" for none. Under mutex.
     std::string keepers(const ModuleRecord& owner, const Unloading& together) const;
     bool is_kept(const ModuleRecord& owner, const Unloading& together) const noexcept;

@@ -1,13 +1,11 @@
 // Libraries that stay mapped: because their module says so, because nothing is known of it, or because the dynamic
 // linker keeps them (unique symbols of C++, -z nodelete, another module in the same file). It finds a mapped library by
-// its path, and would answer with the old one when a new file lies there. Also: one user of the linker at a time, and
-// what becomes of a library whose constructors or destructors throw.
+// its path, and would answer with the old one when a new file lies there. Also: what becomes of a library whose
+// constructors or destructors throw.
 //
 // SPDX-License-Identifier: MIT
 #include <dlfcn.h>
 
-#include <cassert>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -15,11 +13,11 @@
 #include <memory>
 #include <mutex>
 #include <new>
-#include <thread>
 
 #include <interlock/escape.hpp>
 
 #include "lingering.hpp"
+#include "linker_turn.hpp"
 #include "loaded_image.hpp"
 #include "module_record.hpp"
 
@@ -48,12 +46,6 @@ Handle already_mapped(const std::filesystem::path& path) {
 bool must_stay(const ModuleRecord& record) noexcept {
     return record.legacy || (record.def != nullptr && (record.def->flags & IL_KEEP_MAPPED) != 0);
 }
-
-std::mutex& linker_mutex() noexcept {
-    static constinit std::mutex mutex;  // whose destructor is trivial, so threads may outlive static destructors
-    return mutex;
-}
-thread_local bool in_linker = false;
 
 // Code of a library that the dynamic linker calls. What it throws unwinds through the linker, which then holds its lock
 // for ever and believes that it is in the middle of a change: nothing could be loaded any more, and other threads would
@@ -114,40 +106,11 @@ static void* open_library(const char* path, int flags) {
     return open(path, flags);
 }
 
-LinkerTurn::LinkerTurn() : nested_(in_linker) {
-    // The one whose turn it is may be waiting to attach.
-    assert(nested_ || !is_attached());
-    if (!nested_) linker_mutex().lock();
-    in_linker = true;
-}
-
-bool LinkerTurn::is_here() noexcept { return in_linker; }
-
-LinkerTurn::~LinkerTurn() {
-    in_linker = nested_;
-    if (!nested_) linker_mutex().unlock();
-}
-
-bool LinkerTurn::hold_for_fork() {
-    if (in_linker) return false;  // a constructor that forks
-    using Clock = std::chrono::steady_clock;
-    constexpr std::chrono::seconds patience(1);
-    for (const Clock::time_point begin = Clock::now(); !linker_mutex().try_lock();) {
-        if (Clock::now() - begin > patience) return false;
-        std::this_thread::sleep_for(std::chrono::microseconds(50));
-    }
-    return true;
-}
-
-void LinkerTurn::release_after_fork() { linker_mutex().unlock(); }
-
-void LinkerTurn::forget_other_threads() {
-    if (!in_linker) new (&linker_mutex()) std::mutex;
-}
-
 std::optional<std::string> map(ModuleRecord& record) {
     const LinkerTurn turn;
     const Attached attached;
+    const LinkerUse use(record.name);
+    if (const std::string& why = LinkerTurn::lost(); !why.empty()) return why;
     // In two steps, so that what is thrown in the first one is the library's own.
     void* handle = nullptr;
     CodeUnderLinker::run(record, [&] { handle = open_library(record.file.path.c_str(), RTLD_NOW | RTLD_LOCAL); });
@@ -162,16 +125,23 @@ std::optional<std::string> map(ModuleRecord& record) {
 
 bool unmap(ModuleRecord& record) {
     const LinkerTurn turn;
+    if (!LinkerTurn::lost().empty()) {
+        keep_for_good(record.shared_from_this());
+        return true;
+    }
     bool stays = must_stay(record);
     if (!stays && record.library.is_loaded()) {
+        const LinkerUse use(record.name);
         try {
             record.lingering = what_may_still_run(record.library.native());
             stays = !record.lingering.empty();
         } catch (const std::bad_alloc&) {
-            stays = true;  // then nothing is known
+            stays = true;
+            record.lingering = "there was no memory to look for what may still run its code";  // reserved
         }
     }
     const Attached attached;  // destructors of the library are its code
+    const LinkerUse use(record.name);
     // A reference that nobody gives back. Of this library: the path leads to it as long as it is open.
     if (stays) dlopen(record.file.path.c_str(), RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD | RTLD_NODELETE);
     CodeUnderLinker::run(record, [&] { record.library.unload(); });
@@ -196,6 +166,7 @@ bool another_is_mapped(const ModuleFile& file, int descriptor) {
         rewritten = entry != kept().end() && entry->second != file.identity;
     }
     const LinkerTurn turn;
+    const LinkerUse use({});
     const Handle mapped = already_mapped(file.path);
     if (!mapped) return false;
     const auto image = LoadedImage::of(mapped.get());

@@ -2,13 +2,16 @@
 // reference is gone, and the names of call sites.
 //
 // SPDX-License-Identifier: MIT
-#include "loader_state.hpp"
+#include "module_record.hpp"
 
 #include <algorithm>
 #include <mutex>
 #include <set>
 #include <tuple>
 #include <vector>
+
+#include "lingering.hpp"
+#include "loader_state.hpp"
 
 namespace interlock::detail {
 
@@ -81,8 +84,19 @@ void keep_for_good(const std::shared_ptr<ModuleRecord>& record) noexcept {
     }
 }
 
+static std::uint64_t next_serial() noexcept {
+    static std::atomic<std::uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 ModuleRecord::ModuleRecord(LoaderState& owner, std::string dotted_name)
-    : index(indices().take()), loader(owner), name(std::move(dotted_name)), tally_base(sum_tallies(index)) {}
+    : index(indices().take()),
+      loader(owner),
+      serial(next_serial()),
+      name(std::move(dotted_name)),
+      tally_base(sum_tallies(index)) {
+    lingering.reserve(max_lingering);  // it may have to say that there is no memory
+}
 
 const ValueLimits& value_limits(const ModuleRecord& record) noexcept { return record.loader.options.value_limits; }
 

@@ -33,6 +33,13 @@ struct LoaderState;
 struct ModuleRecord;
 using EventId = std::uint64_t;  ///< of a FallbackEvent
 
+/// A request for locked mode that an import has made. First the import's or unloading's (Passage), then the module's:
+/// in the child of a fork somebody has to have it.
+struct LockRequest {
+    bool asked = false;            ///< it counts; set and cleared by Runtime, together with its count
+    std::optional<EventId> event;  ///< in LoaderState::fallbacks
+};
+
 /// Bits of a gate. A global_lock module is just `open`: the mode is locked as long as it is loaded. Whether there is a
 /// lock to take does not depend on the gate being open: who is inside already may still call, loop and destroy.
 enum GateBits : std::uint32_t { gate_open = 1, gate_module_lock = 2 };
@@ -69,6 +76,7 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
 
     // Set before the gate opens, constant afterwards.
     LoaderState& loader;
+    const std::uint64_t serial;  ///< 1, 2, ...: no record has had it before
     const std::string name;
     std::string version, doc;
     const il_module_def* def = nullptr;
@@ -84,12 +92,14 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     const CallSite* own_site = nullptr;  ///< for work that is no function: exec, destructors
     const CallSite* thread_site = nullptr;  ///< for work of the module's own threads
     const CallSite* teardown_site = nullptr;
+    const CallSite* destructor_site = nullptr;  ///< of objects in handles
 
     // Under LoaderState::mutex.
     bool loaded = false, mapped = false;
+    bool known = false;  ///< to some thread (known.hpp), perhaps
     std::chrono::nanoseconds import_duration{};
     std::uint64_t loads = 0;  ///< ModuleStats::loads
-    std::optional<EventId> fallback;  ///< it keeps the runtime locked: its event in LoaderState::fallbacks
+    LockRequest request;      ///< it keeps the runtime locked
     std::uint64_t history_index = 0;  ///< in LoaderState::history
     std::set<std::shared_ptr<ModuleRecord>> uses;  ///< modules it has imported: it may keep their il_module
     std::shared_ptr<ModuleRecord> package;         ///< the one that its name is in, or null
@@ -199,29 +209,6 @@ il_status through_gate(ModuleRecord& record, const CallSite* site, Scope& scope,
 /// Destroys all objects in handles of a module, and waits for the destructors that other threads have begun; the
 /// references stay, dead. Nobody is inside.
 void destroy_handles(ModuleRecord& record);
-
-/// Around every use of the dynamic linker that changes its lists or walks through them (dl_iterate_phdr), taken before the
-/// thread attaches. A child that is forked in the middle of one could not load anything any more, as the lock of these
-/// lists is not reset there.
-class LinkerTurn {
-public:
-    LinkerTurn();
-    ~LinkerTurn();
-    LinkerTurn(const LinkerTurn&) = delete;
-    LinkerTurn& operator=(const LinkerTurn&) = delete;
-
-    /// Waits for the linker to be at rest; false if it is this thread that uses it, or after a second: constructors may
-    /// take their time, or wait for the thread that forks.
-    static bool hold_for_fork();
-    static void release_after_fork();
-    static void forget_other_threads();  ///< in the child, if it was not held
-    /// Whether it is the calling thread's: it runs a constructor or destructor of a library. Such a thread must not wait
-    /// for one that may be waiting for its own turn.
-    static bool is_here() noexcept;
-
-private:
-    bool nested_;  // from a constructor or destructor of a library
-};
 
 /// Whether something else than this file is mapped under its path, so that the dynamic linker would answer with that:
 /// an earlier version, or the file as it was before it was rewritten. `descriptor` is open on the file. Detached.

@@ -6,6 +6,8 @@
 
 #include <interlock/escape.hpp>
 
+#include "known.hpp"
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
@@ -86,7 +88,10 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
     if (Outcome valid = check_name(name); !valid) return std::move(valid).error();
     {
         std::lock_guard guard(mutex);
-        if (const auto entry = loaded.find(name); entry != loaded.end()) return entry->second;
+        if (const auto entry = loaded.find(name); entry != loaded.end()) {
+            KnownModules::remember(KnownModules::host, entry->second);
+            return entry->second;
+        }
     }
     watch_for_exit();
     // From here on the thread may wait, for another import or for the switch.
@@ -132,6 +137,7 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
         passage = std::make_shared<Passage>();
         passage->name = name;
         passage->package = std::move(package);
+        passage->event.module = name;
         passages.emplace(passage->name, passage);
     }
     std::optional<Imported> imported;
@@ -140,17 +146,18 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
         // Not even a free module: what ran beneath its exec by chance would get it unfinished, as if it were part of it.
         isolate([&] { imported.emplace(run_import(passage, import_options, std::move(imported_by))); });
     }
-    if (imported->result)
-        runtime.tell(EventKind::imported, name, escape((*imported->result)->file.path.string(), 1000),
-                     (*imported->result)->import_duration);
-    else
-        runtime.tell(EventKind::import_failed, name, imported->result.error().message);
+    if (!imported->result) {
+        passage->event.kind = EventKind::import_failed;
+        passage->event.set_text(imported->result.error().message);
+    }
+    runtime.tell(std::move(passage->event));
     for (const Warning& warning : imported->warnings) issue(warning);
     return std::move(imported->result);
 }
 
 Result<std::shared_ptr<ModuleRecord>> LoaderState::import_for(ModuleRecord& importer, const CallSite& site,
                                                               std::string_view name) {
+    if (auto known = KnownModules::find(importer.serial, name)) return known;
     std::vector<std::string> chain{importer.name + ", " + escape(site.function, 200)};
     chain.insert(chain.end(), importer.imported_by.begin(), importer.imported_by.end());
     for (;;) {
@@ -160,6 +167,7 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import_for(ModuleRecord& impo
         // Not if somebody has unloaded it in between: the importer relies on it.
         if (!is_alive(*imported)) continue;
         importer.uses.insert(*imported);
+        if ((*imported)->loaded) KnownModules::remember(importer.serial, *imported);
         return imported;
     }
 }

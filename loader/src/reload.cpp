@@ -20,6 +20,29 @@ std::string_view signature(const FunctionRecord& function) noexcept {
     return doc.substr(0, doc.find('\n'));
 }
 
+/// Notes that a module is not loaded as its reload failed, unless the reload ends well. With no need of memory.
+class Broken {
+public:
+    Broken(LoaderState& state, std::string_view name, const std::shared_ptr<Lineage>& lineage) : state_(state) {
+        decltype(state.broken) made{{std::string(name), lineage}};
+        node_ = made.extract(made.begin());
+    }
+    ~Broken() {
+        if (!unloaded || node_.empty()) return;
+        std::lock_guard guard(state_.mutex);
+        state_.broken.insert(std::move(node_));
+    }
+    Broken(const Broken&) = delete;
+    Broken& operator=(const Broken&) = delete;
+
+    void mended() noexcept { node_ = {}; }
+    bool unloaded = false;
+
+private:
+    LoaderState& state_;
+    decltype(LoaderState::broken)::node_type node_;
+};
+
 /// From before the module is unloaded until the new version is there, or is known not to come.
 class UnderWay {
 public:
@@ -30,7 +53,9 @@ public:
     ~UnderWay() {
         {
             std::lock_guard guard(state_.mutex);
-            state_.reloads.erase(std::string(name_));
+            // Not there any more in the child of a fork that came in between.
+            if (const auto entry = state_.reloads.find(name_); entry != state_.reloads.end())
+                state_.reloads.erase(entry);
         }
         lineage_->under_way = 0;
         lineage_->under_way.notify_all();
@@ -78,18 +103,18 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::reload(std::string_view name,
         reloads.emplace(name, lineage);
     }
     const UnderWay under_way(*this, name, lineage);
+    Broken unless_imported(*this, name, lineage);
     if (Outcome unloaded = unload({&name, 1}, reload_options.unload); !unloaded && unloaded.error().code != Errc::not_found)
         return std::move(unloaded).error();
+    unless_imported.unloaded = true;
     auto imported = import(name, reload_options.import, std::move(imported_by));
+    if (!imported) return imported;
+    unless_imported.mended();
     std::lock_guard guard(mutex);
     std::lock_guard process(process_mutex());
-    if (imported) {
-        (*imported)->lineage = lineage;
-        lineage->current = *imported;
-        broken.erase(std::string(name));
-    } else {
-        broken.insert_or_assign(std::string(name), lineage);
-    }
+    (*imported)->lineage = lineage;
+    lineage->current = *imported;
+    if (const auto entry = broken.find(name); entry != broken.end()) broken.erase(entry);
     return imported;
 }
 

@@ -9,6 +9,9 @@
 #include <interlock/escape.hpp>
 
 #include "handle.hpp"
+#include "known.hpp"
+#include "lingering.hpp"
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock::detail {
@@ -146,7 +149,8 @@ void LoaderState::take_away(ModuleRecord& record) {
     record.mapped = mapped;
 }
 
-std::optional<EventId> LoaderState::retire(const std::shared_ptr<ModuleRecord>& record) noexcept {
+void LoaderState::retire(Passage& unloading) noexcept {
+    const std::shared_ptr<ModuleRecord>& record = unloading.record;
     record->loaded = false;
     record->uses.clear();
     record->package = nullptr;
@@ -161,7 +165,7 @@ std::optional<EventId> LoaderState::retire(const std::shared_ptr<ModuleRecord>& 
         before->second.last_unloaded = std::nullopt;
         history.erase(past);
     }
-    return std::exchange(record->fallback, std::nullopt);
+    unloading.request = std::exchange(record->request, {});
 }
 
 template <typename Visit>
@@ -232,15 +236,26 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
     return std::nullopt;
 }
 
-void LoaderState::warn_of_lingering(const ModuleRecord& record) {
-    if (record.lingering.empty()) return;
-    Warning warning{WarningCategory::module, record.name,
-                    "the library of module " + quoted(record.name) + " stays mapped, as " + record.lingering, {}};
+Warning LoaderState::lingering_warning(const ModuleRecord& record) {
+    Warning warning{WarningCategory::module,
+                    record.name,
+                    "the library of module " + quoted(record.name) + " stays mapped, as ",
+                    {}};
+    warning.headline.reserve(warning.headline.size() + max_lingering);
     warning.details.push_back({"file", quoted(record.file.path.string(), 1000)});
     warning.details.push_back({"effect", "a new version of the file cannot be imported in this process"});
     warning.details.push_back({"fix", "end in teardown what the module began; if that cannot be done, state IL_KEEP_MAPPED "
                                       "in IL_MODULE_FLAGS, and there is no warning"});
-    issue(warning);
+    return warning;
+}
+
+void LoaderState::warn_of_lingering(Passage& passage) noexcept {
+    const std::string& reason = passage.record->lingering;
+    if (reason.empty()) return;
+    std::string& headline = passage.lingering.headline;
+    // So that it needs no memory, whatever the reason.
+    headline.append(reason, 0, headline.capacity() - headline.size());
+    issue(passage.lingering);
 }
 
 std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_view> names, const Patience& patience,
@@ -271,6 +286,10 @@ std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_vi
         passage->name = name;
         passage->unloading = true;
         passage->record = entry->second;
+        passage->event = {.kind = EventKind::unloaded,
+                          .module = passage->name,
+                          .text = escape(passage->record->file.path.string(), 1000)};
+        passage->lingering = lingering_warning(*passage->record);
         unloading.push_back(passage);
     }
     for (const auto& passage : unloading)
@@ -279,7 +298,10 @@ std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_vi
     decltype(passages) made;
     for (const auto& passage : unloading) made.emplace(passage->name, passage);
     passages.merge(made);
-    for (const auto& passage : unloading) passage->in_the_list = loaded.extract(passage->name);
+    for (const auto& passage : unloading) {
+        KnownModules::forget(*passage->record);
+        passage->in_the_list = loaded.extract(passage->name);
+    }
     return std::nullopt;
 }
 
@@ -342,17 +364,16 @@ Outcome LoaderState::unload(std::span<const std::string_view> names, const Unloa
     }
     for (const auto& passage : unloading) {
         isolate([&] { take_away(*passage->record); });
-        std::optional<EventId> fallback;
         {
             std::lock_guard guard(mutex);
-            fallback = retire(passage->record);
+            retire(*passage);
         }
-        give_back_lock(fallback, "unloaded");
+        give_back_lock(passage->request, "unloaded");
         finish_passage(passage);
     }
     for (const auto& passage : unloading) {
-        runtime.tell(EventKind::unloaded, passage->name, escape(passage->record->file.path.string(), 1000));
-        warn_of_lingering(*passage->record);
+        runtime.tell(std::move(passage->event));
+        warn_of_lingering(*passage);
     }
     return Ok{};
 }

@@ -7,35 +7,34 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <mutex>
 #include <new>
+#include <utility>
 
 #include <interlock/gate.hpp>
 
 #include "process_state.hpp"
-#include "test_points.hpp"
 
 namespace interlock::detail {
 
 namespace {
 
-std::atomic<const ForkHooks*> fork_hooks{nullptr};
-thread_local const ForkHooks* hooks_in_fork = nullptr;
+// Held through a fork, so that a Loader does not go meanwhile.
+std::mutex& hooks_mutex() noexcept {
+    static constinit std::mutex mutex;
+    return mutex;
+}
+const ForkHooks* fork_hooks = nullptr;  // under hooks_mutex()
 thread_local Suspended outside;
 
-// Nobody may be in the middle of a switch, and the forking thread must not hold what others could be waiting for.
+// Waits for nothing that may last, but for what a hook waits for. All mutexes are held for bookkeeping only, and in
+// this order: the loader's, then the runtime's.
 void before() {
     const NoCancellation guarded;
-    suspend(outside);
-    if (!switching_here) {  // on_stall may fork, if it has to
-        SwitchPlace& place = process().switching;
-        std::unique_lock lock(place.mutex);
-        if (place.busy) IL_POINT("fork.queued");
-        place.changed.wait(lock, [&] { return !place.busy; });
-        place.busy = true;
-    }
-    // Not before: attached threads take the loader's locks, and a switch waits for attached threads.
-    hooks_in_fork = fork_hooks.load(std::memory_order_acquire);
-    if (hooks_in_fork != nullptr) hooks_in_fork->before(hooks_in_fork->context);
+    suspend(outside);  // others may wait for what the forking thread holds
+    hooks_mutex().lock();
+    if (fork_hooks != nullptr) fork_hooks->before(fork_hooks->context);
+    process().switching.mutex.lock();
     process().registration.lock();
     HandoffLock::before_fork();
 }
@@ -43,15 +42,9 @@ void before() {
 void in_parent() {
     HandoffLock::after_fork_in_parent();
     process().registration.unlock();
-    if (!switching_here) {
-        SwitchPlace& place = process().switching;
-        {
-            std::lock_guard lock(place.mutex);
-            place.busy = false;
-        }
-        place.changed.notify_all();
-    }
-    if (hooks_in_fork != nullptr) hooks_in_fork->parent(hooks_in_fork->context);
+    process().switching.mutex.unlock();
+    if (fork_hooks != nullptr) fork_hooks->parent(fork_hooks->context);
+    hooks_mutex().unlock();
     resume(outside);
 }
 
@@ -73,32 +66,45 @@ void forget_thread(ThreadSlot& slot) noexcept {
     slot.in_use.store(false, std::memory_order_relaxed);
 }
 
+// A switch of another thread has no end here. One to locked mode is not asked for any more, and what it had done is
+// undone; one to parallel mode is over. Nobody is attached, so the mode may be anything.
+void settle_switch() noexcept {
+    using Step = SwitchPlace::Step;
+    SwitchPlace& place = process().switching;
+    new (&place.changed) std::condition_variable;  // others may have waited
+    place.waiting.store(switching_here, std::memory_order_relaxed);
+    if (switching_here) return;  // on_stall has forked: the switch goes on here
+    const Step step = std::exchange(place.under_way, Step::none);
+    if (step == Step::no_runtime) return end_of_runtime();
+    if (step == Step::to_locked) place.holds.fetch_sub(1, std::memory_order_relaxed);
+    if (mode_cell.word.load(std::memory_order_relaxed) == mode_none) return;
+    const bool locked = place.always_locked || place.holds.load(std::memory_order_relaxed) != 0;
+    mode_cell.word.store(locked ? std::uint32_t{mode_locked} : parallel_word(), std::memory_order_relaxed);
+}
+
 void in_child() {
     HandoffLock::after_fork_in_child();
     ProcessState& state = process();
     state.registration.unlock();
-    // Others may have held or waited on these at the moment of the fork.
-    new (&state.switching.mutex) std::mutex;
-    new (&state.switching.changed) std::condition_variable;
-    state.switching.busy = switching_here;
-    state.switching.waiting.store(switching_here, std::memory_order_relaxed);
+    state.switching.mutex.unlock();
     state.forked_child.store(true, std::memory_order_relaxed);
     for_each_slot([](ThreadSlot& slot) {
         if (&slot != this_thread) forget_thread(slot);
     });
     if (this_thread != nullptr) this_thread->os_thread.store(syscall(SYS_gettid), std::memory_order_relaxed);
-    prepare_fences();
-    // A sandbox set up by the child's parent may not let it register again.
-    const std::uint32_t word = mode_cell.word.load(std::memory_order_relaxed);
-    if (word == mode_parallel || word == mode_parallel_fenced)
-        mode_cell.word.store(parallel_word(), std::memory_order_relaxed);
-    if (hooks_in_fork != nullptr) hooks_in_fork->child(hooks_in_fork->context);
+    prepare_fences();  // a sandbox set up by the child's parent may not let it register again
+    settle_switch();
+    if (fork_hooks != nullptr) fork_hooks->child(fork_hooks->context);
+    hooks_mutex().unlock();
     resume(outside);
 }
 
 }  // namespace
 
-void set_fork_hooks(const ForkHooks* hooks) noexcept { fork_hooks.store(hooks, std::memory_order_release); }
+void set_fork_hooks(const ForkHooks* hooks) noexcept {
+    std::lock_guard guard(hooks_mutex());
+    fork_hooks = hooks;
+}
 
 void install_fork_handlers() noexcept {
     static const bool installed = pthread_atfork(before, in_parent, in_child) == 0;

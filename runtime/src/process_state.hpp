@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string_view>
 
 #include <interlock/handoff_lock.hpp>
@@ -16,12 +17,27 @@
 
 namespace interlock::detail {
 
-/// One switch, or one fork, at a time; and the condition on which a switcher waits for attached threads.
+/// One switch at a time; and the condition on which a switcher waits for attached threads. A fork holds the mutex, so
+/// what changes under it alone is never half changed in the child.
 struct SwitchPlace {
-    std::mutex mutex;
+    enum class Step : std::uint8_t { none, to_locked, other, no_runtime };
+
+    std::mutex mutex;  // a leaf, but for what a fork takes with it in hand
     std::condition_variable changed;
-    bool busy = false;  // under mutex
+    Step under_way = Step::none;     // under mutex
+    std::atomic<unsigned> holds{0};  // requests for locked mode, with that of a switch under way. Changes under mutex
+    bool always_locked = false;      // GilSetting::on. Under mutex
     std::atomic<bool> waiting{false};
+
+    /// Waits for its turn, until `end` at most: false. The caller is detached.
+    bool begin(std::optional<std::chrono::steady_clock::time_point> end);
+    /// Adds a request for locked mode; how many there were. Until end(), the child of a fork takes it back.
+    unsigned ask();
+    /// Takes one back; `asked` is false from then on.
+    void take_back(bool* asked) noexcept;
+    /// `asked` is true from then on: the request belongs to whoever made it.
+    void end(bool* asked = nullptr) noexcept;
+    void set(Step step) noexcept;
 };
 
 struct ProcessState {
@@ -41,6 +57,10 @@ extern constinit thread_local bool switching_here;
 
 /// The word that means "parallel" on this machine.
 std::uint32_t parallel_word() noexcept;
+
+/// The Runtime that was being made or destroyed (Step::no_runtime) is not there. Also in the child of a fork, where the
+/// thread that did it is gone.
+void end_of_runtime() noexcept;
 
 /// Registers with membarrier(2) once; decides between the two parallel words.
 void prepare_fences() noexcept;

@@ -81,6 +81,8 @@ bool nobody_holds_up() {
     return none;
 }
 
+constexpr std::string_view no_more_requests = "nobody asks for locked mode any more";
+
 }  // namespace
 
 std::string StallReport::text() const {
@@ -95,14 +97,12 @@ struct Runtime::State {
 
     RuntimeOptions options;
     detail::Executor executor;
-    // Written by the one that has SwitchPlace::busy; read by stats().
-    std::atomic<unsigned> holds{0};
+    // Written by the one that switches; read by stats().
     std::atomic<std::uint64_t> to_locked{0}, to_parallel{0}, failed{0}, stalls{0};
     std::atomic<std::int64_t> last_ns{0}, longest_ns{0};
     std::atomic<std::uint64_t> events{0};
 
     bool begin_switch(std::optional<Clock::time_point> end);
-    void end_switch();
     void undo_switch() noexcept;
     bool wait_for_attached(std::string_view reason, Clock::time_point begin, std::optional<Clock::time_point> end);
     void report_stall(std::string_view reason, Mode to, Clock::duration waited);
@@ -132,39 +132,17 @@ private:
 
 }  // namespace
 
-constinit thread_local bool detail::switching_here = false;
-
-// One switch, or fork, at a time. The caller is detached.
+// One switch at a time. The caller is detached.
 bool Runtime::State::begin_switch(std::optional<Clock::time_point> end) {
     if (detail::switching_here)
         throw Failure({Errc::wrong_state, "the mode was to be switched inside RuntimeOptions::on_stall, in the middle "
                                           "of the switch that it reports"});
-    detail::SwitchPlace& place = process().switching;
-    std::unique_lock lock(place.mutex);
-    const auto free = [&] { return !place.busy; };
-    if (place.busy) IL_POINT("switch.queued");
-    if (!end)
-        place.changed.wait(lock, free);
-    else if (!place.changed.wait_until(lock, *end, free))
-        return false;
-    place.busy = true;
-    detail::switching_here = true;
-    return true;
-}
-
-void Runtime::State::end_switch() {
-    detail::switching_here = false;
-    detail::SwitchPlace& place = process().switching;
-    {
-        std::lock_guard lock(place.mutex);
-        place.busy = false;
-    }
-    place.changed.notify_all();
+    return process().switching.begin(end);
 }
 
 // Back to parallel from the middle of a switch to locked: nobody has been let in under the lock yet.
 void Runtime::State::undo_switch() noexcept {
-    holds.fetch_sub(1, std::memory_order_relaxed);
+    process().switching.take_back(nullptr);
     detail::mode_cell.word.store(detail::parallel_word(), std::memory_order_seq_cst);
     process().global_lock.unlock_and_dismiss();
     failed.fetch_add(1, std::memory_order_relaxed);
@@ -213,11 +191,14 @@ bool Runtime::State::wait_for_attached(std::string_view reason, Clock::time_poin
 
 namespace detail {
 
-void wake_switcher() noexcept {
+void end_of_runtime() noexcept {
+    mode_cell.word.store(mode_none, std::memory_order_relaxed);
+    tell_copies(false);
+    switching_here = false;
     SwitchPlace& place = process().switching;
-    if (!place.waiting.load(std::memory_order_seq_cst)) return;
-    { std::lock_guard lock(place.mutex); }
-    place.changed.notify_all();
+    std::lock_guard lock(place.mutex);
+    place.under_way = SwitchPlace::Step::none;
+    living.store(nullptr);  // last: from here on there can be another one
 }
 
 }  // namespace detail
@@ -230,28 +211,41 @@ Runtime::Runtime(RuntimeOptions options) {
     if (!living.compare_exchange_strong(nobody, this))
         throw Failure({Errc::wrong_state, "a second interlock::Runtime was created while one lives; a process has one "
                                           "mode, so use Runtime::current() or destroy the first"});
+    detail::install_fork_handlers();
+    process().switching.set(detail::SwitchPlace::Step::no_runtime);  // until it is finished
     try {
         // First told, then looked: of two that begin together at least one sees the other.
         detail::tell_copies(true);
-        if (const auto file = detail::copy_in_use())
+        std::optional<std::string> file;
+        {
+            // A fork waits for it: in its child the dynamic linker's list would stay locked.
+            std::lock_guard guard(process().registration);
+            file = detail::copy_in_use();
+        }
+        if (file)
             throw Failure({Errc::wrong_state,
                            "another copy of libinterlock has a Runtime in this process: " + quoted(*file, 1000) +
                                "; the two would know nothing of each other's threads and modules, so link the program and "
                                "its plugins with one libinterlock.so, and none of them with the static library"});
         state_ = std::make_unique<State>(std::move(options));
     } catch (...) {
-        detail::tell_copies(false);
-        living.store(nullptr);
+        detail::end_of_runtime();
         throw;
     }
     detail::watch_for_exit_anew();
     detail::prepare_fences();
-    detail::install_fork_handlers();
     HandoffLock::set_switch_interval(state_->options.switch_interval);
     if (!is_free_threading_build()) state_->options.gil = GilSetting::on;
     const bool locked = state_->options.gil == GilSetting::on;
-    detail::mode_cell.word.store(locked ? std::uint32_t{detail::mode_locked} : detail::parallel_word(),
-                                 std::memory_order_seq_cst);
+    {
+        detail::SwitchPlace& place = process().switching;
+        std::lock_guard lock(place.mutex);
+        place.always_locked = locked;
+        place.holds.store(0, std::memory_order_relaxed);
+        place.under_way = detail::SwitchPlace::Step::none;
+        detail::mode_cell.word.store(locked ? std::uint32_t{detail::mode_locked} : detail::parallel_word(),
+                                     std::memory_order_seq_cst);
+    }
 }
 
 Runtime::~Runtime() {
@@ -267,6 +261,7 @@ Runtime::~Runtime() {
         detail::fatal("the Runtime is destroyed by a thread that is attached to it; let the Attached guard end first");
     state_->executor.wait();
     state_->begin_switch(std::nullopt);
+    process().switching.set(detail::SwitchPlace::Step::no_runtime);
     process().global_lock.lock_urgently();
     detail::mode_cell.word.store(detail::mode_none, std::memory_order_seq_cst);
     detail::heavy_fence();
@@ -278,9 +273,7 @@ Runtime::~Runtime() {
         }
     }
     process().global_lock.unlock_and_dismiss();
-    state_->end_switch();
-    detail::tell_copies(false);
-    living.store(nullptr);
+    detail::end_of_runtime();
 }
 
 Runtime* Runtime::current() noexcept { return living.load(); }
@@ -300,6 +293,14 @@ std::string_view event_name(EventKind kind) noexcept {
     return names[static_cast<std::size_t>(kind)];
 }
 
+void RuntimeEvent::set_text(std::string_view words) noexcept {
+    try {
+        text = words;
+    } catch (const std::bad_alloc&) {
+        text.clear();
+    }
+}
+
 void Runtime::State::tell(RuntimeEvent event) noexcept {
     event.at = std::chrono::system_clock::now();
     event.number = events.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -311,30 +312,31 @@ void Runtime::State::tell(RuntimeEvent event) noexcept {
     }
 }
 
-void Runtime::tell(EventKind kind, std::string_view module, std::string_view text,
-                   std::chrono::nanoseconds duration) noexcept {
+void Runtime::tell(RuntimeEvent event) noexcept {
     if (!state_->options.on_event) return;
-    try {
-        state_->tell({kind, std::string(module), std::string(text), mode(), duration});
-    } catch (const std::bad_alloc&) {
-        // Then there is none to tell of it either.
-    }
+    event.mode = mode();
+    state_->tell(std::move(event));
 }
 
 Result<SwitchReport> Runtime::switch_to_locked(std::string_view reason,
-                                               std::optional<std::chrono::milliseconds> deadline) {
+                                               std::optional<std::chrono::milliseconds> deadline, bool* asked) {
     // Before the switch: what failed after it would leave it asked for, with nobody to take that back.
-    const std::string text = state_->options.on_event ? escape(reason, 200) : std::string();
-    Result<SwitchReport> report = stop_all_but_one(reason, deadline);
-    if (!report)
-        tell(EventKind::switch_failed, "", report.error().message);
-    else if (report->switched)
-        tell(EventKind::mode_changed, "", text, report->duration);
+    RuntimeEvent event{.kind = EventKind::mode_changed};
+    if (state_->options.on_event) event.text = escape(reason, 200);
+    Result<SwitchReport> report = stop_all_but_one(reason, deadline, asked);
+    if (!report) {
+        event.kind = EventKind::switch_failed;
+        event.set_text(report.error().message);
+        tell(std::move(event));
+    } else if (report->switched) {
+        event.duration = report->duration;
+        tell(std::move(event));
+    }
     return report;
 }
 
 Result<SwitchReport> Runtime::stop_all_but_one(std::string_view reason,
-                                               std::optional<std::chrono::milliseconds> deadline) {
+                                               std::optional<std::chrono::milliseconds> deadline, bool* asked) {
     if (state_->options.gil == GilSetting::off) return SwitchReport{};
     const Clock::time_point begin = Clock::now();
     const Clock::time_point given_up = detail::deadline_after(deadline);
@@ -348,9 +350,12 @@ Result<SwitchReport> Runtime::stop_all_but_one(std::string_view reason,
                                                std::to_string(deadline->count()) +
                                                " ms, because another switch of the mode had not finished"};
     }
-    AtExit turn([this] { state_->end_switch(); });
-    if (state_->holds.fetch_add(1, std::memory_order_relaxed) != 0 || state_->options.gil == GilSetting::on)
+    bool* granted = nullptr;
+    AtExit turn([&] { process().switching.end(granted); });
+    if (process().switching.ask() != 0 || state_->options.gil == GilSetting::on) {
+        granted = asked;
         return SwitchReport{};
+    }
 
     HandoffLock& global_lock = process().global_lock;
     global_lock.lock_urgently();
@@ -366,6 +371,7 @@ Result<SwitchReport> Runtime::stop_all_but_one(std::string_view reason,
                          std::to_string(deadline->count()) + " ms, held up by " + describe(current_holders()) +
                          "; the runtime is parallel as before. Add il_safe_point() to long loops, or allow more time"};
     undo.disarm();
+    granted = asked;
     global_lock.unlock(HandoffLock::Release::eager);
     const std::chrono::nanoseconds took = Clock::now() - begin;
     state_->to_locked.fetch_add(1, std::memory_order_relaxed);
@@ -375,29 +381,32 @@ Result<SwitchReport> Runtime::stop_all_but_one(std::string_view reason,
     return SwitchReport{true, took};
 }
 
-bool Runtime::switch_to_parallel() {
+bool Runtime::switch_to_parallel(bool* asked) {
     if (state_->options.gil == GilSetting::off) return true;
     Detached while_waiting;
-    if (!leave_locked_mode()) return false;
-    tell(EventKind::mode_changed, "", "nobody asks for locked mode any more");
+    RuntimeEvent event{.kind = EventKind::mode_changed};
+    if (state_->options.on_event) event.set_text(no_more_requests);
+    if (!leave_locked_mode(asked)) return false;
+    tell(std::move(event));
     return true;
 }
 
-bool Runtime::leave_locked_mode() {
+bool Runtime::leave_locked_mode(bool* asked) {
     const detail::NoCancellation guarded;
     state_->begin_switch(std::nullopt);
-    AtExit turn([this] { state_->end_switch(); });
-    const unsigned holds = state_->holds.load(std::memory_order_relaxed);
+    AtExit turn([] { process().switching.end(); });
+    const unsigned holds = process().switching.holds.load(std::memory_order_relaxed);
     if (holds == 0)
         throw Failure({Errc::wrong_state, "switch_to_parallel() was called more often than switch_to_locked() "
                                           "succeeded"});
-    state_->holds.store(holds - 1, std::memory_order_relaxed);
+    IL_POINT("switch.before_taking_back");
+    process().switching.take_back(asked);
     if (holds != 1 || state_->options.gil == GilSetting::on) return false;
     HandoffLock& global_lock = process().global_lock;
     const Clock::time_point begin = Clock::now();
     for (auto report_at = state_->next_report({}); !global_lock.lock_urgently_before(report_at);) {
         try {
-            state_->report_stall("nobody asks for locked mode any more", Mode::parallel, Clock::now() - begin);
+            state_->report_stall(no_more_requests, Mode::parallel, Clock::now() - begin);
         } catch (...) {
             // The request is taken back already, so there is nothing that could fail.
         }
@@ -412,8 +421,11 @@ bool Runtime::leave_locked_mode() {
 void Runtime::set_on_stall(std::function<void(const StallReport&)> on_stall) {
     Detached while_waiting;
     state_->begin_switch(std::nullopt);
-    state_->options.on_stall = std::move(on_stall);
-    state_->end_switch();
+    {
+        std::lock_guard lock(process().switching.mutex);
+        state_->options.on_stall.swap(on_stall);
+    }
+    process().switching.end();
 }
 
 RuntimeStats Runtime::stats() const {
@@ -425,7 +437,7 @@ RuntimeStats Runtime::stats() const {
     stats.stalls_reported = state_->stalls.load(std::memory_order_relaxed);
     stats.last_switch = std::chrono::nanoseconds(state_->last_ns.load(std::memory_order_relaxed));
     stats.longest_switch = std::chrono::nanoseconds(state_->longest_ns.load(std::memory_order_relaxed));
-    stats.holds = state_->holds.load(std::memory_order_relaxed);
+    stats.holds = process().switching.holds.load(std::memory_order_relaxed);
     stats.threads = threads();
     stats.exited_attached = process().exited_attached.load(std::memory_order_relaxed);
     stats.membarrier = process().membarrier.load(std::memory_order_relaxed);

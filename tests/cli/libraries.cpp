@@ -1,5 +1,5 @@
-// libraries.cpp: which library a name leads to: a module gets its own, and the audit the quick ones; and what those mean
-// that come with a module.
+// libraries.cpp: which library a name leads to: a module gets its own, and the audit the quick ones; and what those
+// mean that come with a module.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE cli_libraries
@@ -74,8 +74,7 @@ BOOST_AUTO_TEST_CASE(libraries_that_count_are_in_the_plan_and_all_are_in_the_jso
     BOOST_TEST(lines_of(plan.out).at(0) == "holder: would fall back to locked mode");
     CHECK_CONTAINS(plan.out, "\n  marker      free\n");
     CHECK_CONTAINS(plan.out, "  decided by  library: it pulls in module 'hidden' of '" + folder + "/hidden.so'");
-    CHECK_CONTAINS(plan.out, "  library     " + folder +
-                                 "/hidden.so: module hidden, unmarked; decided: global_lock\n");
+    CHECK_CONTAINS(plan.out, "  library     " + folder + "/hidden.so: module hidden, unmarked; decided: global_lock\n");
     BOOST_TEST(count_of(plan.out, "\n  library ") == 1u);  // and not the C library
     const Json module = Json::parse(call({"plan", "--json", "holder"}, path).out).at("modules")[0];
     BOOST_TEST(module.at("decided_by") == "library");
@@ -106,8 +105,8 @@ BOOST_AUTO_TEST_CASE(a_refused_library_refuses_who_pulls_it_in) {
         const Finished finished = call({verb, "--policy", policy, "holder", "beside"}, {{"INTERLOCK_PATH", folder}});
         CHECK_STATUS(finished, 1);
         const std::string all = finished.out + finished.err;
-        CHECK_CONTAINS(all, "module 'holder' from '" + folder + "/holder.so': it pulls in module 'hidden' of '" + folder +
-                                "/hidden.so'");
+        CHECK_CONTAINS(all, "module 'holder' from '" + folder + "/holder.so': it pulls in module 'hidden' of '" +
+                                folder + "/hidden.so'");
         CHECK_CONTAINS(all, "it is refused: " + policy + ":1: the rule for file 'hidden.so' says refuse, because: old");
         CHECK_CONTAINS(finished.out, "beside");
     }
@@ -118,13 +117,14 @@ BOOST_AUTO_TEST_CASE(plans_are_for_the_program_that_imports) {
     const std::string folder = from_environment("INTERLOCK_TEST_LINKED");
     const Folder files;
     CHECK_STATUS(call({"import", "--report", files / "report.json", "own_zlib"}, {{"INTERLOCK_PATH", folder}}), 0);
-    const Json module = Json::parse(call({"plan", "--json", "own_zlib"}, {{"INTERLOCK_PATH", folder}}).out).at("modules")[0];
+    const Json module =
+        Json::parse(call({"plan", "--json", "own_zlib"}, {{"INTERLOCK_PATH", folder}}).out).at("modules")[0];
     const Json report = Json::parse(content_of(files / "report.json"));
     BOOST_TEST(module.at("libraries").dump() == report.at("modules")[0].at("libraries").dump());
     BOOST_TEST(module.at("libraries")[0].at("file") == folder + "/lib/libz.so.1");
     // What is loaded from the start is no question, what is not is.
-    const std::string policy = files.write(
-        "policy.json", R"({"rules": [{"match": {"module": "*"}, "threading": "free", "reason": "r"},
+    const std::string policy =
+        files.write("policy.json", R"({"rules": [{"match": {"module": "*"}, "threading": "free", "reason": "r"},
                                      {"match": {"file": "*"}, "threading": "refuse", "reason": "r"}]})");
     for (const char* verb : {"plan", "import"}) {
         CHECK_STATUS(call({verb, "--policy", policy, "own_zlib"}, {{"INTERLOCK_PATH", folder}}), 1);

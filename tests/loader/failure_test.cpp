@@ -14,10 +14,7 @@
 #include <fstream>
 
 #include "lab.hpp"
-
-namespace interlock {
-std::ostream& boost_test_print_type(std::ostream& out, Errc code) { return out << errc_name(code); }
-}  // namespace interlock
+#include "visits.hpp"
 
 using namespace interlock;
 using namespace interlock::test;
@@ -284,17 +281,9 @@ BOOST_AUTO_TEST_CASE(an_exception_in_a_callback_of_the_host_does_not_leave_an_im
     Loader loader(runtime, {.search_path = {MODULE_DIRECTORY},
                             .use_environment = false,
                             .on_warning = [](const Warning&) { throw Stop("no warnings, please"); }});
-    Event attached, release;
-    Threads threads;
-    threads.start([&] {
-        const Attached guard;
-        attached.set();
-        release.wait();
-    });
-    attached.wait();
+    AttachedThread other;
     const auto result = loader.import("unm1");
-    release.set();
-    threads.join();
+    other.release();
     BOOST_REQUIRE(!result.ok());
     BOOST_TEST(result.error().code == Errc::internal);
     BOOST_TEST(result.error().message.ends_with("an exception ended the import: enough"));

@@ -5,12 +5,16 @@
 #include <boost/test/unit_test.hpp>
 
 #include <pthread.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <thread>
+#include <utility>
 
+#include "children.hpp"
 #include "lab.hpp"
+#include "linker_turn.hpp"
+#include "visits.hpp"
 
 using namespace interlock;
 using namespace interlock::test;
@@ -22,14 +26,18 @@ namespace {
 [[maybe_unused]] const int events_survive =
     ::pthread_atfork([] { Events::all().lock(); }, [] { Events::all().unlock(); }, [] { Events::all().unlock(); });
 
-/// Runs `body` in the child of a fork; its answer is the number of the check that failed, 0 for none.
-int in_child(const std::function<int()>& body) {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(body());
-    int status = 0;
-    BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
+/// How long a fork waits for the linker, for a scope.
+class Patience {
+public:
+    explicit Patience(std::chrono::milliseconds wanted)
+        : before_(std::exchange(detail::LinkerTurn::patience, wanted)) {}
+    ~Patience() { detail::LinkerTurn::patience = before_; }
+    Patience(const Patience&) = delete;
+    Patience& operator=(const Patience&) = delete;
+
+private:
+    std::chrono::milliseconds before_;
+};
 
 bool counts_to(const Lab& lab, const Module& module, std::int64_t expected) {
     static_cast<void>(lab);
@@ -58,18 +66,10 @@ BOOST_AUTO_TEST_CASE(the_child_goes_on_with_everything) {
 BOOST_AUTO_TEST_CASE(while_another_thread_imports) {
     for (const std::string name : {"free1", "lock1", "unm1"}) {
         Lab lab;
-        Event importing, go_on;
-        const pid_t parent = ::getpid();
-        Events::all().on(name + ":exec", [&] {
-            if (::getpid() != parent) return 0;
-            importing.set();
-            const Detached guard;
-            go_on.wait();
-            return 0;
-        });
+        HeldUp import(name + ":exec", HeldUp::As::detached);
         Threads threads;
         threads.start([&] { lab.import(name); });
-        importing.wait();
+        import.wait();
         // In the child that import will never end. It begins anew there, and does not keep the mode.
         BOOST_TEST(in_child([&] {
                        if (!lab.parallel() || lab.runtime.stats().holds != 0) return 1;
@@ -82,7 +82,7 @@ BOOST_AUTO_TEST_CASE(while_another_thread_imports) {
                            return 6;
                        return 0;
                    }) == 0);
-        go_on.set();
+        import.release();
         threads.join();
         BOOST_TEST(counts_to(lab, lab.import(name), 1));
     }
@@ -90,16 +90,10 @@ BOOST_AUTO_TEST_CASE(while_another_thread_imports) {
 
 BOOST_AUTO_TEST_CASE(while_another_thread_waits_for_an_import) {
     Lab lab;
-    Event importing, go_on;
-    Events::all().on("free1:exec", [&] {
-        importing.set();
-        const Detached guard;
-        go_on.wait();
-        return 0;
-    });
+    HeldUp import("free1:exec", HeldUp::As::detached);
     Threads threads;
     threads.start([&] { lab.import("free1"); });
-    importing.wait();
+    import.wait();
     std::atomic<int> begun{0};
     threads.start(2, [&](int) {
         ++begun;
@@ -107,10 +101,9 @@ BOOST_AUTO_TEST_CASE(while_another_thread_waits_for_an_import) {
     });
     while (begun.load() != 2) std::this_thread::yield();
     BOOST_TEST(in_child([&] {
-                   go_on.set();
                    return counts_to(lab, lab.import("free1"), 1) && lab.loader.unload("free1").ok() ? 0 : 1;
                }) == 0);
-    go_on.set();
+    import.release();
     threads.join();
 }
 
@@ -124,9 +117,7 @@ BOOST_AUTO_TEST_CASE(inside_an_import_and_inside_a_call) {
             inside_exec = 0;
             return 0;
         }
-        int status = 0;
-        ::waitpid(child, &status, 0);
-        inside_exec = WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+        inside_exec = status_of(child);
         return 0;
     });
     const pid_t parent = ::getpid();
@@ -148,15 +139,8 @@ BOOST_AUTO_TEST_CASE(while_another_thread_unloads) {
     for (const std::string name : {"free1", "lock1", "unm1"}) {
         Lab lab;
         const Module module = lab.import(name);
-        Event inside, go_on;
-        Events::all().on("stay", [&] {
-            inside.set();
-            go_on.wait();
-            return 0;
-        });
+        Visitor visitor(module, "detached stay", "stay");
         Threads threads;
-        threads.start([&] { must(lab.run(module, "detached stay").ok()); });
-        inside.wait();
         threads.start([&] { must(lab.loader.unload(name).ok()); });
         while (module.loaded()) std::this_thread::yield();
         // There is nobody left inside in the child, and nobody who unloads it.
@@ -166,7 +150,7 @@ BOOST_AUTO_TEST_CASE(while_another_thread_unloads) {
                        if (!lab.loader.unload(name).ok() || !lab.parallel()) return 3;
                        return counts_to(lab, lab.import(name), 1) ? 0 : 4;
                    }) == 0);
-        go_on.set();
+        visitor.release();
         threads.join();
     }
 }
@@ -174,25 +158,17 @@ BOOST_AUTO_TEST_CASE(while_another_thread_unloads) {
 BOOST_AUTO_TEST_CASE(in_the_middle_of_a_teardown) {
     Lab lab;
     lab.import("unm1");
-    Event inside, go_on;
-    const pid_t parent = ::getpid();
-    Events::all().on("unm1:teardown", [&] {
-        if (::getpid() != parent) return 0;
-        inside.set();
-        const Detached guard;
-        go_on.wait();
-        return 0;
-    });
+    HeldUp teardown("unm1:teardown", HeldUp::As::detached);
     Threads threads;
     threads.start([&] { must(lab.loader.unload("unm1").ok()); });
-    inside.wait();
+    teardown.wait();
     BOOST_TEST(in_child([&] {
                    if (!lab.parallel()) return 1;
                    if (lab.loader.find("unm1").ok()) return 2;
                    if (!counts_to(lab, lab.import("unm1"), 1) || lab.parallel()) return 3;
                    return lab.loader.unload("unm1").ok() && lab.parallel() ? 0 : 4;
                }) == 0);
-    go_on.set();
+    teardown.release();
     threads.join();
     BOOST_TEST(lab.parallel());
 }
@@ -203,21 +179,150 @@ BOOST_AUTO_TEST_CASE(in_the_middle_of_a_teardown_of_the_last_that_knows_a_module
     Events::all().script("free1:exec", "import free2;fail after all");
     Events::all().script("free2:exec", "import free1");
     BOOST_TEST((lab.failure("free1") == Errc::exec_failed));
+    HeldUp teardown("free2:teardown", HeldUp::As::detached);
+    Threads threads;
+    threads.start([&] { must(lab.loader.unload("free2").ok()); });
+    teardown.wait();
+    BOOST_TEST(in_child([&] { return counts_to(lab, lab.import("free3"), 1) ? 0 : 1; }) == 0);
+    teardown.release();
+    threads.join();
+}
+
+BOOST_AUTO_TEST_CASE(between_a_switch_and_the_import_that_asked_for_it) {
+    Event told, go_on;
+    const pid_t parent = ::getpid();
+    Events::all().clear();
+    Runtime runtime({.threads = 1, .on_event = [&](const RuntimeEvent& event) {
+                         if (event.kind != EventKind::mode_changed || ::getpid() != parent || told.happened()) return;
+                         told.set();
+                         go_on.wait();
+                     }});
+    Loader loader(runtime,
+                  {.search_path = {MODULE_DIRECTORY}, .use_environment = false, .on_warning = [](const Warning&) {}});
+    Threads threads;
+    threads.start([&] { must(loader.import("unm1").ok()); });
+    told.wait();
+    BOOST_TEST(in_child([&] {
+                   if (runtime.mode() != Mode::parallel || runtime.stats().holds != 0) return 1;
+                   if (!loader.import("unm1").ok() || runtime.stats().holds != 1) return 2;
+                   return loader.unload("unm1").ok() && runtime.mode() == Mode::parallel ? 0 : 3;
+               }) == 0);
+    go_on.set();
+    threads.join();
+    BOOST_TEST(runtime.stats().holds == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_fork_waits_for_who_uses_the_linker_and_not_for_who_wants_to) {
+    Lab lab;
     Event inside, go_on;
     const pid_t parent = ::getpid();
-    Events::all().on("free2:teardown", [&] {
+    Events::all().on("free1:constructor", [&] {
         if (::getpid() != parent) return 0;
         inside.set();
-        const Detached guard;
+        go_on.wait();
+        return 0;
+    });
+    std::atomic<int> answer{-1};
+    Sleeper importer, forker;
+    Threads threads;
+    threads.start([&] { must(lab.import("free1").loaded()); });
+    inside.wait();
+    threads.start([&] {
+        importer.begins();
+        must(lab.import("free2").loaded());
+    });
+    BOOST_REQUIRE(importer.sleeps());
+    threads.start([&] {
+        forker.begins();
+        answer = in_child([&] {
+            if (Events::all().count("free2:constructor") != 0) return 1;
+            return counts_to(lab, lab.import("free1"), 1) && counts_to(lab, lab.import("free2"), 1) ? 0 : 2;
+        });
+    });
+    BOOST_REQUIRE(forker.sleeps());
+    go_on.set();
+    threads.join();
+    BOOST_TEST(answer.load() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_child_that_is_forked_in_the_middle_of_a_use_of_the_linker_says_so) {
+    const Patience none{std::chrono::milliseconds(0)};
+    Lab lab;
+    const Module loaded = lab.import("lock1");
+    lab.import("unm1");
+    Event inside, go_on;
+    const pid_t parent = ::getpid();
+    Events::all().on("free1:constructor", [&] {
+        if (::getpid() != parent) return 0;
+        inside.set();
+        const Detached for_what_the_child_does_first;
         go_on.wait();
         return 0;
     });
     Threads threads;
-    threads.start([&] { must(lab.loader.unload("free2").ok()); });
+    threads.start([&] { must(lab.import("free1").loaded()); });
     inside.wait();
-    BOOST_TEST(in_child([&] { return counts_to(lab, lab.import("free3"), 1) ? 0 : 1; }) == 0);
+    BOOST_TEST(in_child([&] {
+                   for (const std::string name : {"free1", "free2", "unm2"}) {
+                       const auto failed = lab.loader.import(name);
+                       if (failed || failed.error().code != Errc::wrong_state) return 1;
+                       const std::string& why = failed.error().message;
+                       if (why.find("while another thread mapped or unmapped the library of module 'free1'") ==
+                           std::string::npos)
+                           return 2;
+                       if (why.find("call exec()") == std::string::npos) return 3;
+                   }
+                   // What is loaded can be used, and unloaded, though its library stays.
+                   if (!counts_to(lab, loaded, 1) || !counts_to(lab, lab.import("unm1"), 1)) return 4;
+                   if (lab.parallel() || !lab.loader.unload("unm1").ok() || !lab.parallel()) return 5;
+                   if (!lab.loader.unload("lock1").ok() || Events::all().count("lock1:destructor") != 0) return 6;
+                   return lab.loader.modules().empty() && lab.runtime.stats().holds == 0 ? 0 : 7;
+               }) == 0);
     go_on.set();
     threads.join();
+    // The parent is as it was, and so is a child that is forked when nobody uses the linker.
+    BOOST_TEST(lab.loader.unload("free1").ok());
+    BOOST_TEST(in_child([&] { return counts_to(lab, lab.import("free1"), 1) ? 0 : 1; }) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(who_has_the_linkers_turn_and_waits_to_attach_does_not_use_it) {
+    const Patience none{std::chrono::milliseconds(0)};
+    Lab lab;
+    lab.import("unm1");
+    Event held, go_on;
+    Sleeper importer;
+    Threads threads;
+    threads.start([&] {
+        const Attached holds_the_global_lock;
+        held.set();
+        go_on.wait();
+    });
+    held.wait();
+    threads.start([&] {
+        importer.begins();
+        must(lab.import("free1").loaded());
+    });
+    BOOST_REQUIRE(importer.sleeps());
+    BOOST_TEST(in_child([&] { return counts_to(lab, lab.import("free1"), 1) ? 0 : 1; }) == 0);
+    go_on.set();
+    threads.join();
+}
+
+BOOST_AUTO_TEST_CASE(a_constructor_may_fork_and_its_child_goes_on) {
+    Lab lab;
+    const pid_t parent = ::getpid();
+    int answer = -1;
+    Events::all().on("free1:constructor", [&] {
+        if (const pid_t child = ::fork(); child != 0) {
+            int status = 0;
+            ::waitpid(child, &status, 0);
+            answer = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+        }
+        return 0;
+    });
+    const Module module = lab.import("free1");
+    if (::getpid() != parent) ::_exit(counts_to(lab, module, 1) && counts_to(lab, lab.import("lock1"), 1) ? 0 : 1);
+    BOOST_TEST(answer == 0);
 }
 
 BOOST_AUTO_TEST_CASE(again_and_again_while_other_threads_work) {

@@ -18,10 +18,6 @@ using namespace interlock::test;
 
 namespace fs = std::filesystem;
 
-namespace interlock {
-std::ostream& boost_test_print_type(std::ostream& out, Errc code) { return out << errc_name(code); }
-}  // namespace interlock
-
 namespace {
 
 LabOptions over(const fs::path& folder) {

@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,11 @@
 
 #include "manifests/temporary_folder.hpp"
 #include "runtime/threads.hpp"
+
+namespace interlock {
+/// For the messages of Boost.Test.
+inline std::ostream& boost_test_print_type(std::ostream& out, Errc code) { return out << errc_name(code); }
+}  // namespace interlock
 
 namespace interlock::test {
 

@@ -10,7 +10,7 @@
 #include <link.h>
 
 #include "lab.hpp"
-#include "module_record.hpp"
+#include "linker_turn.hpp"
 
 namespace {
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "lab.hpp"
+#include "visits.hpp"
 
 using namespace interlock;
 using namespace interlock::test;
@@ -17,6 +18,21 @@ constexpr int crowd = 6, rounds = 300;
 
 std::int64_t checked(const Module& module) {
     return module.function("checked").value()({}).value().get<std::int64_t>();
+}
+
+/// One thread does `away` in the module until it tells `event`, and then waits for another one to have been inside:
+/// without the lock given up this never ends.
+void others_come_in(Lab& lab, const Module& module, const std::string& away, const std::string& event) {
+    HeldUp there(event);
+    Events::all().on("inside", [&] {
+        there.release();
+        return 0;
+    });
+    Threads threads;
+    threads.start([&] { must(lab.run(module, away + ";alone back").ok()); });
+    there.wait();
+    BOOST_TEST(lab.run(module, "alone inside").ok());
+    threads.join();
 }
 
 }  // namespace
@@ -103,22 +119,7 @@ BOOST_AUTO_TEST_CASE(a_module_that_calls_itself) {
 BOOST_AUTO_TEST_CASE(the_lock_is_given_up_while_detached) {
     Lab lab;
     const Module module = lab.import("lock1");
-    // The one that is detached waits for the other one to have been inside: without the lock dropped this never ends.
-    Event detached, been_inside;
-    Events::all().on("detached", [&] {
-        detached.set();
-        been_inside.wait();
-        return 0;
-    });
-    Events::all().on("inside", [&] {
-        been_inside.set();
-        return 0;
-    });
-    Threads threads;
-    threads.start([&] { must(lab.run(module, "detached detached;alone back").ok()); });
-    detached.wait();
-    BOOST_TEST(lab.run(module, "alone inside").ok());
-    threads.join();
+    others_come_in(lab, module, "detached detached", "detached");
     BOOST_TEST(Events::all().count("back") == 1u);
 }
 
@@ -126,77 +127,35 @@ BOOST_AUTO_TEST_CASE(the_lock_is_given_up_while_another_module_runs) {
     Lab lab;
     const Module module = lab.import("lock1");
     lab.import("free1");
-    Event away, been_inside;
-    Events::all().on("away", [&] {
-        away.set();
-        been_inside.wait();
-        return 0;
-    });
-    Events::all().on("inside", [&] {
-        been_inside.set();
-        return 0;
-    });
-    Threads threads;
-    threads.start([&] { must(lab.run(module, "call free1 run observe away;alone back").ok()); });
-    away.wait();
-    BOOST_TEST(lab.run(module, "alone inside").ok());
-    threads.join();
+    others_come_in(lab, module, "call free1 run observe away", "away");
 }
 
 BOOST_AUTO_TEST_CASE(the_lock_is_given_up_during_an_import) {
     Lab lab;
     const Module module = lab.import("lock1");
-    Event importing, been_inside;
-    Events::all().on("free1:exec", [&] {
-        importing.set();
-        been_inside.wait();
-        return 0;
-    });
-    Events::all().on("inside", [&] {
-        been_inside.set();
-        return 0;
-    });
-    Threads threads;
-    threads.start([&] { must(lab.run(module, "import free1;alone back").ok()); });
-    importing.wait();
-    BOOST_TEST(lab.run(module, "alone inside").ok());
-    threads.join();
+    others_come_in(lab, module, "import free1", "free1:exec");
 }
 
 BOOST_AUTO_TEST_CASE(others_run_on_while_the_lock_is_held) {
     Lab lab;
     const Module locked = lab.import("lock1"), free = lab.import("free1"), second = lab.import("lock2");
-    Event held, done;
-    Events::all().on("held", [&] {
-        held.set();
-        done.wait();
-        return 0;
-    });
-    Threads threads;
-    threads.start([&] { must(lab.run(locked, "alone held").ok()); });
-    held.wait();
+    Visitor visitor(locked, "alone held", "held");
     BOOST_TEST(lab.run(free, "observe free").ok());
     BOOST_TEST(lab.run(second, "alone second").ok());
-    done.set();
-    threads.join();
+    visitor.release();
+    BOOST_TEST(visitor.result->ok());
 }
 
 BOOST_AUTO_TEST_CASE(a_thread_that_waits_for_the_lock_does_not_hold_up_a_switch) {
     Lab lab;
     const Module locked = lab.import("lock1");
-    Event held, done;
-    Events::all().on("held", [&] {
-        held.set();
-        done.wait();
-        return 0;
-    });
+    Visitor visitor(locked, "detached held", "held");
     Threads threads;
-    threads.start([&] { must(lab.run(locked, "detached held").ok()); });
-    held.wait();
     threads.start(3, [&](int) { must(lab.run(locked, "alone working").ok()); });
     BOOST_TEST(lab.import("unm1").loaded());
-    done.set();
+    visitor.release();
     threads.join();
+    BOOST_TEST(visitor.result->ok());
 }
 
 BOOST_AUTO_TEST_CASE(results_in_static_storage_are_taken_under_the_lock) {

@@ -6,6 +6,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "lab.hpp"
+#include "visits.hpp"
 
 using namespace interlock;
 using namespace interlock::test;
@@ -172,17 +173,9 @@ BOOST_AUTO_TEST_CASE(a_legacy_module_that_declares_itself_free_ends_the_fallback
 
 BOOST_AUTO_TEST_CASE(a_switch_that_is_held_up_past_its_deadline_fails_the_import_cleanly) {
     Lab lab;
-    Event attached, release;
-    Threads threads;
-    threads.start([&] {
-        const Attached guard;
-        attached.set();
-        release.wait();
-    });
-    attached.wait();
+    AttachedThread other;
     const auto late = lab.loader.import("unm1", {.switch_deadline = std::chrono::milliseconds(1)});
-    release.set();
-    threads.join();
+    other.release();
     BOOST_REQUIRE(!late.ok());
     BOOST_TEST((late.error().code == Errc::switch_timeout));
     BOOST_TEST(told().empty());

@@ -8,10 +8,6 @@
 
 #include "lab.hpp"
 
-namespace interlock {
-std::ostream& boost_test_print_type(std::ostream& out, Errc code) { return out << errc_name(code); }
-}  // namespace interlock
-
 using namespace interlock;
 using namespace interlock::test;
 

@@ -1,5 +1,5 @@
-// pulled.hpp: for tests of what the dynamic linker pulls in: the modules and libraries of that folder, and what to say of
-// them.
+// pulled.hpp: for tests of what the dynamic linker pulls in: the modules and libraries of that folder, and what to say
+// of them.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -10,10 +10,18 @@
 
 namespace interlock {
 inline std::ostream& boost_test_print_type(std::ostream& out, Errc code) { return out << errc_name(code); }
-inline std::ostream& boost_test_print_type(std::ostream& out, DecisionSource source) { return out << source_name(source); }
-inline std::ostream& boost_test_print_type(std::ostream& out, PolicyAction action) { return out << action_name(action); }
-inline std::ostream& boost_test_print_type(std::ostream& out, LibraryKind kind) { return out << library_kind_name(kind); }
-inline std::ostream& boost_test_print_type(std::ostream& out, LibraryOrigin origin) { return out << origin_name(origin); }
+inline std::ostream& boost_test_print_type(std::ostream& out, DecisionSource source) {
+    return out << source_name(source);
+}
+inline std::ostream& boost_test_print_type(std::ostream& out, PolicyAction action) {
+    return out << action_name(action);
+}
+inline std::ostream& boost_test_print_type(std::ostream& out, LibraryKind kind) {
+    return out << library_kind_name(kind);
+}
+inline std::ostream& boost_test_print_type(std::ostream& out, LibraryOrigin origin) {
+    return out << origin_name(origin);
+}
 }  // namespace interlock
 
 namespace interlock::test {

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lab.hpp"
+#include "visits.hpp"
 
 using namespace interlock;
 using namespace interlock::test;
@@ -156,17 +157,9 @@ BOOST_AUTO_TEST_CASE(the_report_names_the_gil_setting) {
 
 BOOST_AUTO_TEST_CASE(a_failed_switch_is_in_the_figures_of_the_runtime) {
     Lab lab;
-    Event attached, release;
-    Threads threads;
-    threads.start([&] {
-        const Attached guard;
-        attached.set();
-        release.wait();
-    });
-    attached.wait();
+    AttachedThread other;
     BOOST_TEST(!lab.loader.import("unm1", {.switch_deadline = std::chrono::milliseconds(1)}).ok());
-    release.set();
-    threads.join();
+    other.release();
     const LoaderReport report = lab.loader.report();
     BOOST_TEST(report.runtime.failed_switches == 1u);
     BOOST_TEST(report.fallbacks.empty());

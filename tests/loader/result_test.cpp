@@ -5,10 +5,8 @@
 #include <boost/test/unit_test.hpp>
 
 #include <pthread.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "children.hpp"
 #include "lab.hpp"
 
 using namespace interlock;
@@ -143,21 +141,13 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_repaired_ends_the_process_and_names_the_culp
     for (const auto& [function, what] : table) {
         Lab lab;
         const Module module = lab.import("throwing");
-        TemporaryFolder folder;
-        const auto file = folder.write("stderr", "");
-        const pid_t child = ::fork();
-        if (child == 0) {
-            static_cast<void>(::freopen(file.c_str(), "w", stderr));
-            ::signal(SIGABRT, SIG_DFL);  // the test framework would handle it
+        const Death death = death_of([&] {
             Scope scope;
             il_value result;
             module.function(function).value().call(scope, {}, result);
-            ::_exit(0);
-        }
-        int status = 0;
-        BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
-        BOOST_TEST((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
-        BOOST_TEST(text_of(file) ==
+        });
+        BOOST_TEST(death.aborted);
+        BOOST_TEST(death.said ==
                    std::string("interlock: fatal: function '") + function + "' of module 'throwing' " + what + "\n");
     }
 }

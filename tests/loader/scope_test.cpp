@@ -4,10 +4,7 @@
 #define BOOST_TEST_MODULE loader_scope
 #include <boost/test/unit_test.hpp>
 
-#include <csignal>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include "children.hpp"
 #include "lab.hpp"
 
 using namespace interlock;
@@ -65,20 +62,11 @@ BOOST_AUTO_TEST_CASE(scopes_that_are_left_open) {
 BOOST_AUTO_TEST_CASE(scopes_that_are_ended_in_the_wrong_order_end_the_process) {
     Lab lab;
     const Module scopes = lab.import("scopes");
-    TemporaryFolder folder;
-    const auto file = folder.write("stderr", "");
-    const pid_t child = ::fork();
-    if (child == 0) {
-        static_cast<void>(::freopen(file.c_str(), "w", stderr));
-        ::signal(SIGABRT, SIG_DFL);  // the test framework would handle it
-        static_cast<void>(failure_of(scopes, "wrong_order"));
-        ::_exit(0);
-    }
-    int status = 0;
-    BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
-    BOOST_TEST((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
-    BOOST_TEST(text_of(file) == "interlock: fatal: function 'wrong_order' of module 'scopes' ended a scope that is not its "
-                                "innermost one\n");
+    const Death death = death_of([&] { failure_of(scopes, "wrong_order"); });
+    BOOST_TEST(death.aborted);
+    BOOST_TEST(death.said ==
+               "interlock: fatal: function 'wrong_order' of module 'scopes' ended a scope that is not its "
+               "innermost one\n");
 }
 
 BOOST_AUTO_TEST_CASE(a_thread_without_a_call_writes_to_the_log) {

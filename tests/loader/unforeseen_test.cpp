@@ -1,5 +1,5 @@
-// Libraries of which only the mapping tells: constructors open them, or they were replaced. They are judged then, and the
-// import switches late or is undone.
+// Libraries of which only the mapping tells: constructors open them, or they were replaced. They are judged then, and
+// the import switches late or is undone.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE loader_unforeseen

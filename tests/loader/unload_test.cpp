@@ -8,10 +8,7 @@
 
 #include "lab.hpp"
 #include "support/why.hpp"
-
-namespace interlock {
-std::ostream& boost_test_print_type(std::ostream& out, Errc code) { return out << errc_name(code); }
-}  // namespace interlock
+#include "visits.hpp"
 
 using namespace interlock;
 using namespace interlock::test;
@@ -21,31 +18,6 @@ namespace {
 std::optional<Errc> code_of(const Outcome& outcome) {
     return outcome ? std::nullopt : std::optional(outcome.error().code);
 }
-
-/// A thread inside run() of a module, until release().
-class Visitor {
-public:
-    Visitor(const Module& module, const std::string& script, const std::string& event) {
-        Events::all().on(event, [this] {
-            inside_.set();
-            leave_.wait();
-            return 0;
-        });
-        const Function run = module.function("run").value();
-        threads_.start([this, run, script] { result.emplace(run({script})); });
-        inside_.wait();
-    }
-    ~Visitor() { release(); }
-    void release() {
-        leave_.set();
-        threads_.join();
-    }
-    std::optional<Result<Value>> result;
-
-private:
-    Event inside_, leave_;
-    Threads threads_;
-};
 
 }  // namespace
 
@@ -156,28 +128,6 @@ BOOST_AUTO_TEST_CASE(a_call_back_into_a_module_that_is_being_unloaded) {
     BOOST_REQUIRE(back.has_value());
     BOOST_TEST(back->ok());
     BOOST_TEST(visitor.result->ok());
-}
-
-BOOST_AUTO_TEST_CASE(a_timeout_leaves_the_module_loaded_and_its_gate_open) {
-    for (const std::string name : {"free1", "lock1", "unm1"}) {
-        Lab lab;
-        const Module module = lab.import(name);
-        Visitor visitor(module, "detached stay", "stay");
-        const auto late = lab.loader.unload(name, {.timeout = std::chrono::milliseconds(5)});
-        BOOST_REQUIRE(!late.ok());
-        BOOST_TEST(late.error().code == Errc::in_use);
-        BOOST_TEST(late.error().message ==
-                   "module '" + name + "' was not unloaded: after 5 ms a call is still inside it; it stays loaded");
-        BOOST_TEST(module.loaded());
-        BOOST_TEST(lab.run(module, "observe works").ok());
-        BOOST_TEST(lab.loader.find(name).ok());
-        BOOST_TEST(lab.import(name).function("count").value()({}).ok());
-        BOOST_TEST(Events::all().count(name + ":constructor") == 1u);
-        BOOST_TEST(lab.parallel() == (name != "unm1"));
-        visitor.release();
-        BOOST_TEST(lab.loader.unload(name, {.timeout = std::chrono::milliseconds(0)}).ok());
-        BOOST_TEST(lab.parallel());
-    }
 }
 
 BOOST_AUTO_TEST_CASE(it_is_refused_from_inside_and_while_others_depend_on_it) {
@@ -479,95 +429,4 @@ BOOST_AUTO_TEST_CASE(the_destructor_unloads_the_last_one_first) {
     // free2 depends on both others, so it goes before them although it came first.
     BOOST_TEST(order == (Texts{"free2", "free1", "unm1"}), boost::test_tools::per_element());
     Events::all().clear();
-}
-
-BOOST_AUTO_TEST_CASE(a_timeout_that_is_as_long_as_can_be_waits) {
-    using Milliseconds = std::chrono::milliseconds;
-    for (const auto timeout : {Milliseconds::max(), Milliseconds(std::chrono::years(1)), Milliseconds::max() / 1000}) {
-        Lab lab;
-        const Module module = lab.import("free1");
-        Event inside, release;
-        Events::all().on("inside", [&] {
-            inside.set();
-            release.wait();
-            return 0;
-        });
-        Threads threads;
-        threads.start([&] { must(lab.run(module, "observe inside").ok()); });
-        inside.wait();
-        threads.start([&] {
-            while (module.loaded()) std::this_thread::yield();  // until the gate is closed
-            release.set();
-        });
-        BOOST_TEST(lab.loader.unload("free1", {.timeout = timeout}).ok());
-        threads.join();
-    }
-}
-
-BOOST_AUTO_TEST_CASE(a_timeout_of_any_sign_ends) {
-    using Milliseconds = std::chrono::milliseconds;
-    for (const auto timeout : {Milliseconds::min(), Milliseconds(-1), Milliseconds(0), Milliseconds(1)}) {
-        Lab lab;
-        const Module module = lab.import("free1");
-        Event inside, release;
-        Events::all().on("inside", [&] {
-            inside.set();
-            release.wait();
-            return 0;
-        });
-        Threads threads;
-        threads.start([&] { must(lab.run(module, "observe inside").ok()); });
-        inside.wait();
-        const Outcome outcome = lab.loader.unload("free1", {.timeout = timeout});
-        release.set();
-        threads.join();
-        BOOST_REQUIRE(!outcome.ok());
-        BOOST_TEST(outcome.error().message.find("a call is still inside it; it stays loaded") != std::string::npos,
-                   outcome.error().message);
-        BOOST_TEST(module.loaded());
-    }
-}
-
-BOOST_AUTO_TEST_CASE(a_timeout_counts_while_others_hold_the_global_lock) {
-    Lab lab;
-    const Module module = lab.import("unm1");
-    Event attached, release;
-    Threads threads;
-    threads.start([&] {
-        const Attached holds_the_global_lock;
-        attached.set();
-        release.wait();
-    });
-    attached.wait();
-    const Outcome outcome = lab.loader.unload("unm1", {.timeout = std::chrono::milliseconds(5)});
-    BOOST_REQUIRE(!outcome.ok());
-    BOOST_TEST((outcome.error().code == Errc::in_use));
-    BOOST_TEST(outcome.error().message.find("another thread still holds the global lock; it stays loaded") !=
-                   std::string::npos,
-               outcome.error().message);
-    BOOST_TEST(module.loaded());
-    release.set();
-    threads.join();
-    BOOST_TEST(lab.run(module, "").ok());
-    BOOST_TEST(lab.loader.unload("unm1", {.timeout = std::chrono::milliseconds::max()}).ok());
-    BOOST_TEST(lab.parallel());
-}
-
-BOOST_AUTO_TEST_CASE(a_timeout_counts_while_the_module_is_being_imported) {
-    Lab lab;
-    Event inside, release;
-    Events::all().on("free1:exec", [&] {
-        inside.set();
-        release.wait();
-        return 0;
-    });
-    Threads threads;
-    threads.start([&] { must(lab.import("free1").loaded()); });
-    inside.wait();
-    const Outcome outcome = lab.loader.unload("free1", {.timeout = std::chrono::milliseconds(5)});
-    release.set();
-    threads.join();
-    BOOST_REQUIRE(!outcome.ok());
-    BOOST_TEST(outcome.error().message.find("another thread imports or unloads it") != std::string::npos,
-               outcome.error().message);
 }

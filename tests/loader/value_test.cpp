@@ -4,13 +4,12 @@
 #define BOOST_TEST_MODULE loader_value
 #include <boost/test/unit_test.hpp>
 
-#include <sys/wait.h>
-#include <unistd.h>
+#include <pthread.h>
 
 #include <cmath>
-#include <csignal>
 #include <limits>
 
+#include "children.hpp"
 #include "lab.hpp"
 
 using namespace interlock;
@@ -279,21 +278,14 @@ BOOST_AUTO_TEST_CASE(an_object_lives_as_long_as_somebody_holds_it) {
 BOOST_AUTO_TEST_CASE(a_destructor_that_ends_its_thread_ends_the_process_and_is_named) {
     ValuesLab lab;
     Value held = lab.call("object", {7}).value();
-    TemporaryFolder folder;
-    const auto file = folder.write("stderr", "");
-    const pid_t child = ::fork();
-    if (child == 0) {
-        static_cast<void>(::freopen(file.c_str(), "w", stderr));
-        ::signal(SIGABRT, SIG_DFL);  // the test framework would handle it
+    const Death death = death_of([&] {
         Events::all().on("destroy", []() -> int { ::pthread_exit(nullptr); });
         held = Value();
-        ::_exit(0);
-    }
-    int status = 0;
-    BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
-    BOOST_TEST((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
-    BOOST_TEST(text_of(file) == "interlock: fatal: the destructor of an object of module 'values' ended its thread "
-                                "(pthread_exit or pthread_cancel); it has to return\n");
+    });
+    BOOST_TEST(death.aborted);
+    BOOST_TEST(death.said ==
+               "interlock: fatal: the destructor of an object of module 'values' ended its thread "
+               "(pthread_exit or pthread_cancel); it has to return\n");
 }
 
 BOOST_AUTO_TEST_CASE(handles_of_the_wrong_type) {

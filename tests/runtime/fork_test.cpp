@@ -238,19 +238,98 @@ BOOST_AUTO_TEST_CASE(while_another_thread_is_inside_a_module) {
     BOOST_CHECK(!module_lock.try_lock());
 }
 
-BOOST_AUTO_TEST_CASE(in_the_middle_of_another_threads_switch_waits_for_its_end) {
+BOOST_AUTO_TEST_CASE(in_the_middle_of_another_threads_switch_to_locked_mode_it_is_undone) {
+    // Before the mode is stored, and when it is and others are waited for.
+    for (const std::string point : {"switch.before_mode", "switch.before_wait"}) {
+        Points points;
+        Runtime runtime;
+        bool asked = false, switched = false;
+        points.hold(point);
+        Threads threads;
+        threads.start([&] { switched = runtime.switch_to_locked("other", std::nullopt, &asked).value().switched; });
+        points.wait_for(point);
+        BOOST_CHECK_EQUAL(in_child([&]() -> std::string {
+                              EXPECT(!asked);
+                              EXPECT(runtime.stats().holds == 0);
+                              return works(runtime, "parallel");
+                          }),
+                          "");
+        points.release(point);
+        threads.join();
+        BOOST_CHECK(asked && switched);
+        BOOST_CHECK_EQUAL(runtime.stats().holds, 1u);
+        BOOST_CHECK_EQUAL(in_child([&] { return works(runtime, "locked"); }), "");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(in_the_middle_of_another_threads_switch_to_parallel_mode_it_is_over) {
+    Runtime runtime;
+    bool asked = false, parallel = false;
+    BOOST_REQUIRE(runtime.switch_to_locked("test", std::nullopt, &asked).ok());
+    Threads threads;
+    {
+        Other holder([](Other& self) {
+            Attached attached;
+            self.stay();
+        });
+        threads.start([&] { parallel = runtime.switch_to_parallel(&asked); });
+        while (runtime.stats().holds != 0) std::this_thread::yield();
+        BOOST_CHECK_EQUAL(in_child([&]() -> std::string {
+                              EXPECT(!asked);
+                              return works(runtime, "parallel");
+                          }),
+                          "");
+        BOOST_CHECK(runtime.mode() == Mode::locked);
+    }
+    threads.join();
+    BOOST_CHECK(parallel && !asked);
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_another_thread_is_about_to_take_back_counts_and_is_said_to) {
     Points points;
     Runtime runtime;
-    points.hold("switch.before_mode");
+    bool asked = false;
+    BOOST_REQUIRE(runtime.switch_to_locked("test", std::nullopt, &asked).ok());
+    points.hold("switch.before_taking_back");
     Threads threads;
-    threads.start([&] { BOOST_TEST_CHECKPOINT("switching"), static_cast<void>(runtime.switch_to_locked("other")); });
-    points.wait_for("switch.before_mode");
-    std::string answer = "not run";
-    threads.start([&] { answer = in_child([&] { return works(runtime, "locked"); }); });
-    points.wait_for("fork.queued");
-    points.release("switch.before_mode");
+    threads.start([&] { runtime.switch_to_parallel(&asked); });
+    points.wait_for("switch.before_taking_back");
+    BOOST_CHECK_EQUAL(in_child([&]() -> std::string {
+                          EXPECT(asked && runtime.stats().holds == 1 && runtime.mode() == Mode::locked);
+                          EXPECT(runtime.switch_to_parallel(&asked));
+                          EXPECT(!asked);
+                          return works(runtime, "parallel");
+                      }),
+                      "");
+    points.release("switch.before_taking_back");
     threads.join();
-    BOOST_CHECK_EQUAL(answer, "");
+    BOOST_CHECK(!asked);
+}
+
+BOOST_AUTO_TEST_CASE(while_another_thread_destroys_the_runtime_there_is_none) {
+    auto runtime = std::make_unique<Runtime>();
+    Threads threads;
+    {
+        Other attached([](Other& self) {
+            Attached guard;
+            self.stay();
+        });
+        threads.start([&] { runtime.reset(); });
+        for (bool gone = false; !gone; std::this_thread::yield()) {
+            try {
+                const Attached guard;
+            } catch (const Failure&) {
+                gone = true;
+            }
+        }
+        BOOST_CHECK_EQUAL(in_child([&]() -> std::string {
+                              EXPECT(Runtime::current() == nullptr);
+                              Runtime next;
+                              return works(next, "parallel");
+                          }),
+                          "");
+    }
+    threads.join();
 }
 
 BOOST_AUTO_TEST_CASE(by_an_attached_thread_that_a_switch_waits_for) {
@@ -264,11 +343,13 @@ BOOST_AUTO_TEST_CASE(by_an_attached_thread_that_a_switch_waits_for) {
         Attached guard;
         attached.set();
         go.wait();
-        // Detaches for the time of the fork, so the switch gets through.
+        // Detaches for the time of the fork, so the switch gets through, in the child as well if it was early enough.
         answer = in_child([&]() -> std::string {
-            EXPECT(holds_global_lock());
+            const Mode mode = runtime.mode();
+            EXPECT(is_attached() && holds_global_lock() == (mode == Mode::locked));
+            EXPECT(runtime.stats().holds == (mode == Mode::locked ? 1 : 0));
             Detached outside;
-            return works(runtime, "locked");
+            return works(runtime, mode_name(mode));
         });
     });
     attached.wait();

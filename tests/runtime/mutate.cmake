@@ -1,13 +1,17 @@
-# Broken copies of sources of the runtime, made from the real ones when CMake runs: the real ones need no hooks, and a
+# Broken copies of sources, made from the real ones when CMake runs: the real ones need no hooks, and a
 # text that is no longer found stops the configuration.
 #
 # SPDX-License-Identifier: MIT
 include_guard(GLOBAL)
 
-# interlock_mutate(result NAME name SOURCE file FIND text REPLACE text): writes a changed copy of a source of the runtime.
+# interlock_mutate(result NAME name SOURCE file FIND text REPLACE text): writes a changed copy of a source, given from the
+# project's folder on, or of one of the runtime.
 function(interlock_mutate result)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "NAME;SOURCE;FIND;REPLACE" "")
-    set(original ${PROJECT_SOURCE_DIR}/runtime/src/${arg_SOURCE})
+    set(original ${PROJECT_SOURCE_DIR}/${arg_SOURCE})
+    if(NOT arg_SOURCE MATCHES "/")
+        set(original ${PROJECT_SOURCE_DIR}/runtime/src/${arg_SOURCE})
+    endif()
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${original})
     file(READ ${original} text)
     string(FIND "${text}" "${arg_FIND}" first)

@@ -37,9 +37,9 @@ interlock_mutant(safe_point_ignores_the_switch SOURCE attach.cpp
     TEST switch CASE a_switch_is_over_when_attached_threads_reach_a_safe_point)
 
 interlock_mutant(failed_switch_stays_locked SOURCE runtime.cpp
-    FIND "    holds.fetch_sub(1, std::memory_order_relaxed);
+    FIND "    process().switching.take_back(nullptr);
     detail::mode_cell.word.store(detail::parallel_word(), std::memory_order_seq_cst);"
-    REPLACE "    holds.fetch_sub(1, std::memory_order_relaxed);"
+    REPLACE "    process().switching.take_back(nullptr);"
     TEST switch CASE a_switch_that_misses_its_deadline_leaves_the_runtime_parallel)
 
 interlock_mutant(requests_are_not_counted SOURCE runtime.cpp
@@ -74,12 +74,30 @@ interlock_mutant(half_taken_section_survives_a_fork SOURCE critical_section.cpp
         if (frame->second"
     TEST fork CASE while_another_thread_has_one_object_of_two)
 
+interlock_mutant(unfinished_switch_survives_a_fork SOURCE fork.cpp
+    FIND "if (step == Step::to_locked) place.holds.fetch_sub(1, std::memory_order_relaxed);"
+    REPLACE ""
+    TEST fork CASE in_the_middle_of_another_threads_switch_to_locked_mode_it_is_undone)
+
+interlock_mutant(child_keeps_the_mode_of_an_unfinished_switch SOURCE fork.cpp
+    FIND "mode_cell.word.store(locked ? std::uint32_t{mode_locked} : parallel_word(), std::memory_order_relaxed);"
+    REPLACE "static_cast<void>(locked);"
+    TEST fork CASE in_the_middle_of_another_threads_switch_to_parallel_mode_it_is_over)
+
+interlock_mutant(request_is_taken_back_before_its_owner_is_told SOURCE runtime.cpp
+    FIND "    IL_POINT(\"switch.before_taking_back\");
+    process().switching.take_back(asked);"
+    REPLACE "    if (asked != nullptr) *asked = false;
+    IL_POINT(\"switch.before_taking_back\");
+    process().switching.take_back(nullptr);"
+    TEST fork CASE a_request_that_another_thread_is_about_to_take_back_counts_and_is_said_to)
+
 interlock_mutant(work_begins_beneath_other_work SOURCE executor.cpp
     FIND "if (visiting || !is_outermost(*slot))"
     REPLACE "if (is_outermost(*slot) && arena == nullptr)"
-    TEST executor CASE no_work_begins_beneath_a_body_that_has_entered_the_arena_again)
+    TEST waiting CASE no_work_begins_beneath_a_body_that_has_entered_the_arena_again)
 
 interlock_mutant(pieces_forget_whose_they_are SOURCE executor.cpp
     FIND "slot->loader_imports = loop.imports;"
     REPLACE "slot->loader_imports = nullptr;"
-    TEST executor CASE a_piece_is_part_of_what_the_caller_of_its_loop_is_in_the_middle_of)
+    TEST waiting CASE a_piece_is_part_of_what_the_caller_of_its_loop_is_in_the_middle_of)

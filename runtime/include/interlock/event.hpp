@@ -32,11 +32,14 @@ IL_API std::string_view event_name(EventKind kind) noexcept;
 struct RuntimeEvent {
     EventKind kind = EventKind::mode_changed;
     std::string module = {};  ///< full dotted name, unescaped; empty if it is about the runtime
-    std::string text = {};    ///< for people; values escaped
+    std::string text = {};    ///< for people; values escaped. Empty if there was no memory for it
     Mode mode = Mode::parallel;  ///< of the runtime, as the event was told of
     std::chrono::nanoseconds duration{};
     std::chrono::system_clock::time_point at{};
     std::uint64_t number = 0;  ///< 1, 2, ...: in this order the events of a runtime were told of
+
+    /// Sets `text`, to nothing if there is no memory for it. [any-thread]
+    IL_API void set_text(std::string_view words) noexcept;
 };
 
 }  // namespace interlock

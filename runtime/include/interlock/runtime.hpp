@@ -158,13 +158,15 @@ public:
     /// switch_to_parallel(); the mode stays locked as long as somebody asks for it. With GilSetting::off nothing
     /// changes and the report says so. An attached caller is detached while it waits, and comes back in locked mode.
     /// Error switch_timeout after `deadline`, naming who held it up; the runtime is then parallel as before.
-    /// [any-thread]
+    /// In the child of a fork that another thread makes meanwhile, nobody has asked. `asked`, the loader's own: true as
+    /// long as this request counts, also in such a child. [any-thread]
     IL_API Result<SwitchReport> switch_to_locked(std::string_view reason,
-                                                 std::optional<std::chrono::milliseconds> deadline = std::nullopt);
-    /// Takes one request back; true if the runtime is parallel now. Waits for the holder of the global lock to come to a
-    /// safe point, however long that takes, and reports as `on_stall` that it waits. What `on_stall` throws is ignored
-    /// here. [any-thread]
-    IL_API bool switch_to_parallel();
+                                                 std::optional<std::chrono::milliseconds> deadline = std::nullopt,
+                                                 bool* asked = nullptr);
+    /// Takes one request back; true if the runtime is parallel now. Waits for the holder of the global lock to come to
+    /// a safe point, however long that takes, and reports as `on_stall` that it waits. What `on_stall` throws is
+    /// ignored here. In the child of a fork that another thread makes meanwhile, it is done. [any-thread]
+    IL_API bool switch_to_parallel(bool* asked = nullptr);
 
     /// Calls body(i) for each i in [begin, end) on the calling thread and, if they have time, on the executor's, and waits
     /// until all have run. Bodies run attached, in chunks of at most `grain` items (0: chosen), with a safe point between
@@ -215,14 +217,15 @@ public:
     using Chunk = void (*)(void* context, std::size_t first, std::size_t last);
     IL_API void run_chunks(std::size_t begin, std::size_t end, std::size_t grain, Chunk chunk, void* context);
 
-    /// The loader's own: gives an event to on_event, if there is one. [any-thread]
-    IL_API void tell(EventKind kind, std::string_view module, std::string_view text,
-                     std::chrono::nanoseconds duration = {}) noexcept;
+    /// The loader's own: gives an event to on_event, if there is one, and needs no memory for it: the caller has made
+    /// it before anything happened that has to be told. [any-thread]
+    IL_API void tell(RuntimeEvent event) noexcept;
 
 private:
     IL_API void enqueue(std::shared_ptr<detail::AnyJob> job);
-    Result<SwitchReport> stop_all_but_one(std::string_view reason, std::optional<std::chrono::milliseconds> deadline);
-    bool leave_locked_mode();
+    Result<SwitchReport> stop_all_but_one(std::string_view reason, std::optional<std::chrono::milliseconds> deadline,
+                                          bool* asked);
+    bool leave_locked_mode(bool* asked);
 
     struct State;
     std::unique_ptr<State> state_;

@@ -61,6 +61,7 @@ struct alignas(128) ThreadSlot {
     // that another thread has begun, those that this one is in the middle of.
     void* loader_frame = nullptr;
     void* loader_imports = nullptr;
+    void* loader_known = nullptr;  ///< modules it has imported before; kept for the next thread that gets the slot
     std::uint64_t ns_waited = 0;  ///< for module locks and the global lock, ever
     // Not on the hot path.
     alignas(128) std::atomic<ThreadSlot*> next{nullptr};  ///< all slots ever made

@@ -4,8 +4,12 @@
 #include <boost/test/unit_test.hpp>
 
 #include <oneapi/tbb/global_control.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <deque>
 #include <latch>
 #include <thread>
@@ -104,6 +108,43 @@ BOOST_AUTO_TEST_CASE(of_bytes_in_memory) {
     const Content content = Content::of_bytes({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
     BOOST_TEST((all_of(content) == text));
     BOOST_TEST(Content::of_bytes({}).size() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(out_of_reach_of_who_wrote_it) {
+    const std::string before = "as it was judged", after = "as it was not!!!";
+    const auto file_of = [&] {
+        Descriptor file = open_memory();
+        BOOST_REQUIRE(::pwrite(file.get(), before.data(), before.size(), 0) == static_cast<ssize_t>(before.size()));
+        return file;
+    };
+    const auto text_of = [&](const Descriptor& file) {
+        std::string text(before.size() + 1, '\0');
+        text.resize(static_cast<std::size_t>(std::max<ssize_t>(::pread(file.get(), text.data(), text.size(), 0), 0)));
+        return text;
+    };
+    Descriptor original = file_of();
+    const int number = original.get();
+    const Descriptor sealed = out_of_reach(std::move(original), before.size(), "x");
+    BOOST_TEST(sealed.get() == number);
+    BOOST_TEST(::pwrite(sealed.get(), after.data(), after.size(), 0) == -1);
+
+    Descriptor written = file_of();
+    void* place = ::mmap(nullptr, before.size(), PROT_READ | PROT_WRITE, MAP_SHARED, written.get(), 0);
+    BOOST_REQUIRE(place != MAP_FAILED);
+    const Descriptor copy = out_of_reach(std::move(written), before.size(), "x");
+    std::memcpy(place, after.data(), after.size());
+    BOOST_TEST(text_of(copy) == before);
+    BOOST_TEST(::pwrite(copy.get(), after.data(), after.size(), 0) == -1);
+    ::munmap(place, before.size());
+
+    Descriptor shrunk = file_of();
+    place = ::mmap(nullptr, before.size(), PROT_READ | PROT_WRITE, MAP_SHARED, shrunk.get(), 0);
+    BOOST_REQUIRE(place != MAP_FAILED);
+    BOOST_REQUIRE(::ftruncate(shrunk.get(), 3) == 0);
+    BOOST_CHECK_EXCEPTION(out_of_reach(std::move(shrunk), before.size(), "x.so"), Failure, [](const Failure& failure) {
+        return failure.error().message == "cannot read 'x.so': it shrank while it was copied";
+    });
+    ::munmap(place, before.size());
 }
 
 BOOST_AUTO_TEST_CASE(budget_is_kept) {
