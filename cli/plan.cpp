@@ -13,7 +13,6 @@
 
 #include "exit_codes.hpp"
 #include "module_files.hpp"
-#include "needed_libraries.hpp"
 #include "options.hpp"
 #include "plan_python.hpp"
 #include "session.hpp"
@@ -129,6 +128,18 @@ std::string in_words(const ModuleAudit& audit) {
                        audit.reason.empty() ? "" : ": " + audit.reason);
 }
 
+/// Only of those that mean something for the import: most are the system's.
+std::string in_words(const PulledLibrary& library) {
+    std::string text = escape(library.file.string(), 4096);
+    if (library.kind != LibraryKind::library)
+        text += fmt::format(": {} {}, {}",
+                            library.kind == LibraryKind::python_module ? "extension module of CPython" : "module",
+                            escape(library.modules.front(), 1000),
+                            library.marker ? marker_state_name(*library.marker) : "not known");
+    if (library.action) text += fmt::format("; decided: {}", action_name(*library.action));
+    return text;
+}
+
 std::string in_words(const Output& output, const Plan& plan, const std::optional<ModuleAudit>& init) {
     std::string text =
         fmt::format("{}: {}\n", output.styled(Style::bold, escape(plan.module, 1000)), verdict(output, plan, init));
@@ -145,6 +156,8 @@ std::string in_words(const Output& output, const Plan& plan, const std::optional
     line("marker", marker_state_name(plan.marker));
     for (const Reason& reason : plan.decision.why)
         line(reason.decided ? "decided by" : "asked", fmt::format("{}: {}", source_name(reason.source), reason.text));
+    for (const PulledLibrary& library : plan.libraries)
+        if (library.kind != LibraryKind::library || library.action || library.error) line("library", in_words(library));
     if (init) line("audit", in_words(*init));
     if (plan.error) line("error", plan.error->message);
     for (const Warning& warning : plan.warnings) {
@@ -169,6 +182,8 @@ Json to_json(const ModuleAudit& audit) {
 Json to_json(const Plan& plan, const std::optional<ModuleAudit>& init) {
     Json warnings = Json::array();
     for (const Warning& warning : plan.warnings) warnings.push_back(Json::parse(warning.to_json()));
+    Json libraries = Json::array();
+    for (const PulledLibrary& library : plan.libraries) libraries.push_back(Json::parse(library.to_json()));
     Json json{{"module", plan.module},
               {"file", plan.file.string()},
               {"build_id", plan.build_id},
@@ -179,6 +194,7 @@ Json to_json(const Plan& plan, const std::optional<ModuleAudit>& init) {
               {"why", cli::to_json(plan.decision.why)},
               {"would_fall_back", plan.would_fall_back},
               {"already_loaded", plan.already_loaded},
+              {"libraries", std::move(libraries)},
               {"warnings", std::move(warnings)}};
     if (init) json["audit"] = to_json(*init);
     if (plan.error) json["error"] = cli::to_json(*plan.error);
@@ -248,6 +264,16 @@ void correct_advice(Plan& plan) {
     }
 }
 
+/// The program that would import the modules, which has less libraries in it than this one; empty if it is not found.
+fs::path loading_program() {
+    std::error_code error;
+    const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
+    for (const fs::path& program : {(folder / INTERLOCK_PROGRAM_FOLDER / "interlock").lexically_normal(),
+                                    folder / "interlock"})
+        if (fs::is_regular_file(program, error)) return program;
+    return {};
+}
+
 class Planner {
 public:
     explicit Planner(Context& context) : context_(context), policy_(load_policy(context)) {}
@@ -290,7 +316,7 @@ private:
         in_own_folder_ = target.folder.has_value();
         std::vector<fs::path> first;
         if (target.folder) first.push_back(*target.folder);
-        session_.emplace(context_, policy_, std::move(first));
+        session_.emplace(context_, policy_, std::move(first), loading_program());
         planned_.clear();
     }
 
@@ -305,7 +331,6 @@ private:
             fail(name, plan.error());
             return;
         }
-        if (!plan->error && !plan->already_loaded) plan->error = missing_library(plan->file);
         correct_advice(*plan);
         findings_ = findings_ || plan->error || plan->would_fall_back;
         const auto init = init_function_decides(*plan) ? audited(plan->file, true) : std::nullopt;
@@ -321,21 +346,6 @@ private:
         modules_.push_back(Json{{"module", name}, {"error", cli::to_json(error)}});
     }
 
-    /// What the dynamic linker would say.
-    std::optional<Error> missing_library(const fs::path& file) {
-        if (!libraries_) {
-            std::error_code unknown;
-            libraries_.emplace(fs::read_symlink("/proc/self/exe", unknown), loaded_libraries());
-        }
-        const auto missing = libraries_->missing_for(file);
-        if (missing.empty()) return std::nullopt;
-        const auto& [name, by] = missing.front();
-        return Error{Errc::load_failed,
-                     fmt::format("{} needs the library {}, which the dynamic linker does not find; install it, or name "
-                                 "its folder in LD_LIBRARY_PATH or in the file's RUNPATH",
-                                 quoted(by, 4096), quoted(name, 4096))};
-    }
-
     void show(const Extension& extension) {
         if (context_.options.json)
             modules_.push_back(to_json(extension));
@@ -347,7 +357,6 @@ private:
     const std::optional<Policy> policy_;
     std::optional<Session> session_;
     bool in_own_folder_ = false;
-    std::optional<LibrarySearch> libraries_;
     std::set<std::string> planned_;  // in this session
     Json modules_ = Json::array();
     bool findings_ = false;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -16,9 +17,9 @@
 
 #include <interlock/escape.hpp>
 
+#include "../loader/src/library_search.hpp"
 #include "../python/src/decision.hpp"
 #include "exit_codes.hpp"
-#include "needed_libraries.hpp"
 #include "python_interpreter.hpp"
 
 namespace interlock::cli {
@@ -30,7 +31,7 @@ struct Module {
     std::string reached;  ///< "imported", "possible", "all"
     std::vector<std::string> by;
     python::Decision decision;
-    std::vector<MissingLibrary> lacks;  ///< so an import fails
+    std::vector<detail::MissingLibrary> lacks;  ///< so an import fails
 };
 
 /// An import that finds nothing.
@@ -110,13 +111,14 @@ std::map<std::string, std::string> files_on_path(const Environment& environment)
 
 void find_missing_libraries(Environment& environment) {
     if (environment.executable.empty()) return;
-    LibrarySearch search(environment.executable, environment.libraries);
+    const char* library_path = std::getenv("LD_LIBRARY_PATH");
+    detail::LibrarySearch search(environment.executable, library_path == nullptr ? "" : library_path);
     std::optional<std::map<std::string, std::string>> on_path;
     for (Module& module : environment.modules) {
-        module.lacks = search.missing_for(module.file);
+        module.lacks = detail::missing_libraries(search, module.file, environment.libraries);
         if (module.lacks.empty()) continue;
         if (!on_path) on_path = files_on_path(environment);
-        std::erase_if(module.lacks, [&](const MissingLibrary& library) {
+        std::erase_if(module.lacks, [&](const detail::MissingLibrary& library) {
             const auto file = on_path->find(library.name);
             if (file == on_path->end()) return false;
             environment.notes.push_back(fmt::format("{} needs {}, which is only there when something loads {} before",
@@ -198,7 +200,7 @@ Json to_json(const Environment& environment) {
                            {"decided", reason.decided},
                            {"text", reason.text}});
         Json lacks = Json::array();
-        for (const MissingLibrary& library : module.lacks)
+        for (const detail::MissingLibrary& library : module.lacks)
             lacks.push_back({{"name", library.name}, {"needed_by", library.needed_by}});
         const python::KnownModule* known = module.decision.module.get();
         modules.push_back(
@@ -232,7 +234,7 @@ Json to_json(const Environment& environment) {
 
 std::string failure_in_words(const Module& module) {
     std::string text;
-    for (const MissingLibrary& library : module.lacks)
+    for (const detail::MissingLibrary& library : module.lacks)
         text += fmt::format("  {:<11} {} needs the library {}, which the dynamic linker does not find\n", "error",
                             quoted(library.needed_by, 4096), quoted(library.name, 1000));
     return text;

@@ -88,7 +88,8 @@ void ReportFile::write(std::string_view text) {
     }
 }
 
-Session::Session(const Context& context, std::optional<Policy> policy, std::vector<std::filesystem::path> first_on_path)
+Session::Session(const Context& context, std::optional<Policy> policy, std::vector<std::filesystem::path> first_on_path,
+                 std::filesystem::path plans_for)
     : context_(context), policy_(std::move(policy)), report_(context.options.report) {
     const Settings& settings = context.settings;
     RuntimeOptions runtime_options;
@@ -99,6 +100,7 @@ Session::Session(const Context& context, std::optional<Policy> policy, std::vect
     runtime_.emplace(std::move(runtime_options));
 
     LoaderOptions options = loader_options(settings, std::move(first_on_path));
+    options.plans_for = std::move(plans_for);
     options.policy = policy_;
     options.policy_hint = "--policy";
     options.python_wording = context.options.warnings == "python";

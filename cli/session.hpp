@@ -40,8 +40,10 @@ private:
 class Session {
 public:
     /// Throws CommandError.
-    explicit Session(const Context& context) : Session(context, load_policy(context), {}) {}
-    Session(const Context& context, std::optional<Policy> policy, std::vector<std::filesystem::path> first_on_path);
+    explicit Session(const Context& context) : Session(context, load_policy(context), {}, {}) {}
+    /// `plans_for` as in LoaderOptions.
+    Session(const Context& context, std::optional<Policy> policy, std::vector<std::filesystem::path> first_on_path,
+            std::filesystem::path plans_for);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;

@@ -12,16 +12,10 @@ namespace interlock {
 namespace {
 
 // libclang-cpp, one of the largest libraries in use, has about 30 000 exported names; a module has a handful.
-constexpr std::uint64_t max_dynamic_size = 64U << 10;
 constexpr std::uint64_t max_symbols = 1U << 18;
 constexpr std::uint64_t max_string_table = 6U << 20;
 constexpr std::size_t max_suffixes = 4096;
 constexpr std::size_t max_suffix_size = 1000;
-
-/// The dynamic section entries that lead to the symbols: addresses, but for the sizes.
-struct DynamicInfo {
-    std::optional<std::uint64_t> symbols, strings, string_size, symbol_size, hash, gnu_hash;
-};
 
 /// The half-open range of symbol indices that a lookup by name can find.
 struct SymbolRange {
@@ -32,10 +26,9 @@ class SymbolReader {
 public:
     explicit SymbolReader(const ElfView& elf) : elf_(elf), source_(elf.source()), decoder_(elf.decoder()) {}
 
-    std::vector<std::vector<std::string>> suffixes(std::span<const std::string_view> prefixes);
+    std::vector<std::vector<std::string>> suffixes(const DynamicInfo& info, std::span<const std::string_view> prefixes);
 
 private:
-    DynamicInfo dynamic_info() const;
     SymbolRange range(const DynamicInfo& info) const;
     SymbolRange range_from_hash(std::uint64_t address) const;
     SymbolRange range_from_gnu_hash(std::uint64_t address) const;
@@ -47,51 +40,6 @@ private:
     const ByteSource& source_;
     const Decoder& decoder_;
 };
-
-DynamicInfo SymbolReader::dynamic_info() const {
-    DynamicInfo info;
-    for (const auto& segment : elf_.segments()) {
-        if (segment.type != PT_DYNAMIC) continue;
-        if (segment.file_size > max_dynamic_size) source_.too_large(segment.offset, "the dynamic section is too large");
-        ByteSource::Buffer buffer;
-        // The dynamic linker finds it by its address, which in a damaged file leads elsewhere than its offset.
-        const auto place = elf_.place(segment.address, "the dynamic section");
-        if (segment.file_size > place.available) {
-            source_.malformed(place.offset, "the dynamic section runs out of its segment");
-        }
-        const auto bytes = source_.read(place.offset, segment.file_size, "the dynamic section", buffer);
-        const std::size_t entry_size = 2 * decoder_.word_size();
-        for (std::size_t at = 0; entry_size <= bytes.size() - at; at += entry_size) {
-            const auto value = decoder_.word(bytes, at + decoder_.word_size());
-            switch (decoder_.word(bytes, at)) {
-                case DT_NULL:
-                    return info;
-                case DT_SYMTAB:
-                    info.symbols = value;
-                    break;
-                case DT_STRTAB:
-                    info.strings = value;
-                    break;
-                case DT_STRSZ:
-                    info.string_size = value;
-                    break;
-                case DT_SYMENT:
-                    info.symbol_size = value;
-                    break;
-                case DT_HASH:
-                    info.hash = value;
-                    break;
-                case DT_GNU_HASH:
-                    info.gnu_hash = value;
-                    break;
-                default:
-                    break;
-            }
-        }
-        return info;
-    }
-    return info;
-}
 
 void SymbolReader::check_count(std::uint64_t count, std::uint64_t offset) const {
     if (count > max_symbols) {
@@ -178,9 +126,9 @@ bool SymbolReader::callable(ByteSource::Bytes symbol) const {
            (visibility == STV_DEFAULT || visibility == STV_PROTECTED) && elf_.executable(value);
 }
 
-std::vector<std::vector<std::string>> SymbolReader::suffixes(std::span<const std::string_view> prefixes) {
+std::vector<std::vector<std::string>> SymbolReader::suffixes(const DynamicInfo& info,
+                                                             std::span<const std::string_view> prefixes) {
     std::vector<std::vector<std::string>> found(prefixes.size());
-    const DynamicInfo info = dynamic_info();
     if (!info.symbols || !info.strings || !info.string_size) return found;
     const SymbolRange indices = range(info);
     if (indices.first >= indices.end) return found;
@@ -242,9 +190,9 @@ std::vector<std::vector<std::string>> SymbolReader::suffixes(std::span<const std
 
 }  // namespace
 
-std::vector<std::vector<std::string>> exported_suffixes(const ElfView& elf,
+std::vector<std::vector<std::string>> exported_suffixes(const ElfView& elf, const DynamicInfo& info,
                                                         std::span<const std::string_view> prefixes) {
-    return SymbolReader(elf).suffixes(prefixes);
+    return SymbolReader(elf).suffixes(info, prefixes);
 }
 
 }  // namespace interlock

@@ -8,11 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "elf_dynamic.hpp"
 #include "elf_view.hpp"
 
 namespace interlock {
 
 /// What stands behind `prefix` in the names of exported functions, for each prefix: sorted, without repetition.
-std::vector<std::vector<std::string>> exported_suffixes(const ElfView& elf, std::span<const std::string_view> prefixes);
+std::vector<std::vector<std::string>> exported_suffixes(const ElfView& elf, const DynamicInfo& info,
+                                                        std::span<const std::string_view> prefixes);
 
 }  // namespace interlock

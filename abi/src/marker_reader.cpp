@@ -10,6 +10,7 @@
 #include <interlock/marker.hpp>
 
 #include "byte_source.hpp"
+#include "elf_dynamic.hpp"
 #include "elf_symbols.hpp"
 #include "elf_view.hpp"
 #include "marker_error.hpp"
@@ -96,19 +97,30 @@ void check_names(const std::string& name, const std::vector<Marker>& markers) {
     }
 }
 
+void read_entry_points(const ElfView& elf, const DynamicInfo& dynamic, ModuleFile& out) {
+    constexpr std::array<std::string_view, 7> prefixes{"il_module_export_", "il_module_init_", "PyInit_",
+                                                       "PyInitU_",          "PyModExport_",    "PyModExportU_",
+                                                       "Py_Initialize"};
+    auto found = exported_suffixes(elf, dynamic, prefixes);
+    out.exports = std::move(found[0]);
+    out.legacy_inits = std::move(found[1]);
+    const bool interpreter = std::find(found[6].begin(), found[6].end(), "Ex") != found[6].end();
+    for (std::size_t i = 2; i < 6 && !interpreter; ++i)
+        out.python_inits.insert(out.python_inits.end(), found[i].begin(), found[i].end());
+    std::sort(out.python_inits.begin(), out.python_inits.end());
+    out.python_inits.erase(std::unique(out.python_inits.begin(), out.python_inits.end()), out.python_inits.end());
+    out.has_entry_points = true;
+}
+
 void read_elf(const ByteSource& source, const std::string& name, ReadDepth depth, ModuleFile& out) {
     const ElfView elf(source);
     out.machine = elf.machine();
     out.native = elf.native();
     read_notes(elf, name, out);
     check_names(name, out.markers);
-    if (depth == ReadDepth::entry_points) {
-        constexpr std::array<std::string_view, 2> prefixes{"il_module_export_", "il_module_init_"};
-        auto found = exported_suffixes(elf, prefixes);
-        out.exports = std::move(found[0]);
-        out.legacy_inits = std::move(found[1]);
-        out.has_entry_points = true;
-    }
+    const DynamicInfo dynamic = dynamic_info(elf);
+    out.linkage = linkage(elf, dynamic);
+    if (depth == ReadDepth::entry_points) read_entry_points(elf, dynamic, out);
 }
 
 }  // namespace

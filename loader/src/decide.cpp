@@ -19,6 +19,7 @@ std::string_view source_name(DecisionSource source) noexcept {
         case DecisionSource::manifest: return "manifest";
         case DecisionSource::default_: return "default";
         case DecisionSource::init: return "init";
+        case DecisionSource::library: return "library";
     }
     return "default";
 }
@@ -41,16 +42,44 @@ std::optional<std::string> replaced_by_linker(std::string_view path) {
     return std::nullopt;
 }
 
+std::string where(const Policy& policy, const PolicyRule& rule) {
+    return (policy.path.empty() ? std::string("the policy")
+                                : escape(policy.path.string()) + ":" + std::to_string(rule.line)) +
+           ": the rule for " + describe(rule);
+}
+
+std::string in_words(const Policy& policy, const PolicyRule& rule) {
+    return where(policy, rule) + " says " + std::string(action_name(rule.threading)) + ", because: " +
+           escape(rule.reason);
+}
+
+PolicySubject subject_for(const ModuleFile& file) {
+    PolicySubject subject;
+    subject.file = file.path;
+    subject.build_id = file.build_id;
+    subject.sha256 = [path = file.path] {
+        Result<std::string> digest = sha256_file(path);
+        return digest ? std::move(*digest) : std::string();
+    };
+    return subject;
+}
+
 class Judge {
 public:
-    Judge(const LoaderState& state, std::string_view name, const ModuleFile& file)
-        : state_(state), name_(name), file_(file) {}
+    Judge(const LoaderState& state, std::string_view name, const ModuleFile& file,
+          std::vector<PulledLibrary> libraries)
+        : state_(state), name_(name), file_(file) {
+        judged_.libraries = std::move(libraries);
+    }
 
     Result<LoaderState::Judged> decide(const std::optional<PolicyAction>& override_) {
         read_marker();
         ask_override(override_);
         ask_policy();
-        ask_marker();
+        // Who needs the lock by himself is not asked why others need it.
+        if (marker_state_ == MarkerState::global_lock) ask_marker();
+        ask_libraries();
+        if (marker_state_ != MarkerState::global_lock) ask_marker();
         if (Outcome manifest = ask_manifest(); !manifest) return std::move(manifest).error();
         ask_default();
         judged_.marker = marker_state_;
@@ -96,10 +125,8 @@ private:
     void ask_policy() {
         if (!state_.options.policy) return;
         const Policy& policy = *state_.options.policy;
-        PolicySubject subject;
+        PolicySubject subject = subject_for(file_);
         subject.module = name_;
-        subject.file = file_.path;
-        subject.build_id = file_.build_id;
         subject.marker = marker_state_;
         subject.sha256 = [this] { return sha256(); };
         const std::chrono::year_month_day today = today_utc();
@@ -111,15 +138,19 @@ private:
                 say(DecisionSource::policy, std::nullopt, where(policy, other) + " has expired, so it does not count");
         }
         if (rule == nullptr) return;
-        say(DecisionSource::policy, rule->threading,
-            where(policy, *rule) + " says " + std::string(action_name(rule->threading)) + ", because: " +
-                escape(rule->reason));
+        say(DecisionSource::policy, rule->threading, in_words(policy, *rule));
     }
 
-    static std::string where(const Policy& policy, const PolicyRule& rule) {
-        return (policy.path.empty() ? std::string("the policy")
-                                    : escape(policy.path.string()) + ":" + std::to_string(rule.line)) +
-               ": the rule for " + describe(rule);
+    // Its lock, and the global one, are taken by who imports it; who is linked to it goes in without.
+    void ask_libraries() {
+        constexpr std::size_t most_reasons = 10;
+        std::size_t reasons = 0;
+        for (const PulledLibrary& library : judged_.libraries)
+            if (library.needs_lock() && ++reasons <= most_reasons)
+                say(DecisionSource::library, PolicyAction::global_lock, pulled_in(library) + ": " + library.why);
+        if (reasons > most_reasons)
+            say(DecisionSource::library, PolicyAction::global_lock,
+                "and " + std::to_string(reasons - most_reasons) + " other libraries");
     }
 
     void ask_marker() {
@@ -218,8 +249,9 @@ private:
 }  // namespace
 
 Result<LoaderState::Judged> LoaderState::decide(std::string_view name, const ModuleFile& file,
-                                                const std::optional<PolicyAction>& override_) const {
-    return Judge(*this, name, file).decide(override_);
+                                                const std::optional<PolicyAction>& override_,
+                                                std::vector<PulledLibrary> pulled_in) const {
+    return Judge(*this, name, file, std::move(pulled_in)).decide(override_);
 }
 
 EntryKind entry_of(const ModuleFile& file, std::string_view name) {
@@ -278,11 +310,25 @@ std::optional<Error> LoaderState::obstacle(std::string_view name, const ModuleFi
                                              "use a path without it, or a link to the folder under another name");
     if (file.has_entry_points && entry_of(file, name) == EntryKind::none)
         return failed(Errc::missing_symbol, missing_entry(file, name));
+    for (const PulledLibrary& library : judged.libraries) {
+        if (library.error)
+            return failed(library.error->code, pulled_in(library) + "; it cannot be judged: " + library.error->message);
+        if (library.refused()) return failed(Errc::refused, pulled_in(library) + "; it is refused: " + library.why);
+    }
     for (const Warning& warning : judged.warnings)
         if (action_for(warning.category, name) == WarningAction::error) return as_error(warning);
     if (needs_lock(judged.decision) && action_for(WarningCategory::fallback, name) == WarningAction::error)
-        return as_error(fallback_warning(name, file, judged.decision, imported_by, std::nullopt));
+        return as_error(fallback_warning(name, file, judged, imported_by, std::nullopt));
     return std::nullopt;
+}
+
+std::optional<std::string> LoaderState::refusal_of(const ModuleFile& library) const {
+    if (!options.policy) return std::nullopt;
+    PolicySubject subject = subject_for(library);
+    subject.is_module = false;
+    const PolicyRule* rule = options.policy->match(subject, today_utc());
+    if (rule == nullptr || rule->threading != PolicyAction::refuse) return std::nullopt;
+    return in_words(*options.policy, *rule);
 }
 
 bool LoaderState::needs_lock(const Decision& decision) const noexcept {

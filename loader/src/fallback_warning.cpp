@@ -1,6 +1,7 @@
 // The warning that a module made the runtime fall back: what it needs, why, who imported it, and the ways out.
 //
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cstdio>
 
 #include <interlock/digest.hpp>
@@ -19,11 +20,24 @@ std::string in_ms(std::chrono::nanoseconds duration) {
     return text;
 }
 
+/// Pins a manifest to a file, and says by what: " (build-id ...)".
+std::string pin(Manifest& manifest, const std::filesystem::path& file, const std::string& build_id) {
+    manifest.build_id = manifest.sha256 = std::nullopt;
+    if (!build_id.empty()) {
+        manifest.build_id = build_id;
+        return " (build-id " + build_id + ")";
+    }
+    Result<std::string> digest = sha256_file(file);
+    if (!digest) return "";
+    manifest.sha256 = *digest;
+    return " (sha256 " + *digest + ")";
+}
+
 std::string json_string(std::string_view text) { return Value(text).to_json(); }
 
 }  // namespace
 
-Warning LoaderState::fallback_warning(std::string_view name, const ModuleFile& file, const Decision& decision,
+Warning LoaderState::fallback_warning(std::string_view name, const ModuleFile& file, const Judged& judged,
                                       const std::vector<std::string>& imported_by,
                                       const std::optional<SwitchReport>& switched) const {
     Warning warning{WarningCategory::fallback, std::string(name),
@@ -32,21 +46,21 @@ Warning LoaderState::fallback_warning(std::string_view name, const ModuleFile& f
     const auto add = [&](const char* label, std::string text) {
         warning.details.push_back({label, std::move(text)});
     };
+    // Whose statement is wanting: its own, or that of a library that it pulls in.
+    const auto library = std::find_if(judged.libraries.begin(), judged.libraries.end(),
+                                      [](const PulledLibrary& one) { return one.needs_lock(); });
+    const bool by_library = judged.decision.source == DecisionSource::library && library != judged.libraries.end();
     Manifest manifest;
     manifest.module = name;
     manifest.threading = ThreadingLevel::free;
     manifest.declared_by = "who";
     manifest.reason = "why it is safe";
-    std::string identity;
-    if (!file.build_id.empty()) {
-        manifest.build_id = file.build_id;
-        identity = "build-id " + file.build_id;
-    } else if (Result<std::string> digest = sha256_file(file.path)) {
-        manifest.sha256 = *digest;
-        identity = "sha256 " + *digest;
+    add("file", escape(file.path.string(), 2000) + pin(manifest, file.path, file.build_id));
+    if (by_library) {
+        manifest.module = library->modules.empty() ? std::string(name) : library->modules.front();
+        add("library", escape(library->file.string(), 2000) + pin(manifest, library->file, library->build_id));
     }
-    add("file", escape(file.path.string(), 2000) + (identity.empty() ? "" : " (" + identity + ")"));
-    for (const Reason& reason : decision.why) add("why", reason.text);
+    for (const Reason& reason : judged.decision.why) add("why", reason.text);
     for (const std::string& importer : imported_by) add("imported by", importer);
     const std::string turn = "one thread at a time runs module code until '" + escape(name, 1000) + "' is unloaded";
     if (!switched)
@@ -55,10 +69,17 @@ Warning LoaderState::fallback_warning(std::string_view name, const ModuleFile& f
         add("effect", turn + "; the switch took " + in_ms(switched->duration));
     else
         add("effect", turn + "; the global lock was on already");
-    add("fix", "if the module is safe, its author says so: IL_MODULE(..., FREE, ...), or from a legacy init function "
-               "il_set_threading(host, module, IL_THREADING_FREE)");
-    if (manifest.build_id || manifest.sha256)
-        add("fix", "or in " + escape(manifest_path(file.path).string(), 2000) + ": " + to_json_text(manifest));
+    if (!by_library)
+        add("fix", "if the module is safe, its author says so: IL_MODULE(..., FREE, ...), or from a legacy init function "
+                   "il_set_threading(host, module, IL_THREADING_FREE)");
+    else if (library->kind == LibraryKind::interlock_module)
+        add("fix", "if the library is safe, its author says so: IL_MODULE(..., FREE, ...) for each module in it");
+    else
+        add("fix", "if the library is safe to be used by several threads at once, say so");
+    if (manifest.build_id || manifest.sha256) {
+        const std::filesystem::path& whose = by_library ? library->file : file.path;
+        add("fix", "or in " + escape(manifest_path(whose).string(), 2000) + ": " + to_json_text(manifest));
+    }
     const std::string given_by = options.policy_hint.empty() ? "" : " (" + options.policy_hint + ")";
     add("fix", "or in a policy file" + given_by + ": {\"rules\": [{\"match\": {\"module\": " + json_string(name) +
                    "}, \"threading\": \"module_lock\", \"reason\": \"...\"}]}");

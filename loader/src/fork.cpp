@@ -47,7 +47,8 @@ void LoaderState::release_records() {
 
 void LoaderState::forget_other_threads() {
     release_records();  // before anything is forgotten: the last reference to a record takes the process's mutex
-    LinkerTurn::release_in_child();
+    // Who had the turn may have been in the middle of a change of this.
+    if (LinkerTurn::release_in_child()) static_cast<void>(libraries.release());
     new (&passage_done) std::condition_variable;
     waiters.clear();
     for (const auto& [name, lineage] : reloads) lineage->under_way = 0;

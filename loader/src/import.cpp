@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 
 #include <interlock/escape.hpp>
@@ -93,9 +94,9 @@ private:
         Result<ModuleFile> file = state_.find(name_);
         if (!file) return std::move(file).error();
         file_ = std::move(*file);
-        Result<LoaderState::Judged> judged = state_.decide(name_, file_, options_.threading);
-        if (!judged) return std::move(judged).error();
-        judged_ = std::move(*judged);
+        auto libraries = state_.libraries_of(file_, LoaderState::Whose::this_process, of_libraries_);
+        if (!libraries) return failed(libraries.error().code, libraries.error().message);
+        if (Outcome judged = judge(std::move(*libraries)); !judged) return judged;
         if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
         if (const std::string& why = LinkerTurn::lost(); !why.empty()) return failed(Errc::wrong_state, why);
         // Open until it is mapped, so that no other file can get its inode.
@@ -106,6 +107,14 @@ private:
             return failed(Errc::file_changed,
                           "an earlier version of the file is still mapped, and cannot be unmapped "
                           "safely; start the program again, or give the new version another path");
+        return Ok{};
+    }
+
+    Outcome judge(std::vector<PulledLibrary> libraries) {
+        Result<LoaderState::Judged> judged = state_.decide(name_, file_, options_.threading, std::move(libraries));
+        if (!judged) return std::move(judged).error();
+        judged_ = std::move(*judged);
+        judged_.warnings.insert(judged_.warnings.end(), of_libraries_.begin(), of_libraries_.end());
         return Ok{};
     }
 
@@ -161,11 +170,40 @@ private:
         }
         if (open_->present_identity() != file_.identity) return changed();
         const AtSite site(record_->own_site);
-        if (const auto why = interlock::detail::map(*record_))
+        std::vector<LinkedObject> fresh;
+        if (const auto why = map(fresh))
             return failed(Errc::load_failed, "the dynamic linker refuses it: " + escape(*why, 1000));
         if (Outcome same = compare(); !same) return same;
+        if (Outcome libraries = answer_for(fresh); !libraries) return libraries;
         const Attached attached;
         return find_entry();
+    }
+
+    // Why the linker refuses it, if it does. What is new after that and not of an import that a constructor made is
+    // this one's.
+    std::optional<std::string> map(std::vector<LinkedObject>& fresh) const {
+        const LinkerTurn turn;
+        const std::uint64_t begin = state_.linked().next_number();
+        auto why = interlock::detail::map(*record_);
+        if (why) return why;
+        LinkedObjects& linked = state_.linked();
+        fresh = linked.claim_from(begin, file_.path.native(), state_.libraries->search.files());
+        return std::nullopt;
+    }
+
+    // Libraries that are not what was planned: constructors opened them, or the linker knows more than we do. Their
+    // constructors have run, but nothing of the module has been called.
+    Outcome answer_for(const std::vector<LinkedObject>& fresh) {
+        auto beyond = state_.libraries_beyond(judged_.libraries, fresh, of_libraries_);
+        if (!beyond) return failed(beyond.error().code, beyond.error().message);
+        if (beyond->empty()) return Ok{};
+        const bool had_lock = state_.needs_lock(judged_.decision);
+        std::vector<PulledLibrary> all = std::move(judged_.libraries);
+        std::move(beyond->begin(), beyond->end(), std::back_inserter(all));
+        if (Outcome judged = judge(std::move(all)); !judged) return judged;
+        if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
+        set_gate(*record_, false);
+        return had_lock ? Outcome(Ok{}) : fall_back_if_needed();
     }
 
     // What was judged must be what runs: the file that was read, unchanged, and mapped.
@@ -285,8 +323,9 @@ private:
         ModuleRecord& record = *record_;
         warnings_ = judged_.warnings;
         if (lock_on_)
-            warnings_.push_back(state_.fallback_warning(name_, file_, judged_.decision, imported_by_, switched_));
+            warnings_.push_back(state_.fallback_warning(name_, file_, judged_, imported_by_, switched_));
         Decision decision = judged_.decision;
+        std::vector<PulledLibrary> libraries = judged_.libraries;
         std::map<std::uint64_t, LoaderState::Past> past;
         past[0].live = record_;
         decltype(state_.loaded) entry{{record.name, record_}};
@@ -300,6 +339,7 @@ private:
         {
             std::lock_guard objects(record.objects);
             record.decision = std::move(decision);
+            record.libraries = std::move(libraries);
         }
         record.import_duration = duration;
         record.loaded = record.mapped = true;
@@ -376,6 +416,7 @@ private:
     std::optional<LoadedImage> image_;
     LoaderState::Judged judged_;
     std::optional<SwitchReport> switched_;
+    std::vector<Warning> of_libraries_;
     std::vector<Warning> warnings_;  ///< of a success
     bool lock_on_ = false;  ///< for this module, and so it is worth a warning
     std::shared_ptr<ModuleRecord> record_;

@@ -76,8 +76,9 @@ void LinkerTurn::release_in_parent() {
     turn().changed.notify_all();
 }
 
-void LinkerTurn::release_in_child() {
+bool LinkerTurn::release_in_child() {
     Turn& place = turn();
+    const bool of_another = place.taken && !here;
     new (&place.changed) std::condition_variable;  // others may have waited
     place.forks = 0;
     if (!here) {
@@ -91,6 +92,7 @@ void LinkerTurn::release_in_child() {
         place.in_use = place.taken = false;
     }
     place.mutex.unlock();
+    return of_another;
 }
 
 const std::string& LinkerTurn::lost() noexcept { return turn().lost; }

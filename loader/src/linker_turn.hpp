@@ -28,7 +28,8 @@ public:
     /// their time, or wait for the thread that forks.
     static void hold_for_fork();
     static void release_in_parent();
-    static void release_in_child();
+    /// Whether another thread had the turn: then what is only used in it may be half changed.
+    static bool release_in_child();
     static inline std::chrono::milliseconds patience{10'000};
 
     /// Why the linker cannot be used in this process, the child of a fork that has not waited until another thread was

@@ -104,8 +104,18 @@ std::string LoadedImage::notes() const {
     return bytes;
 }
 
+bool LoadedImage::has_notes(std::string_view bytes) const noexcept {
+    for (const ElfW(Phdr) & segment : segments_) {
+        if (segment.p_type != PT_NOTE || !covers(segment)) continue;
+        const std::string_view here(reinterpret_cast<const char*>(base_ + segment.p_vaddr), segment.p_filesz);
+        if (!bytes.starts_with(here)) return false;
+        bytes.remove_prefix(here.size());
+    }
+    return bytes.empty();
+}
+
 std::optional<std::string> LoadedImage::differs_from(const ModuleFile& file, int descriptor) const {
-    if (notes() != file.notes) return "its notes, in which a marker stands, are other ones";
+    if (!has_notes(file.notes)) return "its notes, in which a marker stands, are other ones";
     const auto loaded = std::find_if(segments_.begin(), segments_.end(), [](const ElfW(Phdr) & segment) {
         return segment.p_type == PT_LOAD && segment.p_filesz != 0;
     });

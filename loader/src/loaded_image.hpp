@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <interlock/marker.hpp>
 
@@ -18,6 +19,7 @@ namespace interlock::detail {
 /// A library that is mapped, for as long as its handle is open.
 class LoadedImage {
 public:
+    LoadedImage(ElfW(Addr) base, std::span<const ElfW(Phdr)> segments) : base_(base), segments_(segments) {}
     /// Of a handle from dlopen(); nullopt if the dynamic linker does not know it. Detached.
     static std::optional<LoadedImage> of(void* handle);
 
@@ -26,10 +28,11 @@ public:
     std::optional<std::string> differs_from(const ModuleFile& file, int descriptor) const;
     /// Whether it has code at an address.
     bool has_code_at(const void* address) const noexcept;
+    /// The bytes of its note segments, and whether they are these.
+    std::string notes() const;
+    bool has_notes(std::string_view bytes) const noexcept;
 
 private:
-    LoadedImage(ElfW(Addr) base, std::span<const ElfW(Phdr)> segments) : base_(base), segments_(segments) {}
-    std::string notes() const;
     bool covers(const ElfW(Phdr) & part) const noexcept;
 
     ElfW(Addr) base_;

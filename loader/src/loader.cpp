@@ -11,6 +11,7 @@
 #include <interlock/suggest.hpp>
 
 #include "known.hpp"
+#include "linker_turn.hpp"
 #include "loader_state.hpp"
 
 namespace interlock {
@@ -61,6 +62,7 @@ LoaderState::LoaderState(Loader& owner, Runtime& host_runtime, LoaderOptions giv
         throw Failure({Errc::wrong_state, "a Loader needs the Runtime that lives in this process"});
     if (!living.compare_exchange_strong(nobody, this))
         throw Failure({Errc::wrong_state, "a second interlock::Loader was created while one lives"});
+    see_the_program();
     set_up_fork_hooks();
     if (runtime.options().on_stall) return;
     shows_stalls = true;
@@ -68,6 +70,16 @@ LoaderState::LoaderState(Loader& owner, Runtime& host_runtime, LoaderOptions giv
         const std::string module = report.holders.empty() ? std::string() : report.holders.front().module;
         issue({WarningCategory::stall, module, report.text(), {}});
     });
+}
+
+void LoaderState::see_the_program() {
+    const Detached outside;
+    const LinkerTurn turn;
+    if (!LinkerTurn::lost().empty()) return;
+    for (const LinkedObject& object : linked().all())
+        if (!object.path.empty()) of_the_program.insert(object.path);
+    if (!libraries->of_other_program.empty()) of_the_program.clear();
+    for (const LibraryRef& library : libraries->of_other_program) of_the_program.insert(library->file.path);
 }
 
 LoaderState::~LoaderState() {

@@ -19,6 +19,8 @@
 #include <interlock/gate.hpp>
 #include <interlock/loader.hpp>
 
+#include "library_search.hpp"
+#include "linked_objects.hpp"
 #include "module_record.hpp"
 
 namespace interlock::detail {
@@ -150,21 +152,47 @@ struct LoaderState {
     Error nothing_named(std::string_view name) const;
     /// Whether `name` is a folder on the search path that is no module itself (a namespace package).
     bool is_namespace(std::string_view name) const;
+    // libraries.cpp
+    /// In the linker's turn only.
+    struct Libraries {
+        explicit Libraries(const std::filesystem::path& other_program);
+        LinkedObjects linked;
+        LibrarySearch search;
+        std::vector<LibraryRef> of_other_program;  ///< of LoaderOptions::plans_for
+    };
+    mutable std::unique_ptr<Libraries> libraries;
+    std::set<std::string, std::less<>> of_the_program;  ///< paths of libraries that were there before the loader
+    void see_the_program();  ///< fills it
+    /// In the linker's turn: what the linker has now.
+    LinkedObjects& linked() const;
+    /// What the dynamic linker will pull in for a file, judged. Detached. Errors: unsupported, wrong_state.
+    enum class Whose : std::uint8_t { this_process, planned_program };
+    Result<std::vector<PulledLibrary>> libraries_of(const ModuleFile& file, Whose process,
+                                                    std::vector<Warning>& warnings) const;
+    /// What it has pulled in beyond `planned`, of the objects that are new. Detached. Error: file_changed, for one that
+    /// is not what was planned.
+    Result<std::vector<PulledLibrary>> libraries_beyond(const std::vector<PulledLibrary>& planned,
+                                                        const std::vector<LinkedObject>& fresh,
+                                                        std::vector<Warning>& warnings) const;
     // decide.cpp
     struct Judged {
         Decision decision;
         MarkerState marker = MarkerState::unmarked;
+        std::vector<PulledLibrary> libraries;
         std::vector<Warning> warnings;  ///< beside the fallback's
     };
-    Result<Judged> decide(std::string_view name, const ModuleFile& file,
-                          const std::optional<PolicyAction>& override_) const;
+    /// `pulled_in` counts, but for what an override or the policy says of the module itself.
+    Result<Judged> decide(std::string_view name, const ModuleFile& file, const std::optional<PolicyAction>& override_,
+                          std::vector<PulledLibrary> pulled_in) const;
+    /// What the policy says of a library that is no module: a rule that refuses it, as text.
+    std::optional<std::string> refusal_of(const ModuleFile& library) const;
     /// What stands against an import, of all that is known before anything is mapped.
     std::optional<Error> obstacle(std::string_view name, const ModuleFile& file, const Judged& judged,
                                   const std::vector<std::string>& imported_by) const;
     /// Whether the runtime leaves parallel mode for a module with this decision.
     bool needs_lock(const Decision& decision) const noexcept;
     // fallback_warning.cpp
-    Warning fallback_warning(std::string_view name, const ModuleFile& file, const Decision& decision,
+    Warning fallback_warning(std::string_view name, const ModuleFile& file, const Judged& judged,
                              const std::vector<std::string>& imported_by,
                              const std::optional<SwitchReport>& switched) const;
     // warnings.cpp
@@ -239,6 +267,8 @@ struct LoaderState {
     std::optional<Error> hindrance(const std::shared_ptr<ModuleRecord>& record, const Unloading& together) const;
 };
 
+/// "it pulls in module 'x' of '/opt/x.so', which '/opt/y.so' needs", for messages.
+std::string pulled_in(const PulledLibrary& library);
 /// All that an import looks at in a file. The entry points may be missing, and has_entry_points then says so.
 Result<ModuleFile> read_module(const std::filesystem::path& path);
 /// Whether the file offers an entry point for the module, as far as that could be read.

@@ -118,6 +118,7 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
 
     mutable std::mutex objects;  ///< guards what follows; never held while code of the module runs
     Decision decision;           ///< a legacy init function may change it
+    std::vector<PulledLibrary> libraries;
     il_handle* handles = nullptr;
     std::unordered_map<std::uint32_t, std::unique_ptr<KeptValue>> kept;
     std::uint32_t next_kept = 1;

@@ -1,6 +1,11 @@
 // What an import would do (Plan in loader.hpp): steps 1 to 4 of the import, with nothing mapped and nothing switched.
 //
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <iterator>
+
+#include <interlock/escape.hpp>
+
 #include "loader_state.hpp"
 
 namespace interlock {
@@ -19,8 +24,22 @@ Plan plan_of_loaded(const detail::ModuleRecord& record) {
         plan.marker = static_cast<MarkerState>(*marker->threading);
     std::lock_guard guard(record.objects);
     plan.decision = record.decision;
+    plan.libraries = record.libraries;
     plan.already_loaded = true;
     return plan;
+}
+
+/// What the dynamic linker would say.
+std::optional<Error> missing_library(const Plan& plan) {
+    const auto missing = std::find_if(plan.libraries.begin(), plan.libraries.end(), [](const PulledLibrary& library) {
+        return library.origin == LibraryOrigin::not_found;
+    });
+    if (missing == plan.libraries.end()) return std::nullopt;
+    return Error{Errc::load_failed, "module " + quoted(plan.module) + " from " + quoted(plan.file.string(), 1000) + ": " +
+                                        quoted(missing->needed_by, 1000) + " needs the library " +
+                                        quoted(missing->name, 1000) +
+                                        ", which the dynamic linker does not find; install it, or name its folder in "
+                                        "LD_LIBRARY_PATH or in the file's RUNPATH"};
 }
 
 }  // namespace
@@ -32,10 +51,14 @@ Result<Plan> Loader::plan(std::string_view name, const ImportOptions& options) c
         if (const auto entry = state_->loaded.find(name); entry != state_->loaded.end())
             return plan_of_loaded(*entry->second);
     }
-    return state_->plan_anew(name, options);
+    Result<Plan> plan = state_->plan_anew(name, options);
+    // Not for an import: there the linker itself has the last word, and may know more.
+    if (plan && !plan->error && (plan->error = missing_library(*plan))) plan->would_fall_back = false;
+    return plan;
 }
 
 Result<Plan> LoaderState::plan_anew(std::string_view name, const ImportOptions& import_options) const {
+    const Detached outside;  // for the linker's turn
     Plan plan;
     // Packages come first, and may fail or fall back before their part is looked at.
     if (const std::string_view parent = parent_of(name); !parent.empty() && !is_namespace(parent)) {
@@ -61,18 +84,26 @@ Result<Plan> LoaderState::plan_anew(std::string_view name, const ImportOptions& 
     }
     plan.build_id = file->build_id;
     plan.entry = entry_of(*file, name);
-    Result<LoaderState::Judged> judged = decide(name, *file, import_options.threading);
+    std::vector<Warning> of_libraries;
+    auto pulled = libraries_of(*file, Whose::planned_program, of_libraries);
+    if (!pulled) {
+        stops(pulled.error());
+        return plan;
+    }
+    Result<LoaderState::Judged> judged = decide(name, *file, import_options.threading, std::move(*pulled));
     if (!judged) {
         stops(judged.error());
         return plan;
     }
     plan.decision = judged->decision;
     plan.marker = judged->marker;
+    plan.libraries = judged->libraries;
+    std::move(of_libraries.begin(), of_libraries.end(), std::back_inserter(judged->warnings));
     plan.warnings.insert(plan.warnings.end(), judged->warnings.begin(), judged->warnings.end());
     const std::vector<std::string> imported_by{import_options.importer.empty() ? "a plan" : import_options.importer};
     std::optional<Error> error = obstacle(name, *file, *judged, imported_by);
     const bool locks = needs_lock(plan.decision);
-    if (locks) plan.warnings.push_back(fallback_warning(name, *file, plan.decision, imported_by, std::nullopt));
+    if (locks) plan.warnings.push_back(fallback_warning(name, *file, *judged, imported_by, std::nullopt));
     if (error)
         stops(std::move(*error));
     else if (!plan.error)

@@ -45,6 +45,12 @@ Json decision_json(const Decision& decision) {
     return json;
 }
 
+Json libraries_json(const std::vector<PulledLibrary>& libraries) {
+    Json list = Json::array();
+    for (const PulledLibrary& library : libraries) list.push_back(Json::parse(library.to_json()));
+    return list;
+}
+
 Json runtime_json(const RuntimeStats& stats) {
     return {{"mode", mode_name(stats.mode)},
             {"threads", stats.threads},
@@ -70,6 +76,7 @@ Json module_json(const ModuleStats& module) {
             {"loaded", module.loaded},
             {"mapped", module.mapped},
             {"decision", decision_json(module.decision)},
+            {"libraries", libraries_json(module.libraries)},
             {"imported_by", module.imported_by},
             {"imported_at", iso_time(module.imported_at)},
             {"import_ns", module.import_duration.count()},
@@ -118,6 +125,7 @@ ModuleStats LoaderState::stats_of(const ModuleRecord& record) const {
     stats.version = record.version;
     stats.build_id = record.file.build_id;
     stats.decision = record.decision;
+    stats.libraries = record.libraries;
     stats.loads = record.loads;
     stats.loaded = record.loaded;
     stats.mapped = record.mapped;

@@ -53,6 +53,7 @@ bool file_matches(const std::string& glob, const std::filesystem::path& policy_f
 
 bool matches(const PolicyRule& rule, const std::filesystem::path& policy_folder, Subject& subject) {
     if (!rule.marker && !rule.build_id && !rule.module && !rule.file && !rule.sha256) return false;
+    if (!(*subject).is_module && (rule.module || rule.marker)) return false;
     if (rule.marker && *rule.marker != (*subject).marker) return false;
     if (rule.build_id && *rule.build_id != (*subject).build_id) return false;
     if (rule.module && !glob_match(*rule.module, (*subject).module)) return false;

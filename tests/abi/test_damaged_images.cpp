@@ -254,6 +254,22 @@ const Damage damages[] = {
          return image;
      },
      Errc::unsupported, "the dynamic section is too large"},
+    {"name of a library without an end",
+     [] {
+         auto builder = sample();
+         builder.dynamic_texts = {{DT_NEEDED, std::string(4097, 'x')}};
+         return builder.build();
+     },
+     Errc::malformed_file, "the name of a library, at 0x2f in the dynamic string table, lies beyond it, does not end"},
+    {"name of a library beyond the strings",
+     [] {
+         auto builder = sample();
+         builder.dynamic_texts = {{DT_NEEDED, "liba.so"}};
+         auto image = builder.build();
+         builder.patch(image, builder.texts_at + 8, ~0ULL, 8);
+         return image;
+     },
+     Errc::malformed_file, "the name of a library, at 0xffffffffffffffff in the dynamic string table, lies beyond"},
 };
 
 }  // namespace

@@ -268,3 +268,51 @@ BOOST_AUTO_TEST_CASE(the_gnu_table_is_what_counts_if_both_are_there) {
     BOOST_REQUIRE_MESSAGE(file.ok(), test::why(file));
     BOOST_TEST(file->exports.size() == 1u);
 }
+
+BOOST_AUTO_TEST_CASE(what_a_library_is_linked_to) {
+    for (const bool wide : {false, true}) {
+        auto builder = sample(wide);
+        builder.dynamic_texts = {{DT_NEEDED, "libone.so.1"},  {DT_RPATH, "not this"},
+                                 {DT_RPATH, "/opt/lib"},      {DT_AUXILIARY, "libaux.so"},
+                                 {DT_FILTER, "/x/filter.so"}, {DT_SONAME, "lib.so.3"},
+                                 {DT_RUNPATH, "$ORIGIN:/b"},  {DT_NEEDED, ""}};
+        for (const ReadDepth depth : {ReadDepth::markers, ReadDepth::entry_points}) {
+            const auto file = read(builder.build(), depth);
+            BOOST_REQUIRE_MESSAGE(file.ok(), test::why(file));
+            const std::vector<std::string> needed{"libone.so.1", "libaux.so", "/x/filter.so", ""};
+            BOOST_TEST(file->linkage.needed == needed, boost::test_tools::per_element());
+            BOOST_TEST(file->linkage.soname == "lib.so.3");
+            BOOST_TEST(file->linkage.rpath == "/opt/lib");
+            BOOST_TEST(file->linkage.runpath == "$ORIGIN:/b");
+            BOOST_TEST(!file->linkage.no_default_folders);
+        }
+    }
+}
+
+// ld.so does not ask how large the segment says it is.
+BOOST_AUTO_TEST_CASE(dynamic_entries_beyond_the_stated_end_count) {
+    auto builder = sample();
+    builder.dynamic_texts = {{DT_NEEDED, "libseen.so"}, {DT_NEEDED, "libhidden.so"}};
+    auto image = builder.build();
+    const std::size_t dynamic_header = builder.segments_at + builder.segment_size;
+    builder.patch(image, dynamic_header + builder.p_filesz(), builder.texts_at + 16 - builder.dynamic_at, 8);
+    const auto file = read(image);
+    BOOST_REQUIRE_MESSAGE(file.ok(), test::why(file));
+    BOOST_REQUIRE(file->linkage.needed.size() == 2u);
+    BOOST_TEST(file->linkage.needed[1] == "libhidden.so");
+}
+
+BOOST_AUTO_TEST_CASE(entry_points_of_modules_of_cpython) {
+    auto builder = sample();
+    builder.symbols = {{"PyInit_two"}, {"PyModExport_three"}, {"PyModExport_two"},
+                       {"PyInitU_xn"}, {"PyInit_"},           {"Py_Init"}};
+    const auto file = read(builder.build());
+    BOOST_REQUIRE(file.ok());
+    const std::vector<std::string> found{"three", "two", "xn"};
+    BOOST_TEST(file->python_inits == found, boost::test_tools::per_element());
+    // An interpreter has its built-in modules like that.
+    builder.symbols.push_back({"Py_InitializeEx"});
+    const auto interpreter = read(builder.build());
+    BOOST_REQUIRE(interpreter.ok());
+    BOOST_TEST(interpreter->python_inits.empty());
+}

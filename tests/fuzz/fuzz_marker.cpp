@@ -46,6 +46,9 @@ void check(const interlock::ModuleFile& file, std::size_t size) {
         before = marker.offset;
     }
     require(sorted_and_unique(file.exports) && sorted_and_unique(file.legacy_inits));
+    require(sorted_and_unique(file.python_inits));
+    require(file.linkage.needed.size() <= 8192);
+    for (const auto& name : file.linkage.needed) require(name.size() <= 4096 && name.find('\0') == name.npos);
 }
 
 }  // namespace

@@ -86,6 +86,25 @@ BOOST_AUTO_TEST_CASE(all_conditions_must_hold) {
     BOOST_TEST(!rule_matches(PolicyRule(), "/etc", s));
 }
 
+// A library that is no module has no name and no marker; its file can be named.
+BOOST_AUTO_TEST_CASE(libraries_that_are_no_modules) {
+    PolicySubject library = subject("", "/usr/lib/libx.so.1");
+    library.is_module = false;
+    library.build_id = "abcd";
+    BOOST_TEST(rule_matches(rule(std::nullopt, "libx.so*"), "/etc", library));
+    BOOST_TEST(rule_matches(rule(std::nullopt, "/usr/lib/*"), "/etc", library));
+    BOOST_TEST(!rule_matches(rule("*"), "/etc", library));
+    BOOST_TEST(!rule_matches(rule("*", "libx.so*"), "/etc", library));
+    PolicyRule unmarked = rule(std::nullopt, "*");
+    unmarked.marker = MarkerState::unmarked;
+    BOOST_TEST(!rule_matches(unmarked, "/etc", library));
+    PolicyRule build = rule(std::nullopt);
+    build.build_id = "abcd";
+    BOOST_TEST(rule_matches(build, "/etc", library));
+    library.is_module = true;
+    BOOST_TEST(rule_matches(unmarked, "/etc", library));
+}
+
 BOOST_AUTO_TEST_CASE(first_match_wins_and_expired_rules_are_skipped) {
     using namespace std::chrono_literals;
     Policy policy;

@@ -64,6 +64,12 @@ struct ElfBuilder {
     std::vector<std::uint64_t> note_alignments;  ///< by segment; 4 where missing
     std::vector<SymbolSpec> symbols;
     HashTable hash = HashTable::gnu;
+    struct DynamicText {
+        std::uint64_t tag;
+        std::string text;
+    };
+    std::vector<DynamicText> dynamic_texts;  ///< DT_NEEDED and the like, behind the other dynamic entries
+    std::size_t texts_at = 0;                ///< after build(): where the first of these entries is
 
     // Where things are, after build().
     std::size_t segments_at = 0, segment_size = 0, dynamic_at = 0, strings_at = 0, symbols_at = 0;
@@ -93,6 +99,7 @@ struct ElfBuilder {
 
 private:
     Image out_;
+    std::size_t texts_in_strings_ = 0;
 
     void put(std::uint64_t value, unsigned size) {
         const auto at = out_.size();
@@ -221,6 +228,8 @@ inline void ElfBuilder::write_symbols() {
             u32(value | (i + 1 == symbols.size() ? 1U : 0U));
         }
     }
+    texts_in_strings_ = strings.size();
+    for (const DynamicText& one : dynamic_texts) strings += one.text + '\0';
     strings_at = out_.size();
     text(strings);
 }
@@ -239,6 +248,12 @@ inline void ElfBuilder::write_dynamic() {
     entry(DT_SYMENT, symbol_size());
     if (hash == HashTable::gnu || hash == HashTable::both) entry(DT_GNU_HASH, load_address + gnu_hash_at);
     if (hash == HashTable::sysv || hash == HashTable::both) entry(DT_HASH, load_address + sysv_hash_at);
+    texts_at = out_.size();
+    std::size_t offset = texts_in_strings_;
+    for (const DynamicText& one : dynamic_texts) {
+        entry(one.tag, offset);
+        offset += one.text.size() + 1;
+    }
     entry(DT_NULL, 0);
 }
 

@@ -1,6 +1,6 @@
-// interlock/marker.hpp: reads what a shared library says of itself, without loading it: the marker notes, the build-id
-// and which module entry points it exports. ELF, both classes and byte orders; no code of the file runs, no LLVM.
-// The layout of the note is in module.h; of ELF in the System V ABI, chapters 4 and 5.
+// interlock/marker.hpp: reads what a shared library says of itself, without loading it: the marker notes, the build-id,
+// which module entry points it exports, and what it is linked to. ELF, both classes and byte orders; no code of the
+// file runs, no LLVM. The layout of the note is in module.h; of ELF in the System V ABI, chapters 4 and 5.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -38,18 +38,30 @@ struct FileIdentity {
     bool operator==(const FileIdentity&) const = default;
 };
 
+/// Which libraries the dynamic linker pulls in for a file, and where the file says that they are.
+struct Linkage {
+    std::vector<std::string> needed;  ///< DT_NEEDED, DT_AUXILIARY and DT_FILTER as written, in file order
+    std::string soname;               ///< its own name, DT_SONAME
+    std::string rpath, runpath;       ///< folders as written, separated by ':'
+    bool no_default_folders = false;  ///< the system's folders are not for it
+};
+
 /// What the reader found.
 struct ModuleFile {
     std::filesystem::path path;
     FileIdentity identity;
-    std::vector<Marker> markers;  ///< in file order; more than one when several modules share a file
-    std::string notes;            ///< the bytes of all note segments, in the order of the program headers
-    std::string build_id;         ///< lower-case hex of NT_GNU_BUILD_ID, or empty
-    unsigned machine = 0;         ///< e_machine
-    bool native = false;          ///< class, byte order and machine are those of this process
+    std::vector<Marker> markers;    ///< in file order; more than one when several modules share a file
+    std::string notes;              ///< the bytes of all note segments, in the order of the program headers
+    std::string build_id;           ///< lower-case hex of NT_GNU_BUILD_ID, or empty
+    unsigned machine = 0;           ///< e_machine
+    bool native = false;            ///< class, byte order and machine are those of this process
     bool has_entry_points = false;  ///< they have been read
     /// Names behind il_module_export_ and il_module_init_ in the dynamic symbol table, sorted.
     std::vector<std::string> exports, legacy_inits;
+    /// The same behind PyInit_ and PyModExport_: modules of CPython. Empty for an interpreter, which has its own like
+    /// that.
+    std::vector<std::string> python_inits;
+    Linkage linkage;
 
     /// The marker of the module `name`, or null: by full name.
     const Marker* marker_for(std::string_view name) const noexcept;

@@ -15,7 +15,7 @@
 
 namespace interlock {
 
-/// Who can decide, in this order: the first one that has something to say.
+/// Who can decide, in the order of docs/policies.md: the first one that has something to say.
 enum class DecisionSource : std::uint8_t {
     override_,  ///< the API or the command line
     policy,     ///< a rule of the policy
@@ -23,6 +23,7 @@ enum class DecisionSource : std::uint8_t {
     manifest,   ///< a manifest whose hash matches
     default_,   ///< the policy's "default", else global_lock
     init,       ///< a legacy module, from inside its init function
+    library,    ///< a library that it pulls in needs the global lock; counts more than the module's own marker
 };
 IL_API std::string_view source_name(DecisionSource source) noexcept;  ///< "override", "policy", ...
 

@@ -27,6 +27,7 @@
 #include <interlock/decision.hpp>
 #include <interlock/export.hpp>
 #include <interlock/gate.hpp>
+#include <interlock/library.hpp>
 #include <interlock/marker.hpp>
 #include <interlock/policy.hpp>
 #include <interlock/result.hpp>
@@ -121,6 +122,9 @@ struct LoaderOptions {
     std::function<void(const Warning&)> on_warning = {};
     std::function<void(il_log_level, std::string_view module, std::string_view text)> on_log = {};  ///< empty: stderr
     std::optional<std::chrono::milliseconds> switch_deadline = {};  ///< for the switch of an import; empty: wait
+    /// The program that plan() speaks of, if it is another one that will import the modules: what that one is linked to
+    /// counts as loaded, and not what is loaded here. Empty: this one.
+    std::filesystem::path plans_for = {};
     ValueLimits value_limits = {};  ///< of one result, or one value that a module keeps
 
     /// What the user asks for in the environment, the rest as by default: the folders of INTERLOCK_PATH, which stay
@@ -148,6 +152,7 @@ struct Plan {
     Decision decision;
     bool would_fall_back = false;  ///< switch the runtime, as it is now, to locked mode
     bool already_loaded = false;
+    std::vector<PulledLibrary> libraries;     ///< in the order of the dynamic linker; see docs/policies.md
     std::vector<Warning> warnings;            ///< that the import would issue, filters not applied
     std::optional<Error> error;               ///< the import would fail: refused, malformed, no entry point, ...
 };
@@ -159,6 +164,7 @@ struct ModuleStats {
     std::filesystem::path file;
     std::string version, build_id;
     Decision decision;
+    std::vector<PulledLibrary> libraries;  ///< that the dynamic linker pulled in, or found there
     std::uint64_t loads = 0;  ///< the how-manieth time that a module of this name was loaded: 1 for the first
     bool loaded = false;
     bool mapped = false;  ///< an unloaded library that cannot be unmapped safely stays mapped

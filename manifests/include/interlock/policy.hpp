@@ -40,6 +40,7 @@ struct PolicySubject {
     std::string build_id;        ///< hex or empty
     MarkerState marker = MarkerState::unmarked;
     std::function<std::string()> sha256;
+    bool is_module = true;  ///< false: a library that a module needs; rules that ask for a module or a marker skip it
 };
 
 /// A rule. All the conditions that are set must hold; a file cannot contain a rule without one.
