@@ -9,7 +9,6 @@
 #include "lab.hpp"
 
 namespace interlock {
-inline std::ostream& boost_test_print_type(std::ostream& out, Errc code) { return out << errc_name(code); }
 inline std::ostream& boost_test_print_type(std::ostream& out, DecisionSource source) {
     return out << source_name(source);
 }
