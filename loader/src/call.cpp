@@ -70,12 +70,17 @@ il_status closed_error(const ModuleRecord& record, Scope& scope) {
     return status;
 }
 
+/// The thread is in the middle of the outer call again.
+[[gnu::always_inline]] inline void leave_frame_of(ThreadSlot& slot, const CallSite* outer_site,
+                                                  const Invocation* outer) noexcept {
+    slot.site.store(outer_site, std::memory_order_relaxed);
+    slot.loader_frame = const_cast<Invocation*>(outer);
+}
 /// For a thread that is ending, as what runs while its stack is unwound must not find frames that are gone. Apart from
 /// run(), where it would cost every call something.
 [[gnu::cold, gnu::noinline]] void leave_frame(ThreadSlot* slot, const CallSite* outer_site,
-                                              void* outer_frame) noexcept {
-    slot->site.store(outer_site, std::memory_order_relaxed);
-    slot->loader_frame = outer_frame;
+                                              const Invocation* outer) noexcept {
+    leave_frame_of(*slot, outer_site, outer);
 }
 
 /// Runs code of the module as the innermost call of the thread. No exception passes but the one by which pthread_exit
@@ -85,7 +90,6 @@ template <typename Code>
                                             Code&& code) {
     Invocation call(record, slot, scope);
     const CallSite* outer_site = slot->site.load(std::memory_order_relaxed);
-    void* outer_frame = slot->loader_frame;
     const CriticalFrame* critical_before = slot->critical;
     slot->loader_frame = &call;
     slot->site.store(site, std::memory_order_release);
@@ -96,15 +100,15 @@ template <typename Code>
         while (call.open_scopes != 0) close_scope(call);
         // No C++ exception: the unwinding of pthread_exit or pthread_cancel, which must go on.
         if (abi::__cxa_current_exception_type() == nullptr) {
-            leave_frame(slot, outer_site, outer_frame);
+            leave_frame(slot, outer_site, call.outer);
             throw;
         }
-        status = describe_exception(scope);
+        status = describe_exception(*call.scope);
     }
     if (status != IL_OK || call.is_detached || call.open_scopes != 0 || slot->critical != critical_before) [[unlikely]]
         status = finish_badly(call, status, critical_before);
-    slot->site.store(outer_site, std::memory_order_relaxed);
-    slot->loader_frame = outer_frame;
+    // What the call has in memory anyway is taken from there, and needs no room in registers.
+    leave_frame_of(*call.slot, outer_site, call.outer);
     return status;
 }
 
@@ -272,7 +276,8 @@ il_status call_taking(FunctionRecord& function, Scope& scope, std::span<const il
 
     const std::uint32_t inside = tally->inside.load(std::memory_order_relaxed);
     tally->inside.store(inside + 1, std::memory_order_relaxed);
-    if (slot->depth++ == 0) slot->state.store(state_free, std::memory_order_relaxed);
+    if (slot->depth++ == 0) [[likely]]
+        slot->state.store(state_free, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     if (mode_cell.word.load(std::memory_order_acquire) != mode_parallel ||
         record.gate.load(std::memory_order_acquire) != gate_open || slot->module_lock != nullptr) [[unlikely]]

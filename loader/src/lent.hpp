@@ -40,11 +40,11 @@ private:
     std::size_t left_ = std::size_t{1} << 26;  // values to look at, where one that is shared counts each time
 };
 
-/// Whether there is anything that Lent has to look at. On each call's way.
+/// Whether there is anything that Lent has to look at. On each call's way, so without a branch for each argument.
 inline bool lends(std::span<const il_value> args) noexcept {
-    for (const il_value& arg : args)
-        if (arg.type >= IL_BUFFER) return true;
-    return false;
+    bool found = false;
+    for (const il_value& arg : args) found |= arg.type >= IL_BUFFER;
+    return found;
 }
 
 }  // namespace interlock::detail

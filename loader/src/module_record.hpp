@@ -148,7 +148,7 @@ struct Invocation : il_call {
     ThreadSlot* slot;
     Scope* scope;
     const Invocation* outer;  ///< that this one is beneath; in a chunk of a loop, of the thread that began the loop
-    bool is_detached = false;
+    std::uint32_t is_detached = 0;  ///< a truth value, so wide that it is set and looked at together with the next one
     std::uint32_t open_scopes = 0;  ///< of il_scope_begin
     union {
         Suspended detached;  ///< only while is_detached; not initialised before

@@ -126,6 +126,8 @@ il_value lend(Scope& scope, const Value& value, int depth) {
                     items[i] = il_int64(*number);
                 else if (const auto* real = list[i].get_if<double>())
                     items[i] = il_double(*real);
+                else if (const auto* text = list[i].get_if<std::string>())
+                    items[i] = il_text(text->data(), text->size());
                 else
                     items[i] = lend(scope, list[i], depth + 1);
             }

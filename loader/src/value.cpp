@@ -57,7 +57,7 @@ public:
             case IL_DOUBLE: return out = Value(value.as.real), true;
             case IL_STRING: {
                 std::string text;
-                if (!copy_text(value.as.string, "a string without text", text)) return false;
+                if (!copy_text(value.as.string, without_text, text)) return false;
                 return out = Value(std::move(text)), true;
             }
             case IL_BYTES: return copy_bytes(value.as.bytes, out);
@@ -136,6 +136,13 @@ private:
         return out = Value(std::move(buffer)), true;
     }
 
+    /// Apart, as the loop over numbers is quicker without it.
+    [[gnu::noinline]] bool add_text(const il_string& text, List& list) {
+        std::string copied;
+        if (!copy_text(text, without_text, copied)) return false;
+        return list.emplace_back(std::move(copied)), true;
+    }
+
     bool copy_list(const il_list& list, Value& out, int depth) {
         if (depth == max_depth && list.count != 0) return wrong("lists or maps nested more than 64 deep");
         if (list.count != 0 && list.items == nullptr) return wrong("a list without items");
@@ -148,7 +155,8 @@ private:
                 copied.emplace_back(item.as.int64);
             else if (item.type == IL_DOUBLE)
                 copied.emplace_back(item.as.real);
-            else if (!copy(item, copied.emplace_back(), depth + 1))
+            else if (item.type == IL_STRING ? !add_text(item.as.string, copied)
+                                            : !copy(item, copied.emplace_back(), depth + 1))
                 return false;
         }
         return out = Value(std::move(copied)), true;
@@ -168,6 +176,7 @@ private:
         return out = Value(std::move(copied)), true;
     }
 
+    static constexpr const char* without_text = "a string without text";
     const ValueLimits limits_;
     ValueLimits left_;
     std::string what_;

@@ -57,8 +57,8 @@ public:
 
     /// Calls through the module's gate. The result and what it points to belong to `scope` until its reset(); of a `free`
     /// module, what lies in its own static storage lives only as long as it is loaded. On an error,
-    /// scope.error_message() says what happened. `result` must not be one of `args`. The quick form: less than 5 ns
-    /// over a direct call for a `free` module in parallel mode. [any-thread]
+    /// scope.error_message() says what happened. `result` must not be one of `args`. The quick form: for a `free` module
+    /// in parallel mode it adds to a direct call about what an uncontended std::mutex adds. [any-thread]
     IL_API il_status call(Scope& scope, std::span<const il_value> args, il_value& result) const;
 
     /// The convenient form: copies arguments and result. Errors: call_failed, unloaded, invalid_argument.
