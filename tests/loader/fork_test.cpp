@@ -231,7 +231,7 @@ BOOST_AUTO_TEST_CASE(a_fork_waits_for_who_uses_the_linker_and_not_for_who_wants_
         importer.begins();
         must(lab.import("free2").loaded());
     });
-    BOOST_REQUIRE(importer.sleeps());
+    BOOST_TEST(importer.sleeps());
     threads.start([&] {
         forker.begins();
         answer = in_child([&] {
@@ -239,7 +239,7 @@ BOOST_AUTO_TEST_CASE(a_fork_waits_for_who_uses_the_linker_and_not_for_who_wants_
             return counts_to(lab, lab.import("free1"), 1) && counts_to(lab, lab.import("free2"), 1) ? 0 : 2;
         });
     });
-    BOOST_REQUIRE(forker.sleeps());
+    BOOST_TEST(forker.sleeps());
     go_on.set();
     threads.join();
     BOOST_TEST(answer.load() == 0);
@@ -302,7 +302,7 @@ BOOST_AUTO_TEST_CASE(who_has_the_linkers_turn_and_waits_to_attach_does_not_use_i
         importer.begins();
         must(lab.import("free1").loaded());
     });
-    BOOST_REQUIRE(importer.sleeps());
+    BOOST_TEST(importer.sleeps());
     BOOST_TEST(in_child([&] { return counts_to(lab, lab.import("free1"), 1) ? 0 : 1; }) == 0);
     go_on.set();
     threads.join();

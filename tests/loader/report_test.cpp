@@ -106,10 +106,10 @@ BOOST_AUTO_TEST_CASE(the_report_as_json) {
     const Json& modules = json["modules"];
     BOOST_REQUIRE(modules.size() == 3u);
     for (const Json& module : modules)
-        BOOST_TEST(
-            keys(module) == (Texts{"build_id", "calls", "decision", "file", "import_ns", "imported_at", "imported_by",
-                                   "loaded", "loads", "mapped", "module", "ns_inside", "ns_waiting", "version"}),
-            boost::test_tools::per_element());
+        BOOST_TEST(keys(module) == (Texts{"build_id", "calls", "decision", "file", "import_ns", "imported_at",
+                                          "imported_by", "libraries", "loaded", "loads", "mapped", "module",
+                                          "ns_inside", "ns_waiting", "version"}),
+                   boost::test_tools::per_element());
     BOOST_TEST(modules[0]["module"] == "unm1");
     BOOST_TEST(modules[0]["imported_by"] == (Json{"free1, (exec)", "the test"}));
     BOOST_TEST(modules[0]["version"] == "1.0");
