@@ -131,11 +131,13 @@ std::string in_words(const ModuleAudit& audit) {
 /// Only of those that mean something for the import: most are the system's.
 std::string in_words(const PulledLibrary& library) {
     std::string text = escape(library.file.string(), 4096);
-    if (library.kind != LibraryKind::library)
-        text += fmt::format(": {} {}, {}",
-                            library.kind == LibraryKind::python_module ? "extension module of CPython" : "module",
-                            escape(library.modules.front(), 1000),
-                            library.marker ? marker_state_name(*library.marker) : "not known");
+    if (library.kind != LibraryKind::library) {
+        const bool python = library.kind == LibraryKind::python_module;
+        text += fmt::format(": {} {}", python ? "extension module of CPython" : "module",
+                            escape(library.modules.front(), 1000));
+        if (library.modules.size() > 1) text += fmt::format(" and {} more", library.modules.size() - 1);
+        text += fmt::format(", {}", library.marker ? marker_state_name(*library.marker) : "not known");
+    }
     if (library.action) text += fmt::format("; decided: {}", action_name(*library.action));
     return text;
 }

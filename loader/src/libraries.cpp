@@ -120,7 +120,8 @@ private:
         library.action = decision.action;
         library.why.clear();
         for (const Reason& reason : decision.why)
-            if (reason.decided || reason.source == DecisionSource::marker)
+            // Of one that is unmarked, that too.
+            if (reason.decided || (reason.source == DecisionSource::marker && !reason.says))
                 library.why += (library.why.empty() ? "" : "; ") + reason.text;
     }
 
@@ -134,7 +135,9 @@ std::string pulled_in(const PulledLibrary& library) {
     std::string text = "it pulls in ";
     if (!library.modules.empty()) {
         constexpr std::size_t most_names = 5;
-        text += library.kind == LibraryKind::python_module ? "the extension module of CPython " : "module ";
+        text += library.kind == LibraryKind::python_module ? "the extension module of CPython "
+                : library.modules.size() > 1               ? "modules "
+                                                           : "module ";
         for (std::size_t i = 0; i < std::min(library.modules.size(), most_names); ++i)
             text += (i == 0 ? "" : ", ") + quoted(library.modules[i]);
         text += (library.modules.size() > most_names ? ", ... of " : " of ");

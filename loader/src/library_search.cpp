@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include "library_search.hpp"
 
+#include <dirent.h>
 #include <elf.h>
 #include <sys/auxv.h>
 
@@ -45,6 +46,10 @@ std::string expanded(std::string_view text, std::initializer_list<std::string_vi
     }
     return out;
 }
+
+struct Close {
+    void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+};
 
 std::string platform() {
     const auto* name = reinterpret_cast<const char*>(::getauxval(AT_PLATFORM));
@@ -135,21 +140,28 @@ LibraryRef LibraryFiles::read(const fs::path& file) {
 }
 
 LibrarySearch::LibrarySearch(const fs::path& executable, std::string library_path)
-    : levels_(levels_of_this_processor()) {
+    : executable_(executable), library_path_(std::move(library_path)) {}
+
+void LibrarySearch::learn() {
+    if (learned_) return;
+    levels_ = levels_of_this_processor();
     read_cache("/etc/ld.so.cache");
-    if (const LibraryRef program = files_.read(executable))
+    const fs::path origin = executable_.parent_path();
+    if (const LibraryRef program = files_.read(executable_))
         if (const Linkage& linkage = program->file.linkage; linkage.runpath.empty())
-            from_program_ = folders_of(linkage.rpath, executable.parent_path());
-    std::replace(library_path.begin(), library_path.end(), ';', ':');
-    from_environment_ = folders_of(library_path, executable.parent_path());
+            from_program_ = folders_of(linkage.rpath, origin);
+    std::string list = library_path_;
+    std::replace(list.begin(), list.end(), ';', ':');
+    from_environment_ = folders_of(list, origin);
     default_ = {"/lib", "/usr/lib", "/lib64", "/usr/lib64"};
     if (cache_.empty()) default_.emplace_back("/usr/local/lib");  // musl has no cache
-    // Debian's linker looks there first.
-    std::error_code none;
-    for (fs::directory_iterator entry("/usr/lib", none); !none && entry != fs::directory_iterator();
-         entry.increment(none))
-        if (entry->path().filename().native().find("-linux-") != std::string::npos)
-            default_.insert(default_.begin(), entry->path());
+    // Debian's linker looks there first. Not by a directory_iterator: the one of libstdc++ ends the program when there
+    // is no memory.
+    const std::unique_ptr<DIR, Close> libraries(::opendir("/usr/lib"));
+    while (const dirent* entry = libraries ? ::readdir(libraries.get()) : nullptr)
+        if (const std::string_view name = entry->d_name; name.find("-linux-") != name.npos)
+            default_.insert(default_.begin(), fs::path("/usr/lib") / name);
+    learned_ = true;
 }
 
 /// What `ldconfig` wrote; the format is in glibc's dl-cache.h.
@@ -211,7 +223,7 @@ Result<std::vector<FoundLibrary>> LibrarySearch::libraries_of(const ModuleFile& 
                                             std::move(what)};
     };
     std::vector<FoundLibrary> found;
-    std::vector<Step> queue{{&file, nullptr, from_program_}};
+    std::vector<Step> queue{{&file, nullptr, {}}};
     std::set<std::string, std::less<>> names{file.linkage.soname};
     std::set<std::pair<std::uint64_t, std::uint64_t>> seen{{file.identity.device, file.identity.inode}};
     for (std::size_t i = 0; i < queue.size(); ++i) {
@@ -252,6 +264,7 @@ Result<std::vector<FoundLibrary>> LibrarySearch::libraries_of(const ModuleFile& 
 }
 
 LibrarySearch::Match LibrarySearch::find(const std::string& name, const ModuleFile& by, const Folders& inherited) {
+    learn();
     const fs::path origin = by.path.parent_path();
     if (name.find('/') != name.npos) {
         for (const fs::path& path : folders_of(name, origin))
@@ -259,8 +272,9 @@ LibrarySearch::Match LibrarySearch::find(const std::string& name, const ModuleFi
         return {};
     }
     const Linkage& linkage = by.linkage;
-    if (linkage.runpath.empty())
-        if (LibraryRef found = find_in(inherited, name)) return {std::move(found), LibraryOrigin::rpath};
+    for (const Folders* folders : {&inherited, static_cast<const Folders*>(&from_program_)})
+        if (linkage.runpath.empty())
+            if (LibraryRef found = find_in(*folders, name)) return {std::move(found), LibraryOrigin::rpath};
     if (LibraryRef found = find_in(from_environment_, name)) return {std::move(found), LibraryOrigin::environment};
     if (LibraryRef found = find_in(folders_of(linkage.runpath, origin), name))
         return {std::move(found), LibraryOrigin::runpath};

@@ -89,9 +89,15 @@ private:
     Match find(const std::string& name, const ModuleFile& by, const Folders& inherited);
     LibraryRef find_in(const Folders& folders, const std::string& name);
     LibraryRef look(const std::filesystem::path& file);
+    void learn();
     void read_cache(const std::filesystem::path& file);
 
+    const std::filesystem::path executable_;
+    const std::string library_path_;
     LibraryFiles files_;
+    // What follows is only known when something is looked for that is not in the process: most modules need nothing
+    // else.
+    bool learned_ = false;
     std::map<std::string, std::vector<Cached>, std::less<>> cache_;  // ld.so.cache
     Folders from_program_, from_environment_, default_;
     std::vector<std::string> levels_;  // folders in glibc-hwcaps for this processor, the best one first
