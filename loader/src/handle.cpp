@@ -21,6 +21,7 @@ namespace {
 
 void destroy_object(ModuleRecord& record, const il_handle_type* type, void* object) {
     if (object == nullptr || type->destroy == nullptr) return;
+    const NoCancellation guarded;  // the unwinding could not pass the destructor of a HandleRef
     Scope scope;
     try {
         through_gate(record, record.destructor_site, scope, GateCheck::already_inside, [&](Invocation&) -> il_status {
@@ -28,9 +29,11 @@ void destroy_object(ModuleRecord& record, const il_handle_type* type, void* obje
             return IL_OK;
         });
     } catch (...) {
-        // Only the unwinding of a thread that ends comes this far, and it cannot pass the destructor of a HandleRef.
-        std::fprintf(stderr, "interlock: fatal: the destructor of an object of module %s ended its thread (pthread_exit or "
-                             "pthread_cancel); it has to return\n", quoted(record.name).c_str());
+        // Only the unwinding of a thread that ends comes this far.
+        std::fprintf(stderr,
+                     "interlock: fatal: the destructor of an object of module %s ended its thread (pthread_exit?); it "
+                     "has to return\n",
+                     quoted(record.name).c_str());
         std::fflush(stderr);
         std::abort();
     }

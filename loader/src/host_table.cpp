@@ -217,11 +217,13 @@ il_status parallel_for(il_call* c, std::size_t begin, std::size_t end, std::size
 
 void write_log(const ModuleRecord& record, il_log_level level, const std::string& text) {
     const LoaderOptions& options = record.loader.options;
+    const NoCancellation guarded;
     Detached outside;  // writing may block, and the callback may do anything
     try {
         if (options.on_log) return options.on_log(level, record.name, text);
     } catch (...) {
         // There are frames of C below, so it ends here; the line must not get lost.
+        hold_back("LoaderOptions::on_log");
     }
     std::fprintf(stderr, "interlock: [%s] %s\n", record.name.c_str(), text.c_str());
 }

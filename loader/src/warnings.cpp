@@ -23,6 +23,7 @@ void LoaderState::issue(const Warning& warning) noexcept {
         }
         ++warnings_issued;
     }
+    const NoCancellation guarded;
     Detached outside;  // the callback may do anything
     if (options.on_warning) {
         try {
@@ -30,6 +31,7 @@ void LoaderState::issue(const Warning& warning) noexcept {
             return;
         } catch (...) {
             // There may be frames of C below, so it ends here; the warning must not get lost.
+            hold_back("LoaderOptions::on_warning");
         }
     }
     try {

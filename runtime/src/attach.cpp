@@ -9,10 +9,13 @@
 #include <interlock/result.hpp>
 #include <interlock/thread.hpp>
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <thread>
 
 #include <interlock/gate.hpp>
@@ -33,6 +36,11 @@ void fatal(std::string_view message) noexcept {
     std::fprintf(stderr, "interlock: fatal: %.*s\n", static_cast<int>(message.size()), message.data());
     std::fflush(stderr);  // which the host may have reopened, with a buffer
     std::abort();
+}
+
+void hold_back(std::string_view callback) noexcept {
+    if (abi::__cxa_current_exception_type() != nullptr) return;
+    fatal(std::string(callback) + " ended its thread (pthread_exit?); it has to return");
 }
 
 bool enter(ThreadSlot* slot) {

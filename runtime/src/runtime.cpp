@@ -259,6 +259,7 @@ Runtime::~Runtime() {
     }
     if (is_attached())
         detail::fatal("the Runtime is destroyed by a thread that is attached to it; let the Attached guard end first");
+    const detail::NoCancellation guarded;
     state_->executor.wait();
     state_->begin_switch(std::nullopt);
     process().switching.set(detail::SwitchPlace::Step::no_runtime);
@@ -269,7 +270,7 @@ Runtime::~Runtime() {
         try {
             done = state_->wait_for_attached("the Runtime is destroyed", Clock::now(), std::nullopt);
         } catch (...) {
-            // on_stall threw; a destructor cannot give up.
+            detail::hold_back("RuntimeOptions::on_stall");  // a destructor cannot give up
         }
     }
     process().global_lock.unlock_and_dismiss();
@@ -304,11 +305,13 @@ void RuntimeEvent::set_text(std::string_view words) noexcept {
 void Runtime::State::tell(RuntimeEvent event) noexcept {
     event.at = std::chrono::system_clock::now();
     event.number = events.fetch_add(1, std::memory_order_relaxed) + 1;
+    const detail::NoCancellation guarded;
     const Detached outside;  // the callback may do anything
     try {
         options.on_event(event);
     } catch (...) {
         // Whoever caused the event has done its work, and does not know of the callback.
+        detail::hold_back("RuntimeOptions::on_event");
     }
 }
 
@@ -409,6 +412,7 @@ bool Runtime::leave_locked_mode(bool* asked) {
             state_->report_stall(no_more_requests, Mode::parallel, Clock::now() - begin);
         } catch (...) {
             // The request is taken back already, so there is nothing that could fail.
+            detail::hold_back("RuntimeOptions::on_stall");
         }
         report_at = state_->next_report(std::chrono::seconds(1));
     }

@@ -285,7 +285,30 @@ BOOST_AUTO_TEST_CASE(a_destructor_that_ends_its_thread_ends_the_process_and_is_n
     BOOST_TEST(death.aborted);
     BOOST_TEST(death.said ==
                "interlock: fatal: the destructor of an object of module 'values' ended its thread "
-               "(pthread_exit or pthread_cancel); it has to return\n");
+               "(pthread_exit?); it has to return\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_thread_is_not_cancelled_in_a_destructor_but_after_it) {
+    ValuesLab lab;
+    Value held = lab.call("object", {7}).value();
+    bool whole = false, released = false, went_on = false;
+    Events::all().on("destroy", [&] {
+        ::pthread_testcancel();
+        whole = true;
+        return 0;
+    });
+    Threads threads;
+    threads.start([&] {
+        ::pthread_cancel(::pthread_self());
+        held = Value();
+        released = true;
+        ::pthread_testcancel();
+        went_on = true;
+    });
+    threads.join();
+    BOOST_TEST(whole);
+    BOOST_TEST(released);
+    BOOST_TEST(!went_on);
 }
 
 BOOST_AUTO_TEST_CASE(handles_of_the_wrong_type) {

@@ -4,7 +4,11 @@
 #define BOOST_TEST_MODULE loader_warning
 #include <boost/test/unit_test.hpp>
 
+#include <pthread.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include <interlock/digest.hpp>
 #include <nlohmann/json.hpp>
@@ -420,4 +424,53 @@ BOOST_AUTO_TEST_CASE(a_stall_is_a_warning_too) {
     BOOST_TEST(warnings[0].module == "free1");
     BOOST_TEST(warnings[0].headline.find("in function 'run' of module 'free1'") != std::string::npos);
     BOOST_TEST((warnings[1].category == WarningCategory::fallback));
+}
+
+BOOST_AUTO_TEST_CASE(a_callback_that_ends_its_thread_ends_the_process_and_is_named) {
+    for (const std::string callback : {"on_warning", "on_log"}) {
+        TemporaryFolder folder;
+        const auto file = folder.write("stderr", "");
+        const pid_t child = ::fork();
+        if (child == 0) {
+            static_cast<void>(::freopen(file.c_str(), "w", stderr));
+            ::signal(SIGABRT, SIG_DFL);  // the test framework would handle it
+            Lab lab({.change = [](LoaderOptions& options) {
+                options.on_warning = [](const Warning&) { ::pthread_exit(nullptr); };
+                options.on_log = [](il_log_level, std::string_view, std::string_view) { ::pthread_exit(nullptr); };
+            }});
+            if (callback == "on_log")
+                static_cast<void>(lab.run(lab.import("free1"), "log text"));
+            else
+                lab.import("unm1");
+            ::_exit(0);
+        }
+        int status = 0;
+        BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
+        BOOST_TEST((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
+        BOOST_TEST(text_of(file) == "interlock: fatal: LoaderOptions::" + callback +
+                                        " ended its thread (pthread_exit?); it has to return\n");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_thread_is_not_cancelled_in_a_callback_but_after_it) {
+    unsigned whole = 0;
+    bool went_on = false;
+    Lab lab({.change = [&](LoaderOptions& options) {
+        options.on_warning = [&](const Warning&) {
+            ::pthread_cancel(::pthread_self());
+            ::pthread_testcancel();
+            ++whole;
+        };
+    }});
+    Threads threads;
+    threads.start([&] {
+        const auto module = lab.loader.import("unm1");
+        must(module.ok());
+        ::pthread_testcancel();
+        went_on = true;
+    });
+    threads.join();
+    BOOST_TEST(whole == 1u);
+    BOOST_TEST(!went_on);
+    BOOST_TEST(lab.loader.find("unm1").ok());
 }

@@ -131,6 +131,27 @@ void child_of_a_fork_left_a_piece() {
     });
 }
 
+/// A thread that does so and waits to be ended.
+void on_a_thread(void (*function)()) {
+    std::thread thread(function);
+    thread.join();
+}
+
+void on_event_ended_its_thread() {
+    on_a_thread([] {
+        Runtime runtime({.on_event = [](const RuntimeEvent&) { pthread_exit(nullptr); }});
+        static_cast<void>(runtime.switch_to_locked("test"));
+    });
+}
+
+void on_stall_ended_its_thread_on_the_way_back() {
+    Runtime runtime(
+        {.stall_report = std::chrono::milliseconds(1), .on_stall = [](const StallReport&) { pthread_exit(nullptr); }});
+    runtime.switch_to_locked("test").value();
+    const Attached holder;
+    std::thread([&] { runtime.switch_to_parallel(); }).join();
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(misuse_is_fatal_and_says_why) {
@@ -153,6 +174,9 @@ BOOST_AUTO_TEST_CASE(misuse_is_fatal_and_says_why) {
          "a thread of the executor was ended (pthread_exit or pthread_cancel?) by a piece of a parallel loop; return "
          "from "
          "it instead"},
+        {on_event_ended_its_thread, "RuntimeOptions::on_event ended its thread (pthread_exit?); it has to return"},
+        {on_stall_ended_its_thread_on_the_way_back,
+         "RuntimeOptions::on_stall ended its thread (pthread_exit?); it has to return"},
         {child_of_a_fork_left_a_piece,
          "the child of a fork returned from a body to a thread of the executor, which exists in the parent only; end "
          "the "

@@ -185,7 +185,8 @@ struct il_buffer {
 /* The type of a handle: compared by address. */
 typedef struct il_handle_type {
     const char *name;              /* for messages */
-    void (*destroy)(void *object); /* [attached] under the gate of the module that made the handle; NULL: nothing */
+    void (*destroy)(void *object); /* [attached] under the gate of the module that made the handle; NULL: nothing. It has
+                                    * to return: pthread_exit() in it ends the process, and a pthread_cancel() waits */
 } il_handle_type;
 
 /* [any-thread] These make a value. Nothing is copied: what they point to must live as long as the value. */

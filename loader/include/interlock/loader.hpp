@@ -117,8 +117,10 @@ struct LoaderOptions {
     bool python_wording = false;
     /// How a user gives this program a policy, for the advice in warnings: "--policy". Empty: they do not say.
     std::string policy_hint = {};
-    /// Gets the warnings, on any thread, detached, with no lock held; empty: text to stderr. For the category `stall` it
-    /// must not attach, as a switch is under way. If the runtime has an on_stall of its own, stalls go there instead.
+    /// Gets the warnings, on any thread, detached, with no lock held; empty: text to stderr. For the category `stall`
+    /// it must not attach, as a switch is under way. If the runtime has an on_stall of its own, stalls go there
+    /// instead. What these callbacks throw is dropped, and the text goes to stderr; they have to return, as
+    /// RuntimeOptions::on_stall.
     std::function<void(const Warning&)> on_warning = {};
     std::function<void(il_log_level, std::string_view module, std::string_view text)> on_log = {};  ///< empty: stderr
     std::optional<std::chrono::milliseconds> switch_deadline = {};  ///< for the switch of an import; empty: wait

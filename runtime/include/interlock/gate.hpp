@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -87,6 +88,10 @@ public:
 private:
     int before_;
 };
+
+/// In the handler for whatever a callback of the host has thrown, where nothing may pass. The unwinding by which
+/// pthread_exit() ends a thread cannot be held back: then the process ends, with a message that names the callback.
+IL_API void hold_back(std::string_view callback) noexcept;
 
 /// Runs code, so that a thread that waits in its own use of oneTBB inside of it is given no task from outside of it.
 IL_API void isolate(void (*code)(void* context), void* context);

@@ -56,12 +56,13 @@ struct RuntimeOptions {
     std::chrono::milliseconds stall_report{1000};       ///< when a stalled switch is reported, then once a second;
                                                         ///< a year or more: never
     /// On the switching thread, in the middle of the switch: report and return; to attach or to switch here is an
-    /// error. What it throws ends the switch and comes out of switch_to_locked(). Empty: a line on stderr.
+    /// error. What it throws ends the switch and comes out of switch_to_locked(). A callback has to return:
+    /// pthread_exit() in it ends the process, and a pthread_cancel() waits. Empty: a line on stderr.
     std::function<void(const StallReport&)> on_stall = {};
     /// Gets what happens in the runtime and its loader: on the thread where it happened, when that is over, detached,
     /// with no lock held. It may do anything but wait for another event; for `stalled` it must not attach or switch,
     /// as the switch is under way. Threads do not wait for each other's events: RuntimeEvent::number gives their order.
-    /// What it throws is dropped. Empty: nothing.
+    /// What it throws is dropped; it has to return, as on_stall. Empty: nothing.
     std::function<void(const RuntimeEvent&)> on_event = {};
     /// How a user of this program keeps it parallel whatever a module says, for the advice in warnings: "-X gil=0".
     /// Empty: they do not advise it.
