@@ -175,6 +175,11 @@ struct InitRunner::Impl {
         return *guest;
     }
 
+    // What a guest knows of images is for the runs of one function: others may lie where these were.
+    void forget_images() {
+        for (const auto& [cpu, guest] : guests) guest->forget_images();
+    }
+
     InitResult run(const Image& image, const Export& entry, const RunOptions& options, unsigned minor, Answers answers,
                    bool& asked_version) {
         try {
@@ -493,6 +498,7 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
                                      escape(needs.function, 200), *options.minor);
         return result;
     }
+    impl_->forget_images();
     unsigned minor = options.minor.value_or(std::max(versions[0], needs.minor));
     InitResult result = impl_->run(image, entry, options, minor, Answers::likely, asked);
     if (!options.minor && asked) {
@@ -555,6 +561,7 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
 }
 
 LegacyResult InitRunner::run_legacy(const Image& image, const Export& entry, const RunOptions& options) {
+    impl_->forget_images();
     LegacyResult result = impl_->run_legacy(image, entry, options, Answers::likely);
     if (result.assumed.empty() || !result.failure.empty()) return result;
     // As for Python's: the verdict must not depend on what is not known.
