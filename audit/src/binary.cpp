@@ -4,7 +4,6 @@
 #include "binary.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <map>
 #include <memory>
@@ -12,6 +11,7 @@
 #include <fmt/format.h>
 #include <interlock/escape.hpp>
 
+#include "constant_definition.hpp"
 #include "init_run.hpp"
 #include "interlock_modules.hpp"
 #include "libraries_beside.hpp"
@@ -253,26 +253,12 @@ private:
         return looks_up && std::ranges::any_of(image.segments, has_name);
     }
 
-    // x86-64: "lea rdi, definition; jmp PyModuleDef_Init", as compilers make most init functions. There is nothing that
-    // could be decided, and so unpacking libraries for them would be in vain.
-    bool only_hands_over(const Export& entry) const {
-        if (image_.architecture != Architecture::x86_64) return false;
-        constexpr std::array<std::uint8_t, 4> end_branch = {0xf3, 0x0f, 0x1e, 0xfa};
-        constexpr std::array<std::uint8_t, 3> load_argument = {0x48, 0x8d, 0x3d};
-        Bytes code = image_.bytes_at(entry.address, 32);
-        const auto starts_with = [&](std::span<const std::uint8_t> part) {
-            return code.size() >= part.size() && std::ranges::equal(code.first(part.size()), part);
-        };
-        if (starts_with(end_branch)) code = code.subspan(end_branch.size());
-        if (!starts_with(load_argument) || code.size() < 16) return false;
-        code = code.subspan(load_argument.size() + 4);
-        if (code[0] == 0xf2) code = code.subspan(1);
-        return code[0] == 0xe9 || (code[0] == 0xff && code[1] == 0x25);
-    }
-
     // ELF: a library that is linked to it finds what the module defines, and its constructors may write there.
     bool can_be_changed_by_libraries() const {
-        const auto decides = [&](const Export& entry) { return is_entry_point(entry.name) && !only_hands_over(entry); };
+        // Unpacking libraries for an entry point that decides nothing would be in vain.
+        const auto decides = [&](const Export& entry) {
+            return is_entry_point(entry.name) && !only_hands_over(image_, entry);
+        };
         if (std::ranges::none_of(image_.exports, decides)) return false;
         static constexpr std::string_view of_linker[] = {"_init", "_fini", "_end", "_edata", "__bss_start", "_etext"};
         return std::ranges::any_of(image_.defined, [&](std::string_view name) {

@@ -95,6 +95,14 @@ bool is_of_c_api(std::string_view function) noexcept {
            (c_api_returns(function) != Returns::unknown || c_api_function(function) != nullptr);
 }
 
+// Not what compilers and the C library leave for tools.
+bool may_be_of_library(std::string_view name) noexcept {
+    for (const std::string_view prefix :
+         {"_ITM_", "__", "pthread_", "_ZGTt", "_Jv_", "_ZSt", "_ZNSt", "_ZNKSt", "_Zn", "_Zd"})
+        if (name.starts_with(prefix)) return false;
+    return true;
+}
+
 // The C++ library is not there, and what is called like functions of other systems is the module's own.
 bool is_of_process(std::string_view function) noexcept {
     if (is_of_c_api(function)) return true;

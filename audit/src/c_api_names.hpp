@@ -21,5 +21,7 @@ bool is_made(std::string_view function) noexcept;
 bool is_of_c_api(std::string_view function) noexcept;
 /// What the process has before it loads a module: functions of the C API and of the C library on Linux.
 bool is_of_process(std::string_view function) noexcept;
+/// Whether a library beside the module may have what it imports weakly.
+bool may_be_of_library(std::string_view name) noexcept;
 
 }  // namespace interlock::auditing

@@ -47,6 +47,9 @@ inline constexpr std::uint64_t most_guest_memory = 224u << 20, least_guest_memor
 void limit_guest_memory(std::uint64_t bytes) noexcept;
 bool guest_wanted_more() noexcept;
 
+/// Where a guest has a module that is alone: guest address minus file address.
+std::uint64_t slide_of_module(const Image& image) noexcept;
+
 /// Why the processor stopped.
 enum class Stop : std::uint8_t {
     returned,      ///< the function came back
@@ -56,8 +59,9 @@ enum class Stop : std::uint8_t {
     memory,        ///< too much of the image or of the heap is in use
 };
 
-/// One at a time is used by a thread. Each load() begins with a new processor and empty memory, so nothing that ran
-/// before can be noticed. Not for several threads at once.
+/// One at a time is used by a thread. Each load() begins with a processor that has run nothing and with empty memory,
+/// so nothing that ran before can be noticed; of the same images once more only the translated code is kept. Not for
+/// several threads at once.
 class Guest {
 public:
     /// Called when the processor arrives at stand-in `number`, or at table `number - first_table`; sets the result. The
@@ -77,6 +81,8 @@ public:
     /// then all have their addresses.
     bool load(std::span<const Image* const> images,
               const std::function<std::uint64_t(std::size_t image, std::uint32_t import)>& address_of_import);
+    /// The images need not exist any more, and nothing of them is kept.
+    void forget_images();
     /// Guest address of a file address, and back (nullopt for what is not in that image).
     std::uint64_t to_guest(std::uint64_t file_address, std::size_t image = 0) const noexcept;
     std::optional<std::uint64_t> to_file(std::uint64_t address, std::size_t image = 0) const noexcept;

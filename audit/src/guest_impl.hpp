@@ -1,8 +1,9 @@
 // guest_impl.hpp: the emulator behind a Guest: Unicorn, its memory, and the hooks through which it calls us.
 //
 // Images are taken in by chunks: the first access to a chunk copies and relocates it. An init function touches a few
-// of them, of libraries that may have hundreds of megabytes. Each load opens a new emulator: that takes a third of a
-// millisecond, and there is no other way to be sure that no register and no translated code of an earlier image is met.
+// of them, of libraries that may have hundreds of megabytes. Other images get a new emulator: there is no other way to
+// be sure that no register and no translated code of an earlier one is met. Further runs of the same images go on with
+// the one that has their code translated already (guest_rewind.cpp).
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -35,7 +36,7 @@ struct GuestLimits {
 };
 extern GuestLimits guest_limits;
 
-constexpr std::uint64_t page_size = 4096;                           // of the emulator
+constexpr std::uint64_t page_size = 4096;  // of the emulator
 constexpr std::uint64_t base_32 = 0x0100'0000, limit_32 = GuestMap::stand_ins;
 // Looks like an address of a real process: some programs use the upper half of an address for something else.
 constexpr std::uint64_t base_64 = 0x7f10'0000'0000, limit_64 = 0x7fff'0000'0000;
@@ -113,17 +114,14 @@ struct Guest::Placed {
 
 struct Guest::Impl {
     explicit Impl(Guest& owner) : guest(owner) {}
-    ~Impl() {
-        if (uc != nullptr) uc_close(uc);
-    }
+    ~Impl() { close(); }
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
     std::array<Region*, 6> regions() { return {&stand_ins, &tables, &objects, &heap, &stack, &tls}; }
 
     void open() {
-        if (uc != nullptr) uc_close(uc);
-        uc = nullptr;
+        close();
         const Cpu& cpu = guest.cpu_;
         check(uc_open(static_cast<uc_arch>(cpu.emulator_arch), static_cast<uc_mode>(cpu.emulator_mode), &uc), "open");
         if (cpu.emulator_model >= 0) check(uc_ctl_set_cpu_model(uc, cpu.emulator_model), "choose a processor");
@@ -138,15 +136,21 @@ struct Guest::Impl {
                 // A pointer that was made up leads to data; what lies there would run on and on.
                 allowed = UC_PROT_READ | UC_PROT_WRITE;
             }
-            check(uc_mem_map_ptr(uc, region->address(), region->size(), allowed,
-                                 region->at(region->address(), region->size())),
-                  "map memory");
+            // The head of the thread is watched in most runs. To take a page out of a mapping costs a visit to each of
+            // its pages, so it is one of its own from the start.
+            if (region == &tls) {
+                map(*region, region->address(), thread_area - region->address(), allowed);
+                map(*region, thread_area, page_size, allowed);
+                map(*region, thread_area + page_size, region->address() + region->size() - thread_area - page_size,
+                    allowed);
+                continue;
+            }
+            map(*region, region->address(), region->size(), allowed);
         }
         for (const auto& [address, chunk] : chunks)
             if (!map_chunk(address, chunk.get())) check(UC_ERR_MAP, "map memory");
         for (const auto& [address, chunk] : chunks) shorten_blocks(address, chunk.get());
-        for (const auto& [page, read] : watched)
-            if (!read && !stand_ins.contains(page, page_size)) set_protection(page, UC_PROT_NONE);
+        protect_watched();
         add_hook(UC_HOOK_MEM_UNMAPPED, reinterpret_cast<void*>(&on_unmapped), 1, 0);
         add_hook(UC_HOOK_MEM_READ_PROT | UC_HOOK_MEM_WRITE_PROT, reinterpret_cast<void*>(&on_variable), 1, 0);
         add_hook(UC_HOOK_BLOCK, reinterpret_cast<void*>(&on_block), 1, 0);
@@ -161,10 +165,41 @@ struct Guest::Impl {
             add(reinterpret_cast<void*>(&on_system_call), UC_X86_INS_SYSCALL);
             add(reinterpret_cast<void*>(&on_system_call), UC_X86_INS_SYSENTER);
         }
+        keep_processor();
+        start_processor();
+        broken = spoiled = false;
+    }
+
+    void start_processor() {
         prepare_processor();
         if (!images.empty()) set_thread_pointer();
-        if (cpu.architecture == Architecture::s390x) prepare_s390x();
-        broken = false;
+        if (guest.cpu_.architecture == Architecture::s390x) prepare_s390x();
+    }
+
+    void protect_watched() const {
+        for (const auto& [page, read] : watched)
+            if (!read && !stand_ins.contains(page, page_size)) set_protection(page, UC_PROT_NONE);
+    }
+
+    void close() noexcept {
+        if (reset_state != nullptr) uc_context_free(reset_state);
+        reset_state = nullptr;
+        if (uc != nullptr) uc_close(uc);
+        uc = nullptr;
+    }
+
+    // ---- once more (guest_rewind.cpp) ----
+
+    void keep_processor();
+    void spoil() noexcept { spoiled = true; }
+    bool can_go_on_with(std::span<const Image* const> next) const;
+    bool rewind();
+    bool refill_chunks();
+    bool drop_mappings();
+    bool forget_translated_addresses();
+
+    void map(const Region& region, std::uint64_t address, std::uint64_t size, std::uint32_t allowed) const {
+        check(uc_mem_map_ptr(uc, address, size, allowed, region.at(address, size)), "map memory");
     }
 
     void add_hook(int type, void* callback, std::uint64_t begin, std::uint64_t end) {
@@ -262,25 +297,32 @@ struct Guest::Impl {
         return true;
     }
 
-    std::uint32_t protection(std::uint64_t page) const {
-        const Placed* placed = placed_at(page);
-        if (placed == nullptr) return mapping_of(page) != 0 ? UC_PROT_READ | UC_PROT_WRITE : UC_PROT_NONE;
-        const std::uint64_t first = page - placed->slide, last = first + page_size;  // file addresses
-        const bool code = std::ranges::any_of(placed->image->segments, [&](const Segment& segment) {
+    /// Whether an image has some there.
+    bool may_have_code(std::uint64_t address, std::uint64_t size) const {
+        const Placed* placed = placed_at(address);
+        if (placed == nullptr) return false;
+        const std::uint64_t first = address - placed->slide, last = first + size;  // file addresses
+        return std::ranges::any_of(placed->image->segments, [&](const Segment& segment) {
             return segment.executable && segment.address < last && segment.address + segment.size > first;
         });
+    }
+
+    std::uint32_t protection(std::uint64_t page) const {
+        if (placed_at(page) == nullptr) return mapping_of(page) != 0 ? UC_PROT_READ | UC_PROT_WRITE : UC_PROT_NONE;
+        const bool code = may_have_code(page, page_size);
         return code || guest.cpu_.architecture == Architecture::s390x ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE;
     }
 
     // The translator of x86 keeps something for each arithmetic instruction of the x87 until its block ends, has room
     // for some hundred, and does not look. A hook for each instruction makes blocks short.
     void shorten_blocks(std::uint64_t begin, const std::uint8_t* bytes) {
-        if (guest.cpu_.emulator_arch != UC_ARCH_X86) return;
+        if (guest.cpu_.emulator_arch != UC_ARCH_X86 || !may_have_code(begin, chunk_size)) return;
         constexpr unsigned many = 128;
-        unsigned found = 0;
-        for (std::uint64_t i = 0; i + 1 < chunk_size && found < many; ++i)
-            if ((bytes[i] == 0xdc || bytes[i] == 0xde) && bytes[i + 1] >= 0xc0) ++found;
-        if (found == many) add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_nothing), begin, begin + chunk_size - 1);
+        unsigned found = 0;  // without a way out, so that compilers make vectors of it
+        for (std::uint64_t i = 0; i + 1 < chunk_size; ++i)
+            found += static_cast<unsigned>(static_cast<unsigned>((bytes[i] & 0xfd) == 0xdc) &
+                                           static_cast<unsigned>(bytes[i + 1] >= 0xc0));
+        if (found >= many) add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_nothing), begin, begin + chunk_size - 1);
     }
     static void on_nothing(uc_engine*, std::uint64_t, std::uint32_t, void*) {}
 
@@ -299,11 +341,14 @@ struct Guest::Impl {
         for (; fixup != fixups.end() && fixup->address < last; ++fixup) guest.apply(placed, *fixup, begin, bytes);
     }
 
-    void forget_images() {
-        if (uc != nullptr) uc_close(uc);  // before the memory that it uses
-        uc = nullptr;
+    void forget_chunks() {
+        close();  // before the memory that it uses
         if (!chunks.empty()) spare = std::move(chunks.begin()->second);
         chunks.clear();
+    }
+
+    void forget_images() {
+        forget_chunks();
         mappings.clear();
         watched.clear();
         space_used = 0;
@@ -367,12 +412,12 @@ struct Guest::Impl {
         auto& impl = *static_cast<Impl*>(self);
         if (address >= GuestMap::tables) {
             // What lies there is data. The call goes on where there is code that returns.
-            if (address % GuestMap::table_size != 0) return;
+            if (address % GuestMap::table_size != 0) return impl.spoil();
             impl.called = first_table + static_cast<std::uint32_t>((address - GuestMap::tables) / GuestMap::table_size);
             impl.set(impl.guest.cpu_.pc, data_call);
             return;
         }
-        if (address % GuestMap::stand_in_size != 0) return;
+        if (address % GuestMap::stand_in_size != 0) return impl.spoil();
         const auto own_number = static_cast<std::uint32_t>((address - GuestMap::stand_ins) / GuestMap::stand_in_size);
         if (own_number >= first_unknown && address < empty_text) {
             impl.called = own_number;
@@ -385,6 +430,7 @@ struct Guest::Impl {
             return;
         }
         Guest& guest = impl.guest;
+        if (address < empty_text && own_number >= guest.stand_in_count_) impl.spoil();
         const Cpu& cpu = guest.cpu_;
         impl.target = cpu.link < 0 ? 0 : impl.get(cpu.link);
         if (address == resume) {
@@ -410,6 +456,8 @@ struct Guest::Impl {
 
     Guest& guest;
     uc_engine* uc = nullptr;
+    uc_context* reset_state = nullptr;  ///< of a processor that has run nothing
+    GuestLimits opened_with;
     Region stand_ins{GuestMap::stand_ins, GuestMap::stand_ins_size};
     Region tables{GuestMap::tables, GuestMap::tables_size};
     Region objects{GuestMap::objects, GuestMap::objects_size};
@@ -435,7 +483,8 @@ struct Guest::Impl {
     std::uint32_t called = 0;                  ///< what data_call stands for
     std::uint64_t block = 0, at = 0;           // where the block that runs begins; where the last run ended
     Stop stop = Stop::returned;
-    bool broken = false;  ///< after a fault the emulator is not to be trusted
+    bool broken = false;   ///< after a fault the emulator is not to be trusted
+    bool spoiled = false;  ///< code was translated that is not an image's
 };
 
 }  // namespace interlock::auditing

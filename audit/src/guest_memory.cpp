@@ -19,7 +19,12 @@ constexpr std::size_t max_windows_blocks = 256;
 
 std::uint64_t round_up(std::uint64_t size, std::uint64_t to) { return (size + to - 1) & ~(to - 1); }
 
+std::uint64_t first_chunk(const Image& image) noexcept { return image.segments.front().address & ~(chunk_size - 1); }
+constexpr std::uint64_t base_of_images(bool wide) noexcept { return wide ? base_64 : base_32; }
+
 }  // namespace
+
+std::uint64_t slide_of_module(const Image& image) noexcept { return base_of_images(image.wide) - first_chunk(image); }
 
 GuestLimits guest_limits;
 
@@ -37,7 +42,11 @@ bool guest_wanted_more() noexcept { return guest_limits.wanted_more; }
 bool Guest::load(std::span<const Image* const> images,
                  const std::function<std::uint64_t(std::size_t, std::uint32_t)>& address_of_import) {
     Impl& impl = *impl_;
-    impl.forget_images();
+    bool go_on = impl.can_go_on_with(images) && impl.rewind();
+    if (go_on)
+        impl.images.clear();
+    else
+        impl.forget_images();
     for (Region* region : impl.regions()) region->clear();  // all of it: the guest may write anywhere
     impl.heap.limit(guest_limits.heap);
     impl.objects.limit(guest_limits.objects);
@@ -56,7 +65,14 @@ bool Guest::load(std::span<const Image* const> images,
     for (Placed& placed : impl.images)
         for (std::uint32_t i = 0; i < placed.image->imports.size(); ++i)
             placed.imports.push_back(address_of_import(placed.number, i));
-    impl.open();
+    if (go_on) go_on = impl.refill_chunks();
+    if (go_on) {
+        impl.protect_watched();
+        impl.start_processor();
+    } else {
+        impl.forget_chunks();
+        impl.open();
+    }
     // The emulated S/390 reports an access to memory that is not there to its own program, and not to this one.
     if (cpu_.architecture == Architecture::s390x)
         for (const Placed& placed : impl.images)
@@ -70,7 +86,7 @@ bool Guest::load(std::span<const Image* const> images,
 bool Guest::place(std::span<const Image* const> images) {
     Impl& impl = *impl_;
     const std::uint64_t limit = cpu_.wide ? limit_64 : limit_32;
-    std::uint64_t next = cpu_.wide ? base_64 : base_32;
+    std::uint64_t next = base_of_images(cpu_.wide);
     const bool below = cpu_.architecture != Architecture::aarch64 && cpu_.architecture != Architecture::arm &&
                        cpu_.architecture != Architecture::riscv64;
     std::uint64_t tls_used = cpu_.architecture == Architecture::aarch64 ? 16
@@ -78,7 +94,7 @@ bool Guest::place(std::span<const Image* const> images) {
                                                                         : 0;
     for (const Image* image : images) {
         Placed placed{.image = image, .number = impl.images.size(), .base = next};
-        const std::uint64_t first = image->segments.front().address & ~(chunk_size - 1);
+        const std::uint64_t first = first_chunk(*image);
         const std::uint64_t end = image->segments.back().address + image->segments.back().size;
         placed.span = round_up(end - first, chunk_size);
         if (next > limit || placed.span > limit - next) return false;
@@ -137,7 +153,9 @@ bool Guest::fill_thread_area() {
                 const std::uint64_t first = segment.address + at, end = first + image.tls_data.size();
                 const auto fixup = std::ranges::lower_bound(image.fixups, first, {}, &Fixup::address);
                 if (fixup == image.fixups.end() || fixup->address >= end) break;
-                if (!read(to_guest(first, placed.number), impl.tls.at(block, image.tls_data.size()), image.tls_data.size())) return false;
+                if (!read(to_guest(first, placed.number), impl.tls.at(block, image.tls_data.size()),
+                          image.tls_data.size()))
+                    return false;
                 break;
             }
         }

@@ -16,6 +16,7 @@
 #include <interlock/module.h>
 #include <interlock/escape.hpp>
 
+#include "constant_definition.hpp"
 #include "guest.hpp"
 #include "hex_text.hpp"
 #include "interpreter.hpp"
@@ -173,6 +174,11 @@ struct InitRunner::Impl {
         std::erase_if(guests, [&](const auto& other) { return other.first != &cpu; });
         guest = std::make_unique<Guest>(cpu);
         return *guest;
+    }
+
+    // What a guest knows of images is for the runs of one function: others may lie where these were.
+    void forget_images() {
+        for (const auto& [cpu, guest] : guests) guest->forget_images();
     }
 
     InitResult run(const Image& image, const Export& entry, const RunOptions& options, unsigned minor, Answers answers,
@@ -412,32 +418,15 @@ struct InitRunner::Impl {
 
     static void look_at_slots(InitResult& result, Guest& guest, Interpreter& interpreter, const RunOptions& options) {
         const Slots& slots = result.definition->slots;
-        const auto repeated = [&](unsigned id, unsigned newer) {
-            return std::ranges::count_if(slots.all, [&](const SlotSeen& s) { return s.id == id || s.id == newer; }) > 1;
-        };
-        if (result.definition->state_size < 0 || repeated(1, 84) || repeated(3, 86)) {
-            result.failure =
-                result.definition->state_size < 0
-                    ? "its m_size is below zero, for which the import fails with SystemError"
-                    : "it has a slot twice that may be there once, for which the import fails with SystemError";
-            return;
-        }
-        // Before 3.15 there are four.
-        const auto strange = std::ranges::find_if(slots.all, [](const SlotSeen& slot) { return slot.id > 4; });
-        if (options.minor && *options.minor < 15 && options.free_threaded && strange != slots.all.end()) {
-            result.failure = fmt::format("it has a slot {}, which Python 3.{} does not know: the import fails",
-                                         strange->id, *options.minor);
-            return;
-        }
+        result.failure = why_import_fails(*result.definition, options);
+        if (!result.failure.empty()) return;
         if (interpreter.image().format == Format::pe && result.definition->has_slots && slots.all.empty()) {
             result.failure =
                 "its slots are empty; what fills them may be start-up code, which is not run on Windows' files";
             return;
         }
-        if (slots.create != 0 && slots.gil.size() == 1 && slots.gil.front().value != 0)
-            run_create(result, guest, interpreter);
-        if (interpreter.can_set_gil() && slots.gil.empty() && slots.exec != 0)
-            run_exec(result, guest, interpreter, options);
+        if (is_create_decisive(slots)) run_create(result, guest, interpreter);
+        if (interpreter.can_set_gil() && is_exec_of_interest(slots)) run_exec(result, guest, interpreter, options);
     }
 
     // What is no module is not looked at for a marker. If it cannot be run in the model, it is taken to do what it is
@@ -493,6 +482,8 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
                                      escape(needs.function, 200), *options.minor);
         return result;
     }
+    if (auto known = without_a_run(image, entry, options)) return *std::move(known);
+    impl_->forget_images();
     unsigned minor = options.minor.value_or(std::max(versions[0], needs.minor));
     InitResult result = impl_->run(image, entry, options, minor, Answers::likely, asked);
     if (!options.minor && asked) {
@@ -555,6 +546,7 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
 }
 
 LegacyResult InitRunner::run_legacy(const Image& image, const Export& entry, const RunOptions& options) {
+    impl_->forget_images();
     LegacyResult result = impl_->run_legacy(image, entry, options, Answers::likely);
     if (result.assumed.empty() || !result.failure.empty()) return result;
     // As for Python's: the verdict must not depend on what is not known.

@@ -22,14 +22,6 @@ namespace {
 constexpr std::size_t max_calls = 1000, max_assumed = 100, max_destructors = 16;
 constexpr unsigned oldest_minor = 13;
 
-// A weak import that a library beside the module may have: not what compilers and the C library leave for tools.
-bool may_be_of_library(std::string_view name) noexcept {
-    for (const std::string_view prefix :
-         {"_ITM_", "__", "pthread_", "_ZGTt", "_Jv_", "_ZSt", "_ZNSt", "_ZNKSt", "_Zn", "_Zd"})
-        if (name.starts_with(prefix)) return false;
-    return true;
-}
-
 void make_object(Interpreter& interpreter) { interpreter.result_object(); }
 void do_nothing(Interpreter& interpreter) { interpreter.result(0); }
 // tp_new(type, arguments, ...): a class of classes that is called with a name, bases and attributes makes a class.
