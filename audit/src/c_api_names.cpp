@@ -95,6 +95,51 @@ bool is_of_c_api(std::string_view function) noexcept {
            (c_api_returns(function) != Returns::unknown || c_api_function(function) != nullptr);
 }
 
+// Those that make and ask without anybody's help, and those of which the model runs what they call.
+bool may_call_back(std::string_view function) noexcept {
+    for (const std::string_view prefix : {"PyModule_",        "PyType_",          "PyTuple_",
+                                          "PyCapsule_",       "PyState_",         "PyMem_",
+                                          "PyThread",         "PyGILState_",      "PyInterpreterState_",
+                                          "PyLong_From",      "PyMethod_",        "PyCFunction_",
+                                          "PyCMethod_",       "PyObject_GC_",     "_PyObject_",
+                                          "PyObject_Init",    "PyObject_Call",    "PyObject_Vectorcall",
+                                          "PyObject_Generic", "PyObject_GetAttr", "PyObject_SetAttr",
+                                          "PyObject_HasAttr", "PyObject_DelAttr", "PyObject_GetOptionalAttr",
+                                          "PyEval_Save",      "PyEval_Restore",   "PyWeakref_",
+                                          "PyDescr_",         "PyStaticMethod_",  "PyClassMethod_",
+                                          "PyUnstable_",      "PyImport_"})
+        if (function.starts_with(prefix)) return false;
+    static constexpr std::array harmless = {std::string_view("PyErr_SetRaisedException"),
+                                            std::string_view("PyList_Append"),
+                                            std::string_view("PyList_AsTuple"),
+                                            std::string_view("PyList_GetItem"),
+                                            std::string_view("PyList_GetItemRef"),
+                                            std::string_view("PyList_New"),
+                                            std::string_view("PyList_SetItem"),
+                                            std::string_view("PyList_Size"),
+                                            std::string_view("PyObject_Free"),
+                                            std::string_view("PyObject_ClearWeakRefs"),
+                                            std::string_view("PyObject_SelfIter"),
+                                            std::string_view("PyObject_Type"),
+                                            std::string_view("PyCallable_Check"),
+                                            std::string_view("Py_BuildValue"),
+                                            std::string_view("Py_DecRef"),
+                                            std::string_view("Py_IS_TYPE"),
+                                            std::string_view("Py_IncRef"),
+                                            std::string_view("Py_Is"),
+                                            std::string_view("Py_NewRef"),
+                                            std::string_view("Py_REFCNT"),
+                                            std::string_view("Py_SET_SIZE"),
+                                            std::string_view("Py_SIZE"),
+                                            std::string_view("Py_TYPE"),
+                                            std::string_view("Py_XNewRef"),
+                                            std::string_view("_Py_Dealloc"),
+                                            std::string_view("_Py_MergeZeroLocalRefcount"),
+                                            std::string_view("_Py_NewReference"),
+                                            std::string_view("_Py_DecRefShared")};
+    return std::ranges::find(harmless, function) == harmless.end();
+}
+
 // The C++ library is not there, and what is called like functions of other systems is the module's own.
 bool is_of_process(std::string_view function) noexcept {
     if (is_of_c_api(function)) return true;

@@ -18,6 +18,8 @@ bool is_data(std::string_view name) noexcept;
 bool is_value(std::string_view function) noexcept;
 /// Objects that are what the arguments make them; of others nothing is known.
 bool is_made(std::string_view function) noexcept;
+/// Whether a function may call functions of the objects that it is given, other than those that the model runs for it.
+bool may_call_back(std::string_view function) noexcept;
 bool is_of_c_api(std::string_view function) noexcept;
 /// What the process has before it loads a module: functions of the C API and of the C library on Linux.
 bool is_of_process(std::string_view function) noexcept;

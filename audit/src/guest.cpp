@@ -120,6 +120,18 @@ void Guest::call_first(std::uint64_t function, std::span<const std::uint64_t> ar
     impl_->call_first(function, arguments, value);
 }
 
+void Guest::call_then(std::uint64_t function, std::span<const std::uint64_t> arguments,
+                      std::function<void(std::uint64_t)> then) {
+    pending_result_.reset();
+    pending_high_.reset();
+    impl_->call_first(function, arguments, 0, std::move(then));
+}
+
+bool Guest::can_call_with(std::size_t arguments) const noexcept {
+    const unsigned registers = cpu_.argument_registers == 0 ? most_arguments_called : cpu_.argument_registers;
+    return arguments <= std::min(registers, most_arguments_called);
+}
+
 void Guest::stop() {
     impl_->stop = Stop::asked;
     uc_emu_stop(impl_->uc);

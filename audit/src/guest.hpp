@@ -152,8 +152,13 @@ public:
     void call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value) {
         call_first(function, std::array{argument}, value);
     }
-    /// At most four arguments.
+    /// As many arguments as can_call_with() takes; what is more is left out.
     void call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value);
+    /// The same; `then` gets what the function returns, and sets a result, or lets the guest run another one. By then
+    /// the arguments of the stand-in are gone. Of arguments there are as many as can_call_with() takes.
+    void call_then(std::uint64_t function, std::span<const std::uint64_t> arguments,
+                   std::function<void(std::uint64_t)> then);
+    bool can_call_with(std::size_t arguments) const noexcept;
     /// How the function at hand is called: bytes of arguments that it takes off the stack, on i386 (stdcall), and
     /// whether its first argument is in ecx (members of classes).
     void use_stack(std::uint16_t takes, bool object_in_register) {

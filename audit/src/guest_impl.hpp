@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <new>
@@ -35,7 +36,7 @@ struct GuestLimits {
 };
 extern GuestLimits guest_limits;
 
-constexpr std::uint64_t page_size = 4096;                           // of the emulator
+constexpr std::uint64_t page_size = 4096;  // of the emulator
 constexpr std::uint64_t base_32 = 0x0100'0000, limit_32 = GuestMap::stand_ins;
 // Looks like an address of a real process: some programs use the upper half of an address for something else.
 constexpr std::uint64_t base_64 = 0x7f10'0000'0000, limit_64 = 0x7fff'0000'0000;
@@ -48,6 +49,7 @@ constexpr std::uint64_t unknown_stand_ins =
 constexpr std::uint32_t max_unknown = (empty_text - unknown_stand_ins) / GuestMap::stand_in_size;
 static_assert(unknown_stand_ins % 4096 == 0);
 constexpr std::uint64_t per_call = 16;                   // instructions that a call of a stand-in counts for
+constexpr unsigned most_arguments_called = 6;            // by a stand-in
 constexpr std::uint64_t bytes_like_an_instruction = 16;  // of what is copied for the guest
 constexpr std::uint64_t thread_area = GuestMap::tls + GuestMap::tls_size / 2;
 constexpr std::uint64_t macos_thread = GuestMap::tls + GuestMap::tls_size / 8;  // words that macOS keeps for a thread
@@ -97,6 +99,7 @@ struct Resumption {
     std::uint64_t return_address, value;
     std::uint64_t sp;  ///< at the stand-in, where that is where the return address lies
     std::uint16_t takes;
+    std::function<void(std::uint64_t)> then;  ///< gets the result; without it `value` is returned
 };
 
 /// An image at its place.
@@ -194,8 +197,10 @@ struct Guest::Impl {
     void put_result();
     void pass_system_call_on();
     void take_arguments_off();
-    void call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value);
+    void call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value,
+                    std::function<void(std::uint64_t)> then = {});
     void leave_resumption();
+    void go_on(Resumption last);
     static int on_cpuid(uc_engine*, void* self);
     std::string what_it_ran(bool invalid);
 
@@ -388,7 +393,13 @@ struct Guest::Impl {
         const Cpu& cpu = guest.cpu_;
         impl.target = cpu.link < 0 ? 0 : impl.get(cpu.link);
         if (address == resume) {
-            impl.leave_resumption();
+            try {
+                impl.leave_resumption();
+            } catch (...) {
+                impl.thrown = std::current_exception();
+                impl.stop = Stop::asked;
+                uc_emu_stop(uc);
+            }
         } else {
             try {
                 const std::size_t before = impl.resumptions.size();

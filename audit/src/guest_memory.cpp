@@ -137,7 +137,9 @@ bool Guest::fill_thread_area() {
                 const std::uint64_t first = segment.address + at, end = first + image.tls_data.size();
                 const auto fixup = std::ranges::lower_bound(image.fixups, first, {}, &Fixup::address);
                 if (fixup == image.fixups.end() || fixup->address >= end) break;
-                if (!read(to_guest(first, placed.number), impl.tls.at(block, image.tls_data.size()), image.tls_data.size())) return false;
+                if (!read(to_guest(first, placed.number), impl.tls.at(block, image.tls_data.size()),
+                          image.tls_data.size()))
+                    return false;
                 break;
             }
         }

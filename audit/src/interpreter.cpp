@@ -13,6 +13,7 @@
 
 #include "c_api_names.hpp"
 #include "hex_text.hpp"
+#include "own_functions.hpp"
 #include "type_layout.hpp"
 
 namespace interlock::auditing {
@@ -85,6 +86,7 @@ bool Interpreter::load() {
 
 std::uint64_t Interpreter::add_stand_in(StandIn stand_in) {
     const std::uint64_t address = guest_.new_stand_in();
+    stand_in.calls_back = is_of_c_api(stand_in.name) && may_call_back(stand_in.name);
     if (address != 0) stand_ins_.push_back(std::move(stand_in));
     return address;
 }
@@ -320,6 +322,23 @@ void Interpreter::call_unmodelled(const StandIn& stand_in) {
     result(likely() ? 0 : new_object());
 }
 
+// Functions of its arguments' classes, where these are the module's: those that are modelled are run, of others it is
+// written down that they were not.
+bool Interpreter::runs_own_function(const StandIn& stand_in) {
+    if (!stand_in.calls_back) return false;
+    if (run_own_slot(*this, stand_in.name)) return true;
+    constexpr unsigned most = 4;
+    bool any = false;
+    for (unsigned i = 0; i < std::min(c_api_parameters(stand_in.name).count, most) && !any; ++i)
+        any = calls_own_functions(*this, argument(i));
+    // An error of a class of the module is made by calling it.
+    if (!any && stand_in.name.starts_with("PyErr_") && is_own_type(*this, argument(0)))
+        for (const unsigned field : {TypeField::make, TypeField::init, TypeField::vectorcall})
+            any = any || own_slot(*this, argument(0), field) != 0;
+    if (any) assume(own_function_not_run);
+    return false;
+}
+
 void Interpreter::handle(std::uint32_t number) {
     if (number == Guest::system_call) {
         current_ = "a call of the system";
@@ -347,6 +366,7 @@ void Interpreter::handle(std::uint32_t number) {
     else if (record_.unknown_stack.empty())
         record_.unknown_stack = stand_in.name;
     if (keep_calls_ && !stand_in.name.empty()) keep_call(stand_in.name);
+    if (runs_own_function(stand_in)) return;
     if (stand_in.handler != nullptr)
         stand_in.handler(*this);
     else if (stand_in.entry_of_table)

@@ -196,6 +196,11 @@ public:
     std::unordered_map<std::uint64_t, std::uint64_t>& numbers() noexcept { return numbers_; }
     std::set<std::uint64_t>& sized() noexcept { return sized_; }
     std::set<std::uint64_t>& lists() noexcept { return lists_; }
+    /// A dictionary has a key with functions of the module's own, which any look-up may call.
+    void add_active_key(std::uint64_t dict) { active_keys_.insert(owner_of(dict)); }
+    bool has_active_keys(std::uint64_t dict) const {
+        return !active_keys_.empty() && active_keys_.contains(owner_of(dict));
+    }
     /// Objects of classes of the module: they have the attributes that it gives them.
     std::set<std::uint64_t>& own_objects() noexcept { return own_objects_; }
     void keep_text(std::uint64_t object, std::string text);
@@ -300,6 +305,7 @@ private:
         const std::string* origin = nullptr;  ///< of a table's function
         std::uint32_t entry = 0;              ///< its index in the table
         bool entry_of_table = false;
+        bool calls_back = false;                     ///< of the C API, and may call functions of its arguments
         std::optional<StackUse> stack = StackUse{};  ///< nullopt: not known (windows_calls.hpp)
     };
     std::uint64_t address_of_import(std::size_t number, std::uint32_t import);
@@ -316,6 +322,7 @@ private:
     void keep_call(std::string_view name);
     std::string value_text(std::uint64_t value);
     void call_unmodelled(const StandIn& stand_in);
+    bool runs_own_function(const StandIn& stand_in);
     void fill_type(std::uint64_t type);
     std::uint64_t size_of_instance(std::string_view type) const noexcept;
     std::uint64_t new_state();
@@ -360,7 +367,7 @@ private:
     std::unordered_map<std::uint64_t, std::string> errors_;     ///< "Kind: text", by object
     std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  ///< of int objects
     std::set<std::uint64_t> sized_;                             ///< lists and tuples of which the length is known
-    std::set<std::uint64_t> lists_, own_objects_;
+    std::set<std::uint64_t> lists_, own_objects_, active_keys_;
     std::uint64_t generic_type_ = 0, make_object_ = 0, make_object_of_ = 0, do_nothing_ = 0;
     std::vector<StartedThread> threads_;
     unsigned waits_ = 0;
@@ -392,6 +399,7 @@ std::span<const ModelEntry> model_system() noexcept;
 /// Boost.Python's function that makes modules, of releases that let a module say whether it needs the GIL.
 ModelFunction boost_python_init(std::string_view name) noexcept;
 std::span<const ModelEntry> model_characters() noexcept;
+std::span<const ModelEntry> model_sorting() noexcept;
 std::span<const ModelEntry> model_time() noexcept;
 std::span<const ModelEntry> model_threads() noexcept;
 std::span<const ModelEntry> model_address_space() noexcept;

@@ -235,8 +235,8 @@ ModelFunction c_library_function(std::string_view name) noexcept {
         auto* map = new std::unordered_map<std::string_view, ModelFunction>;
         for (const std::span<const ModelEntry> entries :
              {std::span<const ModelEntry>(table), model_cpp_library(), model_libcxx(), model_strings(), model_system(),
-              model_characters(), model_time(), model_threads(), model_address_space(), model_output(), model_windows(),
-              model_macos(), model_endings()})
+              model_characters(), model_sorting(), model_time(), model_threads(), model_address_space(), model_output(),
+              model_windows(), model_macos(), model_endings()})
             for (const ModelEntry& entry : entries) map->emplace(entry.name, entry.function);
         return map;
     }();

@@ -1,4 +1,4 @@
-// model_characters.cpp: kinds of characters, numbers in texts, and sorting.
+// model_characters.cpp: kinds of characters, and numbers in texts.
 //
 // SPDX-License-Identifier: MIT
 #include "model_memory.hpp"
@@ -42,17 +42,6 @@ void class_table(I& in) {
                (graph || c == ' ') << 14 | graph << 15 | (c == ' ' || c == 9) << 0 | (c < 32 || c == 127) << 1 |
                (graph && !alnum) << 2 | alnum << 3;
     });
-}
-
-// Nothing is sorted; in the other runs what was last is first, so that the order cannot matter unnoticed.
-void sort(I& in) {
-    in.unknown_number(0, 0);
-    const std::uint64_t count = in.argument(1), size = in.argument(2), first = in.argument(0);
-    if (in.likely() || count < 2 || size == 0 || count > largest_copy / size) return;
-    const std::string before = bytes_of(in, first, count * size);
-    std::string after;
-    for (std::uint64_t i = count; i-- > 0;) after += before.substr(i * size, size);
-    in.guest().write(first, after.data(), after.size());
 }
 
 void text_to_number(I& in) {  // (text, end or NULL, base)
@@ -155,7 +144,6 @@ constexpr ModelEntry table[] = {
     {"isupper", is_upper},
     {"islower", is_lower},
     {"isprint", is_printable},
-    {"qsort", sort},
 };
 
 }  // namespace

@@ -13,6 +13,8 @@
 
 #include <fmt/format.h>
 
+#include "own_functions.hpp"
+
 namespace interlock::auditing {
 
 namespace {
@@ -38,6 +40,7 @@ void store(I& in, std::uint64_t dict, std::uint64_t key, std::uint64_t value) {
     // A text that is not known may be any.
     const std::uint64_t type = in.type_of(key);
     if (!is_plain(text) && (in.is_generic_type(type) || type == in.named_type("PyUnicode_Type"))) in.open(dict);
+    if (!is_plain(text) && calls_own_functions(in, key)) in.add_active_key(dict);
     in.set_attribute(dict, text, value);
 }
 void dict_set(I& in) {
