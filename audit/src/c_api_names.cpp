@@ -95,6 +95,56 @@ bool is_of_c_api(std::string_view function) noexcept {
            (c_api_returns(function) != Returns::unknown || c_api_function(function) != nullptr);
 }
 
+// Of those that are not modelled: what can only go wrong for want of memory, or does nothing that anybody notices.
+bool has_no_say(std::string_view function) noexcept {
+    for (const std::string_view prefix : {"PyModule_Add",
+                                          "PyType_",
+                                          "PyObject_GC_",
+                                          "PyObject_ClearWeakRefs",
+                                          "PyState_",
+                                          "PyEval_",
+                                          "PyGILState_",
+                                          "PyThread_free",
+                                          "PyCriticalSection",
+                                          "PyMutex_",
+                                          "PyMem_",
+                                          "PyUnstable_Object",
+                                          "PyUnstable_Module",
+                                          "PyUnicodeWriter_",
+                                          "PyErr_Print",
+                                          "PyErr_Write",
+                                          "PyErr_Display",
+                                          "PyBuffer_Release",
+                                          "PySys_Write",
+                                          "PySys_FormatStd",
+                                          "PyCapsule_",
+                                          "PyStructSequence_Set",
+                                          "Py_IncRef",
+                                          "Py_DecRef",
+                                          "_Py_",
+                                          "Py_AtExit",
+                                          "Py_EnterRecursive",
+                                          "Py_LeaveRecursive",
+                                          "Py_SET",
+                                          "Py_REPR",
+                                          "Py_ReprLeave",
+                                          "_PyObject_",
+                                          "PyObject_Del",
+                                          "PyUnicode_Intern",
+                                          "PyErr_CheckSignals",
+                                          "_PyErr_CheckSignals"})
+        if (function.starts_with(prefix)) return true;
+    return false;
+}
+
+// What macros read, or functions that are modelled: the text of a text, the items of a tuple.
+bool is_often_looked_into(std::string_view function) noexcept {
+    for (const std::string_view prefix : {"PyUnicode_", "PyBytes_", "PyTuple_", "PyLong_", "Py_BuildValue",
+                                          "_Py_BuildValue", "Py_VaBuildValue", "PyList_", "PyDict_"})
+        if (function.starts_with(prefix)) return true;
+    return false;
+}
+
 // Those that make and ask without anybody's help, and those of which the model runs what they call.
 bool may_call_back(std::string_view function) noexcept {
     for (const std::string_view prefix : {"PyModule_",        "PyType_",          "PyTuple_",

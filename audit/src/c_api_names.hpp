@@ -18,6 +18,10 @@ bool is_data(std::string_view name) noexcept;
 bool is_value(std::string_view function) noexcept;
 /// Objects that are what the arguments make them; of others nothing is known.
 bool is_made(std::string_view function) noexcept;
+/// Of functions that are not modelled: they have no result that means anything, and nothing to say about the module.
+bool has_no_say(std::string_view function) noexcept;
+/// The objects that they make are read by macros.
+bool is_often_looked_into(std::string_view function) noexcept;
 /// Whether a function may call functions of the objects that it is given, other than those that the model runs for it.
 bool may_call_back(std::string_view function) noexcept;
 bool is_of_c_api(std::string_view function) noexcept;

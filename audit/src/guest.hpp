@@ -171,9 +171,13 @@ public:
     /// Work that was done for the guest counts like its own: about as many instructions.
     void charge(std::uint64_t instructions) { charged_ += instructions; }
 
-    /// What cpuid answers: x86-64-v2, or the least that there is. And whether it was asked.
+    /// What cpuid answers: x86-64-v2, or the least that there is. And whether it was asked. With an old processor comes
+    /// another machine: from the next load() on addresses are others, and memory that is not zeroed has something in
+    /// it.
     void pretend_old_processor(bool old) { old_processor_ = old; }
     bool asked_processor() const noexcept { return asked_processor_; }
+    /// Whether the program looked at the processor's counter of cycles. Only known of x86.
+    bool asked_cycles() const noexcept { return asked_cycles_; }
     /// What is in such variables: a pointer to an empty text, or zeros.
     void foreign_variables_are_zero(bool zero) { zero_variables_ = zero; }
     /// Whether a variable was used that another library defines, and nothing is known of.
@@ -208,6 +212,7 @@ private:
     bool access(std::uint64_t address, void* data, std::uint64_t size, bool store);
     bool place(std::span<const Image* const> images);
     bool fill_thread_area();
+    std::uint64_t fill_stack_with_rubbish(std::uint64_t sp);
     void apply(const Placed& placed, const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes);
     std::uint64_t value_of(const Placed& placed, const Fixup& fixup) const;
     std::uint64_t offset_in_block(const Placed& placed, const Fixup& fixup) const;
@@ -218,7 +223,8 @@ private:
     std::unique_ptr<Impl> impl_;
     std::uint32_t stand_in_count_ = 0, unknown_count_ = 0, table_count_ = 0;
     std::uint64_t executed_ = 0, charged_ = 0;
-    bool old_processor_ = false, asked_processor_ = false, used_foreign_variable_ = false, zero_variables_ = false;
+    bool old_processor_ = false, asked_processor_ = false, asked_cycles_ = false, used_foreign_variable_ = false,
+         zero_variables_ = false;
     std::optional<std::uint64_t> pending_result_, pending_high_;
     std::uint16_t takes_ = 0;
     bool object_in_register_ = false;

@@ -285,7 +285,21 @@ struct Guest::Impl {
         unsigned found = 0;
         for (std::uint64_t i = 0; i + 1 < chunk_size && found < many; ++i)
             if ((bytes[i] == 0xdc || bytes[i] == 0xde) && bytes[i + 1] >= 0xc0) ++found;
+        notice_cycles(begin, bytes);
         if (found == many) add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_nothing), begin, begin + chunk_size - 1);
+    }
+    // rdtsc and rdtscp, or what looks like them: a hook for the one instruction costs nothing elsewhere.
+    void notice_cycles(std::uint64_t begin, const std::uint8_t* bytes) {
+        constexpr unsigned most = 64;
+        unsigned found = 0;
+        for (std::uint64_t i = 0; i + 2 < chunk_size && found < most; ++i) {
+            if (bytes[i] != 0x0f || (bytes[i + 1] != 0x31 && (bytes[i + 1] != 0x01 || bytes[i + 2] != 0xf9))) continue;
+            add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_cycles), begin + i, begin + i);
+            ++found;
+        }
+    }
+    static void on_cycles(uc_engine*, std::uint64_t, std::uint32_t, void* self) {
+        static_cast<Impl*>(self)->guest.asked_cycles_ = true;
     }
     static void on_nothing(uc_engine*, std::uint64_t, std::uint32_t, void*) {}
 
@@ -446,6 +460,7 @@ struct Guest::Impl {
     std::uint32_t called = 0;                  ///< what data_call stands for
     std::uint64_t block = 0, at = 0;           // where the block that runs begins; where the last run ended
     Stop stop = Stop::returned;
+    bool rubbish_on_stack = false;
     bool broken = false;  ///< after a fault the emulator is not to be trusted
 };
 

@@ -44,10 +44,13 @@ bool Guest::load(std::span<const Image* const> images,
     impl.allocations.clear();
     impl.resumptions.clear();
     impl.tls_imports.clear();
-    impl.objects_used = impl.heap_used = 0;
+    impl.rubbish_on_stack = false;
+    // Another machine has other addresses.
+    impl.objects_used = old_processor_ ? 64 * 77 : 0;
+    impl.heap_used = old_processor_ ? 16 * 1027 : 0;
     stand_in_count_ = unknown_count_ = table_count_ = 0;
     executed_ = charged_ = 0;
-    asked_processor_ = used_foreign_variable_ = false;
+    asked_processor_ = asked_cycles_ = used_foreign_variable_ = false;
     fault_.clear();
     for (const std::uint64_t address : {end_of_run, resume, data_call})
         std::memcpy(impl.stand_ins.at(address, cpu_.leave_size), cpu_.leave.data(), cpu_.leave_size);
@@ -70,7 +73,7 @@ bool Guest::load(std::span<const Image* const> images,
 bool Guest::place(std::span<const Image* const> images) {
     Impl& impl = *impl_;
     const std::uint64_t limit = cpu_.wide ? limit_64 : limit_32;
-    std::uint64_t next = cpu_.wide ? base_64 : base_32;
+    std::uint64_t next = (cpu_.wide ? base_64 : base_32) + (old_processor_ ? 37 * chunk_size : 0);
     const bool below = cpu_.architecture != Architecture::aarch64 && cpu_.architecture != Architecture::arm &&
                        cpu_.architecture != Architecture::riscv64;
     std::uint64_t tls_used = cpu_.architecture == Architecture::aarch64 ? 16
@@ -112,6 +115,9 @@ bool Guest::fill_thread_area() {
         set_word(thread_area, thread_area);
         // Never the same, and all different in another run; the lowest byte is zero, as the C library has it.
         const std::uint64_t guard = 0x5bd1'e995'a7c3'f100;
+        const unsigned word = cpu_.word();
+        for (unsigned i = 1; old_processor_ && i < 4096 / word; ++i)
+            set_word(thread_area + i * word, i == 2 ? thread_area : ~std::uint64_t{0});
         set_word(thread_area + (cpu_.wide ? 0x28 : 0x14), old_processor_ ? ~guard & ~std::uint64_t{0xff} : guard);
         if (impl.images.front().image->format == Format::elf) watch(thread_area);
     }

@@ -90,6 +90,7 @@ void depends_on_assumptions(InitResult& result) {
     result.phase = Phase::unknown;
     result.cut_short.clear();
     result.assumed.insert(result.doubts.begin(), result.doubts.end());
+    if (result.assumed.empty()) result.assumed.emplace("addresses, or on memory that nobody has written");
     result.failure = "what it says depends on " + escape(*result.assumed.begin(), 200) +
                      (result.assumed.size() > 1 ? " and others, of which" : ", of which") + " nothing is known";
 }
@@ -515,7 +516,11 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
             }
         }
     }
-    if (result.assumed.empty() && result.doubts.empty()) return result;
+    // What no call shows is different in another run as well: addresses, what was in memory before, how often an object
+    // is referred to. Functions that hardly do more than hand over a definition have no use for any of it.
+    constexpr std::uint64_t hardly_anything = 64;
+    const bool simple = result.instructions <= hardly_anything || !got_to_its_end(result);
+    if (result.assumed.empty() && result.doubts.empty() && simple) return result;
     // Once more, with other answers of what is not known: the verdict must not depend on them. Where the function
     // itself fails for want of an import, or of a call, it says nothing; then these succeed, and the rest is different.
     const bool likely_ended = got_to_its_end(result);

@@ -13,6 +13,7 @@
 
 #include "c_api_names.hpp"
 #include "hex_text.hpp"
+#include "model_memory.hpp"
 #include "own_functions.hpp"
 #include "type_layout.hpp"
 
@@ -81,6 +82,8 @@ bool Interpreter::load() {
         }
         return address_of_import(number, import);
     });
+    constexpr std::uint64_t no_such_file = 2;  // what was looked for before
+    if (!likely()) guest_.set_number(model_slot(ModelSlot::error_number), no_such_file, 4);
     return loaded;
 }
 
@@ -182,6 +185,7 @@ void Interpreter::notice_what_was_read() {
     if (guest_.used_thread_head()) doubt("what the C library keeps of a thread");
     if (guest_.used_foreign_variable()) assume("a variable of another library");
     if (guest_.asked_processor()) assume("which features the processor has");
+    if (guest_.asked_cycles()) assume("the time stamp counter");
 }
 
 void Interpreter::unknown_number(std::uint64_t likely_value, std::uint64_t other_value) {
@@ -278,22 +282,36 @@ void Interpreter::fill_made(std::uint64_t object, bool fraction) {
     for (unsigned i = 1; i < 4; ++i) guest_.set_word(place + i * word(), new_object());
 }
 
+// What it would write to memory of the program is not there.
+bool Interpreter::writes_to_stack(std::string_view name) {
+    constexpr unsigned most = 4;
+    for (unsigned i = 0; i < std::min(c_api_parameters(name).count, most); ++i)
+        if (const std::uint64_t at = argument(i); at >= GuestMap::stack && at - GuestMap::stack < GuestMap::stack_size)
+            return true;
+    return false;
+}
+
 // A function of which only the kind of result is known, or nothing.
 void Interpreter::call_unmodelled(const StandIn& stand_in) {
     const std::string_view name = stand_in.name;
     // It may store something in what it is given.
     for (unsigned i = 0; i < 3 && c_api_returns(name) != Returns::unknown; ++i) open(argument(i));
+    if (c_api_returns(name) != Returns::unknown && !has_no_say(name) && writes_to_stack(name)) assume(name);
     switch (c_api_returns(name)) {
         case Returns::none:
+            if (!has_no_say(name)) assume(name);
             return;
         case Returns::number:
             if (name.starts_with("PyList_")) sized_.erase(argument(0));
-            return is_value(name) ? unknown_number(0, 1) : result(0);
+            if (is_value(name)) return unknown_number(0, 1);
+            if (has_no_say(name)) return result(0);
+            return unknown_number(0, fails() ? ~std::uint64_t{0} : 0);
         case Returns::object: {
             const std::string* from = origin(argument(0));
             if (!is_made(name)) return unknown_object(from == nullptr ? std::string() : *from);
             // Who looks into it by itself may find anything.
-            doubt("what " + std::string(name) + " makes");
+            const std::string what = "what " + std::string(name) + " makes";
+            is_often_looked_into(name) ? assume(what) : doubt(what);
             const std::string origin = from == nullptr ? std::string() : *from;
             const std::uint64_t made = new_object(origin);
             give_type(made, type_made_by(name));

@@ -133,6 +133,8 @@ public:
     std::uint64_t new_text_object(const std::string& text);
     /// An int; what C code reads of it in macros as well.
     std::uint64_t new_number(std::uint64_t value, bool is_signed = true);
+    /// The same, always another object.
+    std::uint64_t new_large_number(std::uint64_t value, bool is_signed = true);
     /// A bytes object of `size` bytes, copied from `from` if it is not 0. 0 without memory.
     std::uint64_t new_bytes(std::uint64_t from, std::uint64_t size);
     /// A tuple with no items yet; 0 without memory, where the run ends.
@@ -194,6 +196,12 @@ public:
     /// Whether the image has the runtime of Go, once somebody looked.
     std::optional<bool>& go_runtime() noexcept { return go_runtime_; }
     std::unordered_map<std::uint64_t, std::uint64_t>& numbers() noexcept { return numbers_; }
+    /// Numbers that say something of the world (the micro version): who asks for the value assumes it.
+    std::unordered_map<std::uint64_t, std::string_view>& numbers_of_the_world() noexcept { return world_numbers_; }
+    /// The one object for a small number, as the interpreter has it; 0 until it is made.
+    std::uint64_t& small_number(std::uint64_t value) { return small_numbers_[value]; }
+    /// Memory that was given back, by its size: the next one who wants as much gets it.
+    std::map<std::uint64_t, std::vector<std::uint64_t>>& given_back() noexcept { return given_back_; }
     std::set<std::uint64_t>& sized() noexcept { return sized_; }
     std::set<std::uint64_t>& lists() noexcept { return lists_; }
     /// A dictionary has a key with functions of the module's own, which any look-up may call.
@@ -318,14 +326,16 @@ private:
     void fill_variable_of_the_world(std::uint64_t place, std::string_view name);
     bool is_absent(std::string_view name, bool python, bool modelled);
     void fill_head(std::uint64_t object, std::uint64_t type);
+    void count_references(std::uint64_t object);
     void call_table_entry(const StandIn& stand_in);
     void keep_call(std::string_view name);
     std::string value_text(std::uint64_t value);
     void call_unmodelled(const StandIn& stand_in);
     bool runs_own_function(const StandIn& stand_in);
+    bool writes_to_stack(std::string_view name);
     void fill_type(std::uint64_t type);
     std::uint64_t size_of_instance(std::string_view type) const noexcept;
-    std::uint64_t new_state();
+    std::uint64_t new_state(std::string_view name);
     void fill_made(std::uint64_t object, bool fraction);
     void fill_opaque();
     void fill_text(std::uint64_t object, const std::string& text);
@@ -378,6 +388,9 @@ private:
     std::map<std::uint64_t, std::string> world_;  ///< watched variables, and what they say
     std::uint64_t version_text_ = 0, arguments_ = 0;
     std::set<std::uint64_t> unknown_texts_;
+    std::unordered_map<std::uint64_t, std::string_view> world_numbers_;
+    std::unordered_map<std::uint64_t, std::uint64_t> small_numbers_;
+    std::map<std::uint64_t, std::vector<std::uint64_t>> given_back_;
 };
 
 /// The model of a function, by its name; null when there is none. (model_*.cpp)
@@ -389,6 +402,8 @@ struct ModelEntry {
 std::span<const ModelEntry> model_modules() noexcept;
 std::span<const ModelEntry> model_attributes() noexcept;
 std::span<const ModelEntry> model_calls() noexcept;
+std::span<const ModelEntry> model_formats() noexcept;
+std::span<const ModelEntry> model_references() noexcept;
 std::span<const ModelEntry> model_types() noexcept;
 std::span<const ModelEntry> model_values() noexcept;
 std::span<const ModelEntry> model_texts() noexcept;

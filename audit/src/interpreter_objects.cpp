@@ -73,6 +73,13 @@ void Interpreter::fill_head(std::uint64_t object, std::uint64_t type) {
     }
 }
 
+// As a new object has it: one reference, of this thread. It matters to nobody who only counts up and down.
+void Interpreter::count_references(std::uint64_t object) {
+    if (likely() || object == 0 || !model_.free_threaded) return;
+    guest_.set_word(object, GuestMap::tls + GuestMap::tls_size / 2);  // ob_tid: the thread pointer
+    guest_.set_number(object + (word() == 8 ? 12 : 8), 1, 4);
+}
+
 std::uint64_t Interpreter::new_object(const std::string& origin) {
     const std::uint64_t object = guest_.new_object(object_size);
     if (object == 0) return 0;
@@ -230,6 +237,7 @@ std::uint64_t Interpreter::new_text_object(const std::string& text) {
     const std::uint64_t object = guest_.new_object(std::max<std::uint64_t>(object_size, 128 + 4 * text.size()));
     if (object == 0) return 0;
     give_type(object, "PyUnicode_Type");
+    count_references(object);
     fill_text(object, text);
     keep_text(object, text);
     return object;
@@ -260,9 +268,23 @@ void Interpreter::fill_text(std::uint64_t object, const std::string& text) {
     for (std::size_t i = 0; i < characters.all.size(); ++i) guest_.set_number(to + i * width, characters.all[i], width);
 }
 
+// The small ones are the same object each time.
 std::uint64_t Interpreter::new_number(std::uint64_t value, bool is_signed) {
+    constexpr std::uint64_t below_zero = 5, above = 256;
+    const bool small = value + below_zero <= above + below_zero && (is_signed || value <= above);
+    if (!small) return new_large_number(value, is_signed);
+    std::uint64_t& one = small_number(value);
+    if (one == 0) {
+        one = new_large_number(value, is_signed);
+        give_type(one, "PyLong_Type");  // which is never given back
+    }
+    return one;
+}
+
+std::uint64_t Interpreter::new_large_number(std::uint64_t value, bool is_signed) {
     const std::uint64_t object = new_object();
     give_type(object, "PyLong_Type");
+    count_references(object);
     fill_number(object, value, is_signed);
     return object;
 }
@@ -289,6 +311,7 @@ std::uint64_t Interpreter::new_bytes(std::uint64_t from, std::uint64_t size) {
     const std::uint64_t object = guest_.new_object(first + size + 1);
     if (object == 0) return 0;
     give_type(object, "PyBytes_Type");
+    count_references(object);
     sized_.insert(object);
     guest_.set_word(object + head_size(), size);
     guest_.set_word(object + head_size() + word(), ~std::uint64_t{0});
@@ -302,6 +325,7 @@ std::uint64_t Interpreter::new_tuple(std::uint64_t count) {
     const std::uint64_t tuple = guest_.new_object(head_size() + 2 * word() + count * word());
     if (tuple == 0) return 0;
     give_type(tuple, "PyTuple_Type");
+    count_references(tuple);
     sized_.insert(tuple);
     guest_.set_word(tuple + head_size(), count);
     return tuple;
@@ -356,21 +380,20 @@ void Interpreter::restore_error(std::uint64_t object) {
 }
 
 // What is in there is for the interpreter itself.
-std::uint64_t Interpreter::new_state() {
-    const std::uint64_t state = guest_.new_object(4096), sink = guest_.new_object(4096);
-    doubt("the state of the interpreter");
-    for (std::uint64_t field = 0; !likely() && field < 4096; field += word()) guest_.set_word(state + field, sink);
-    return state;
+std::uint64_t Interpreter::new_state(std::string_view name) {
+    const std::uint64_t state = add_variable_of_the_world(name);
+    if (state == 0 || image().architecture == Architecture::s390x) assume("the state of the interpreter");
+    return state != 0 ? state : guest_.new_object(4096);
 }
 
 std::uint64_t Interpreter::interpreter_state() {
-    if (interpreter_state_ == 0) interpreter_state_ = new_state();
+    if (interpreter_state_ == 0) interpreter_state_ = new_state("the state of the interpreter");
     return interpreter_state_;
 }
 
 std::uint64_t Interpreter::thread_state() {
     if (thread_state_ == 0) {
-        thread_state_ = new_state();
+        thread_state_ = new_state("the state of a thread");
         guest_.set_word(thread_state_ + 2 * std::uint64_t{word()}, interpreter_state());  // prev, next, interp
     }
     return thread_state_;

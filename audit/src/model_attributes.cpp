@@ -198,6 +198,16 @@ void set_generic(I& in, std::uint64_t object, const std::string& name, std::uint
         if (is_own_function(in, set)) return run_own(in, set, {object, value, field_of(in, entry, 4)}, as_status(in));
     }
     if (kind != 0 && kind == in.named_type("PyMemberDescr_Type")) in.assume("a member of an object of its own");
+    // Numbers, texts and the like take none.
+    const bool plain = in.numbers().contains(object) || in.sized().contains(object) ||
+                       (in.texts().contains(object) && type == in.named_type("PyUnicode_Type"));
+    if (plain) {
+        no_attribute(in, name);
+        return in.result(~std::uint64_t{0});
+    }
+    const bool own = of_class || in.is_module(object) || in.own_objects().contains(object) || is_own_type(in, object);
+    if (!own && !in.is_type(object)) in.assume("whether an object takes an attribute");
+    if (in.is_type(object) && !is_own_type(in, object)) in.assume("whether a class takes an attribute");
     in.set_attribute(object, name, value);
     in.result(0);
 }

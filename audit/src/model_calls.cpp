@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "model_containers.hpp"
+#include "model_formats.hpp"
 #include "own_functions.hpp"
 #include "type_layout.hpp"
 
@@ -268,40 +269,14 @@ void call_vector_dict(I& in) {
     call(in, given);
 }
 
-// A format of Py_BuildValue(), of the units that are whole numbers, texts and objects; nullopt for others. Several are
-// several arguments, as is one tuple of them.
-std::optional<Arguments> arguments_of_format(I& in, unsigned at) {
-    const std::uint64_t place = in.argument(at);
-    std::string format = place == 0 ? std::string() : in.guest().text(place, most_arguments).value_or("?");
-    std::erase_if(format, [](char c) { return c == ' ' || c == ','; });
+// Several values are several arguments, as is one tuple of them.
+std::string text_of_format(I& in, unsigned at) {
+    std::string format = format_at(in, at);
     if (format.starts_with('(') && format.ends_with(')')) format = format.substr(1, format.size() - 2);
-    if (in.image().format == Format::macho && in.image().architecture == Architecture::aarch64 && !format.empty())
-        return std::nullopt;
-    Arguments found;
-    for (const char unit : format) {
-        const std::uint64_t value = in.argument(++at);
-        const std::uint64_t narrow = static_cast<std::uint64_t>(std::int64_t{as_int(value)});
-        if (std::string_view("OSNU").contains(unit)) {
-            if (value == 0) return std::nullopt;
-            found.push_back(value);
-        } else if (std::string_view("sz").contains(unit)) {
-            const auto text = value == 0 ? std::nullopt : in.guest().text(value);
-            found.push_back(text ? in.new_text_object(*text) : in.variable("_Py_NoneStruct"));
-        } else if (std::string_view("ibhBH").contains(unit)) {
-            found.push_back(in.new_number(narrow));
-        } else if (std::string_view("lkn").contains(unit)) {
-            found.push_back(
-                in.new_number(in.word() == 4 || (in.image().format == Format::pe && unit != 'n') ? narrow : value));
-        } else if (std::string_view("LK").contains(unit) && in.word() == 8) {
-            found.push_back(in.new_number(value));
-        } else {
-            return std::nullopt;
-        }
-    }
-    return found;
+    return format;
 }
 void call_format(I& in) {
-    if (const auto given = arguments_of_format(in, 1)) return call(in, *given);
+    if (const auto given = values_of_format(in, text_of_format(in, 1), 2)) return call(in, *given);
     unknown_result(in, in.argument(0));
 }
 
@@ -334,7 +309,8 @@ void call_method_vector(I& in) {
 }
 void call_method_format(I& in) {
     const std::string name = in.guest().text(in.argument(1)).value_or("");
-    if (const auto given = arguments_of_format(in, 2)) return call_method(in, in.argument(0), name, *given);
+    if (const auto given = values_of_format(in, text_of_format(in, 2), 3))
+        return call_method(in, in.argument(0), name, *given);
     unknown_result(in, in.argument(0));
 }
 
