@@ -13,21 +13,21 @@
 
 namespace interlock::auditing {
 
-// Bits of tp_flags that the checks in macros look at (Include/object.h).
+// tp_flags as CPython 3.13 has them, without the bit that comes and goes (Py_TPFLAGS_VALID_VERSION_TAG).
 std::uint64_t type_flags_of(std::string_view type) noexcept {
     struct Known {
         std::string_view name;
-        unsigned bit;
+        std::uint64_t flags;
     };
-    for (const Known known : {Known{"PyLong_Type", 24},
-                              {"PyBool_Type", 24},
-                              {"PyList_Type", 25},
-                              {"PyTuple_Type", 26},
-                              {"PyBytes_Type", 27},
-                              {"PyUnicode_Type", 28},
-                              {"PyDict_Type", 29},
-                              {"PyType_Type", 31}})
-        if (known.name == type) return std::uint64_t{1} << known.bit;
+    for (const Known known :
+         {Known{"PyBaseObject_Type", 0x1502}, {"PyBool_Type", 0x1401102},   {"PyByteArray_Type", 0x401502},
+          {"PyBytes_Type", 0x8401502},        {"PyCFunction_Type", 0x5982}, {"PyComplex_Type", 0x1502},
+          {"PyDict_Type", 0x20405542},        {"PyFloat_Type", 0x401502},   {"PyFrozenSet_Type", 0x405502},
+          {"PyFunction_Type", 0x25902},       {"PyList_Type", 0x2405522},   {"PyLong_Type", 0x1401502},
+          {"PyMemoryView_Type", 0x5122},      {"PyMethod_Type", 0x5902},    {"PyModule_Type", 0x5502},
+          {"PyProperty_Type", 0x5502},        {"PySet_Type", 0x405502},     {"PySlice_Type", 0x5102},
+          {"PyTuple_Type", 0x4405522},        {"PyType_Type", 0x80805d02},  {"PyUnicode_Type", 0x10401502}})
+        if (known.name == type) return known.flags;
     return 0;
 }
 

@@ -27,6 +27,8 @@ struct GuestMap {
     static constexpr std::uint64_t stand_ins = 0x6000'0000, stand_ins_size = 16u << 20;
     static constexpr std::uint64_t tables = 0x6100'0000, tables_size = 4u << 20, table_size = 4096;
     static constexpr std::uint64_t objects = 0x6200'0000, objects_size = 64u << 20;
+    // Objects of the interpreter, of which it is noticed when somebody reads what nobody wrote.
+    static constexpr std::uint64_t seen = 0x6600'0000, seen_size = 16u << 20;
     static constexpr std::uint64_t heap = 0x6800'0000, heap_size = 64u << 20;
     static constexpr std::uint64_t stack = 0x7000'0000, stack_size = 8u << 20;  // as most systems have it
     static constexpr std::uint64_t tls = 0x7200'0000, tls_size = 4u << 20;
@@ -99,6 +101,13 @@ public:
 
     /// Memory for an object of the interpreter, zeroed. 0 when there is no more; the run ends then (Stop::memory).
     std::uint64_t new_object(std::uint64_t size);
+    /// The same for an object that is only known in part: read_unwritten() says when the program has read something of
+    /// it that was not written before, by itself or by set_word() and the like.
+    std::uint64_t new_seen_object(std::uint64_t size);
+    bool is_written(std::uint64_t address, std::uint64_t size) const;
+    /// As if it had not been written; what lies there stays.
+    void forget_written(std::uint64_t address, std::uint64_t size);
+    bool read_unwritten() const noexcept { return read_unwritten_; }
     /// Memory of the heap, zeroed, aligned to 16. 0 when `size` is absurd, as on a real machine; when there is no more,
     /// and a real machine might have had it, the run ends as well.
     std::uint64_t allocate(std::uint64_t size);
@@ -223,8 +232,8 @@ private:
     std::unique_ptr<Impl> impl_;
     std::uint32_t stand_in_count_ = 0, unknown_count_ = 0, table_count_ = 0;
     std::uint64_t executed_ = 0, charged_ = 0;
-    bool old_processor_ = false, asked_processor_ = false, asked_cycles_ = false, used_foreign_variable_ = false,
-         zero_variables_ = false;
+    bool old_processor_ = false, asked_processor_ = false, asked_cycles_ = false, read_unwritten_ = false,
+         used_foreign_variable_ = false, zero_variables_ = false;
     std::optional<std::uint64_t> pending_result_, pending_high_;
     std::uint16_t takes_ = 0;
     bool object_in_register_ = false;

@@ -122,7 +122,7 @@ struct Guest::Impl {
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
-    std::array<Region*, 6> regions() { return {&stand_ins, &tables, &objects, &heap, &stack, &tls}; }
+    std::array<Region*, 7> regions() { return {&stand_ins, &tables, &objects, &seen, &heap, &stack, &tls}; }
 
     void open() {
         if (uc != nullptr) uc_close(uc);
@@ -131,6 +131,11 @@ struct Guest::Impl {
         check(uc_open(static_cast<uc_arch>(cpu.emulator_arch), static_cast<uc_mode>(cpu.emulator_mode), &uc), "open");
         if (cpu.emulator_model >= 0) check(uc_ctl_set_cpu_model(uc, cpu.emulator_model), "choose a processor");
         for (Region* region : regions()) {
+            if (region == &seen && notices_reads()) {
+                check(uc_mmio_map(uc, seen.address(), seen.size(), &on_seen_read, this, &on_seen_write, this),
+                      "map memory");
+                continue;
+            }
             std::uint32_t allowed = UC_PROT_ALL;
             if (cpu.architecture == Architecture::s390x) {
                 // Of which Unicorn 2.0 knows no protection.
@@ -348,6 +353,44 @@ struct Guest::Impl {
         return false;
     }
 
+    // ---- objects of which it matters what is read ----
+
+    // The emulated S/390 loads and stores in ways of its own.
+    bool notices_reads() const noexcept { return guest.cpu_.architecture != Architecture::s390x; }
+
+    void mark_written(std::uint64_t offset, std::uint64_t size, bool written) {
+        for (std::uint64_t i = offset; i < offset + size && i / 8 < seen_written.size(); ++i) {
+            const auto bit = static_cast<std::uint8_t>(1u << (i % 8));
+            if (written)
+                seen_written[i / 8] |= bit;
+            else
+                seen_written[i / 8] &= static_cast<std::uint8_t>(~bit);
+        }
+    }
+    bool was_written(std::uint64_t offset, std::uint64_t size) const {
+        for (std::uint64_t i = offset; i < offset + size && i / 8 < seen_written.size(); ++i)
+            if ((seen_written[i / 8] >> (i % 8) & 1) == 0) return false;
+        return true;
+    }
+    static std::uint64_t on_seen_read(uc_engine*, std::uint64_t offset, unsigned size, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        if (size > 8 || offset > GuestMap::seen_size - size) return 0;
+        if (!impl.was_written(offset, size)) impl.guest.read_unwritten_ = true;
+        const std::uint8_t* bytes = impl.seen.at(GuestMap::seen + offset, size);
+        std::uint64_t value = 0;
+        for (unsigned i = 0; i < size; ++i)
+            value |= std::uint64_t{bytes[i]} << (8 * (impl.guest.cpu_.little ? i : size - 1 - i));
+        return value;
+    }
+    static void on_seen_write(uc_engine*, std::uint64_t offset, unsigned size, std::uint64_t value, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        if (size > 8 || offset > GuestMap::seen_size - size) return;
+        std::uint8_t* bytes = impl.seen.at(GuestMap::seen + offset, size);
+        for (unsigned i = 0; i < size; ++i)
+            bytes[i] = static_cast<std::uint8_t>(value >> (8 * (impl.guest.cpu_.little ? i : size - 1 - i)));
+        impl.mark_written(offset, size, true);
+    }
+
     // Other processors report it as an exception, which is the end as well.
     static void on_system_call(uc_engine* uc, void* self) {
         auto& impl = *static_cast<Impl*>(self);
@@ -438,6 +481,7 @@ struct Guest::Impl {
     Region stand_ins{GuestMap::stand_ins, GuestMap::stand_ins_size};
     Region tables{GuestMap::tables, GuestMap::tables_size};
     Region objects{GuestMap::objects, GuestMap::objects_size};
+    Region seen{GuestMap::seen, GuestMap::seen_size};
     Region heap{GuestMap::heap, GuestMap::heap_size};
     Region stack{GuestMap::stack, GuestMap::stack_size};
     Region tls{GuestMap::tls, GuestMap::tls_size};
@@ -446,8 +490,9 @@ struct Guest::Impl {
     std::unordered_map<std::string_view, std::uint64_t> tls_imports;  ///< numbers; names are the images'
     std::map<std::uint64_t, Chunk> chunks;
     Chunk spare;
-    std::uint64_t objects_used = 0, heap_used = 0;
-    std::map<std::uint64_t, bool> watched;  ///< pages, and whether something was read there
+    std::uint64_t objects_used = 0, seen_used = 0, heap_used = 0;
+    std::vector<std::uint8_t> seen_written;  ///< a bit for each byte that is in use
+    std::map<std::uint64_t, bool> watched;   ///< pages, and whether something was read there
     std::unordered_map<std::uint64_t, std::uint64_t> allocations;
     std::map<std::uint64_t, std::uint64_t> mappings;  ///< of map(): sizes by address
     std::uint64_t space_used = 0;                     ///< bytes of address space that they use

@@ -45,12 +45,14 @@ bool Guest::load(std::span<const Image* const> images,
     impl.resumptions.clear();
     impl.tls_imports.clear();
     impl.rubbish_on_stack = false;
+    impl.seen_used = 0;
+    impl.seen_written.clear();
     // Another machine has other addresses.
     impl.objects_used = old_processor_ ? 64 * 77 : 0;
     impl.heap_used = old_processor_ ? 16 * 1027 : 0;
     stand_in_count_ = unknown_count_ = table_count_ = 0;
     executed_ = charged_ = 0;
-    asked_processor_ = asked_cycles_ = used_foreign_variable_ = false;
+    asked_processor_ = asked_cycles_ = read_unwritten_ = used_foreign_variable_ = false;
     fault_.clear();
     for (const std::uint64_t address : {end_of_run, resume, data_call})
         std::memcpy(impl.stand_ins.at(address, cpu_.leave_size), cpu_.leave.data(), cpu_.leave_size);
@@ -289,6 +291,25 @@ std::uint64_t Guest::new_object(std::uint64_t size) {
     return address;
 }
 
+std::uint64_t Guest::new_seen_object(std::uint64_t size) {
+    Impl& impl = *impl_;
+    const std::uint64_t rounded = (size + 63) & ~63ull,
+                        room = std::min<std::uint64_t>(impl.objects.size(), impl.seen.size());
+    if (rounded < size || rounded > room - std::min(room, impl.seen_used)) return new_object(size);
+    const std::uint64_t offset = impl.seen_used;
+    impl.seen_used += rounded;
+    impl.seen_written.resize(impl.seen_used / 8);
+    return GuestMap::seen + offset;
+}
+
+bool Guest::is_written(std::uint64_t address, std::uint64_t size) const {
+    return !impl_->seen.contains(address, size) || impl_->was_written(address - GuestMap::seen, size);
+}
+
+void Guest::forget_written(std::uint64_t address, std::uint64_t size) {
+    if (impl_->seen.contains(address, size)) impl_->mark_written(address - GuestMap::seen, size, false);
+}
+
 std::uint64_t Guest::allocate(std::uint64_t size) {
     Impl& impl = *impl_;
     const std::uint64_t rounded = (std::max<std::uint64_t>(size, 1) + 31) & ~15ull;
@@ -333,7 +354,10 @@ bool Guest::access(std::uint64_t address, void* data, std::uint64_t size, bool s
     charge(1 + size / bytes_like_an_instruction);
     if (spent() > impl.budget) return false;  // what a handler does for the guest ends as well
     for (const Region* region : impl.regions())
-        if (region->contains(address, size)) return copy(region->at(address, size), buffer, size), true;
+        if (region->contains(address, size)) {
+            if (store && region == &impl.seen) impl.mark_written(address - GuestMap::seen, size, true);
+            return copy(region->at(address, size), buffer, size), true;
+        }
     while (size > 0) {
         std::uint8_t* chunk = impl.chunk_at(address);
         if (chunk == nullptr) return false;

@@ -13,6 +13,10 @@ namespace interlock::auditing {
 // Floating point and vector registers are off after a reset, on some.
 void Guest::Impl::prepare_processor() {
     switch (guest.cpu_.architecture) {
+        case Architecture::x86_64:
+        case Architecture::i386:
+            set(UC_X86_REG_MXCSR, 0x1f80);  // as a process begins
+            break;
         case Architecture::aarch64:
             set(UC_ARM64_REG_CPACR_EL1, 3u << 20);
             break;

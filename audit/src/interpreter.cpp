@@ -185,6 +185,7 @@ void Interpreter::notice_what_was_read() {
     if (guest_.used_thread_head()) doubt("what the C library keeps of a thread");
     if (guest_.used_foreign_variable()) assume("a variable of another library");
     if (guest_.asked_processor()) assume("which features the processor has");
+    if (guest_.read_unwritten()) assume("what lies in an object of the interpreter");
     if (guest_.asked_cycles()) assume("the time stamp counter");
 }
 
@@ -209,7 +210,10 @@ std::uint64_t Interpreter::known_import(std::string_view name) const noexcept {
     return known == known_imports_.end() ? 0 : known->second;
 }
 
-bool Interpreter::has_function(std::string_view name) const noexcept { return c_api_since(name) <= model_.minor; }
+bool Interpreter::has_function(std::string_view name) const noexcept {
+    const unsigned until = c_api_until(name);
+    return c_api_since(name) <= model_.minor && (until == 0 || model_.minor < until);
+}
 
 std::uint64_t Interpreter::find_symbol(const std::string& name) {
     if (const std::uint64_t known = known_import(name)) return known;
@@ -276,10 +280,12 @@ void Interpreter::fill_made(std::uint64_t object, bool fraction) {
     const std::uint64_t place = object + head_size();
     if (fraction) {
         guest_.set_number(place, 0x4059'0000'0000'0000, 8);  // 100
+        guest_.forget_written(place, 8);
         return;
     }
     guest_.set_word(place, 1);
     for (unsigned i = 1; i < 4; ++i) guest_.set_word(place + i * word(), new_object());
+    guest_.forget_written(place, 4 * std::uint64_t{word()});
 }
 
 // What it would write to memory of the program is not there.

@@ -131,6 +131,8 @@ public:
     /// The same with a type of the module; one that is not there is ignored.
     void give_own_type(std::uint64_t object, std::uint64_t type);
     std::uint64_t new_text_object(const std::string& text);
+    /// The one object that is kept for this text.
+    std::uint64_t shared_text(const std::string& text);
     /// An int; what C code reads of it in macros as well.
     std::uint64_t new_number(std::uint64_t value, bool is_signed = true);
     /// The same, always another object.
@@ -334,6 +336,7 @@ private:
     bool runs_own_function(const StandIn& stand_in);
     bool writes_to_stack(std::string_view name);
     void fill_type(std::uint64_t type);
+    std::uint64_t slot_function(const char* name);
     std::uint64_t size_of_instance(std::string_view type) const noexcept;
     std::uint64_t new_state(std::string_view name);
     void fill_made(std::uint64_t object, bool fraction);
@@ -384,12 +387,14 @@ private:
     std::optional<bool> go_runtime_;
     std::vector<std::uint8_t> opaque_;  ///< what opaque objects are copies of
     std::uint64_t interpreter_state_ = 0, thread_state_ = 0;
-    std::unordered_map<std::string_view, std::uint64_t> types_;
+    std::unordered_map<std::string_view, std::uint64_t> types_, slot_functions_;
     std::map<std::uint64_t, std::string> world_;  ///< watched variables, and what they say
     std::uint64_t version_text_ = 0, arguments_ = 0;
     std::set<std::uint64_t> unknown_texts_;
     std::unordered_map<std::uint64_t, std::string_view> world_numbers_;
     std::unordered_map<std::uint64_t, std::uint64_t> small_numbers_;
+    std::unordered_map<std::string, std::uint64_t> shared_texts_;
+    std::uint64_t empty_tuple_ = 0;
     std::map<std::uint64_t, std::vector<std::uint64_t>> given_back_;
 };
 

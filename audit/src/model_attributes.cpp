@@ -52,7 +52,9 @@ std::uint64_t class_of_another(I& in, const std::string& name) {
         in.set_type_field(type, TypeField::mro,
                           in.new_tuple_of(std::array{type, base, in.named_type("PyBaseObject_Type")}));
     }
-    in.set_type_field(type, TypeField::basic_size, 4096);
+    in.set_type_field(type, TypeField::basic_size, in.likely() ? 4096 : 8192);
+    for (const unsigned field : {TypeField::basic_size, TypeField::flags})
+        in.guest().forget_written(in.type_place(type, field), in.word());
     in.set_type_field(type, TypeField::dict, in.dict_of(type));
     return type;
 }

@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include "c_api_names.hpp"
+
 namespace interlock::auditing {
 
 namespace {
@@ -180,7 +182,7 @@ struct Prototype {
     Returns returns;
     unsigned count = not_known;
     bool more = false;
-    unsigned since = 0;
+    unsigned since = 0, until = 0;
 };
 constexpr Prototype prototypes[] = {
 #include "c_api_results.inc"
@@ -217,6 +219,19 @@ Parameters c_api_parameters(std::string_view name) noexcept {
 unsigned c_api_since(std::string_view name) noexcept {
     const Prototype* prototype = prototype_of(name);
     return prototype != nullptr ? prototype->since : 0;
+}
+
+unsigned c_api_until(std::string_view name) noexcept {
+    const Prototype* prototype = prototype_of(name);
+    return prototype != nullptr ? prototype->until : 0;
+}
+
+std::string_view c_api_gone(const Image& image, unsigned minor) noexcept {
+    for (const Import& import : image.imports) {
+        const unsigned until = import.weak ? 0 : c_api_until(import.name);
+        if (until != 0 && minor >= until && image.find_export(import.name) == nullptr) return import.name;
+    }
+    return {};
 }
 
 Needs c_api_needs(const Image& image) noexcept {

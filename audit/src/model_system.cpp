@@ -44,8 +44,9 @@ void get_variable(I& in) {
 }
 void set_variable(I& in) {  // (name, value, whether to replace it)
     const std::string name = text_of(in, in.argument(0));
-    in.result(0);
-    if (in.argument(2) == 0 && in.attribute(environment, name) != 0) return;
+    const bool wrong = name.empty() || name.find('=') != std::string::npos;
+    in.result(wrong ? failed : 0);
+    if (wrong || (in.argument(2) == 0 && in.attribute(environment, name) != 0)) return;
     in.set_attribute(environment, name, in.guest().new_text(text_of(in, in.argument(1))));
 }
 void unset_variable(I& in) {
