@@ -3,6 +3,11 @@
 // SPDX-License-Identifier: MIT
 #include "archive_zip_index.hpp"
 
+#include <algorithm>
+#include <list>
+#include <mutex>
+#include <utility>
+
 #include <interlock/escape.hpp>
 
 namespace interlock::auditing {
@@ -13,8 +18,26 @@ constexpr std::uint64_t names_limit = 16u << 20;
 
 }  // namespace
 
+// Those in temporary files use no memory, but a descriptor each.
+struct ZipIndex::Kept {
+    static constexpr std::size_t most = 64;
+    std::mutex mutex;
+    std::list<std::pair<std::string, std::shared_ptr<const Content>>> libraries;  ///< the last one first
+    std::uint64_t unpacked = 0;
+
+    void make_room(std::uint64_t memory) {
+        const auto in_memory = [&] {
+            std::uint64_t sum = 0;
+            for (const auto& [name, content] : libraries)
+                if (content->size() <= in_memory_limit) sum += content->size();
+            return sum;
+        };
+        while (!libraries.empty() && (libraries.size() > most || in_memory() > memory)) libraries.pop_back();
+    }
+};
+
 ZipIndex::ZipIndex(std::shared_ptr<const OpenedFile> file, std::string path, const AuditBudget& budget)
-    : file_(std::move(file)), path_(std::move(path)) {
+    : file_(std::move(file)), path_(std::move(path)), kept_(std::make_shared<Kept>()) {
     Tally tally(budget, path_, file_->size);
     std::uint64_t names = 0;
     ZipArchive(file_, path_, tally).each([&](const ZipMember& member) {
@@ -48,6 +71,29 @@ Result<Content> ZipIndex::extract(std::string_view name, std::uint64_t size_limi
     } catch (const Failure& failure) {
         return failure.error();
     }
+}
+
+// Who waits for the same library gets it from the one who unpacks it.
+std::shared_ptr<const Content> ZipIndex::library(std::string_view name, const AuditBudget& budget,
+                                                 Unpacker& unpacker) const {
+    const auto found = libraries_.find(name);
+    if (found == libraries_.end()) return nullptr;
+    const std::lock_guard lock(kept_->mutex);
+    auto& all = kept_->libraries;
+    const auto known = std::ranges::find(all, name, [](const auto& one) -> std::string_view { return one.first; });
+    if (known != all.end()) {
+        all.splice(all.begin(), all, known);
+        return all.front().second;
+    }
+    const std::uint64_t size = found->second.unpacked;
+    if (size > budget.archive_size - std::min(budget.archive_size, kept_->unpacked)) return nullptr;
+    kept_->unpacked += size;  // also what turns out to be damaged was unpacked
+    auto content = extract(name, budget.binary_size, unpacker);
+    if (!content) return nullptr;
+    auto shared = std::make_shared<const Content>(std::move(*content));
+    all.emplace_front(name, shared);
+    kept_->make_room(budget.memory);
+    return shared;
 }
 
 }  // namespace interlock::auditing

@@ -35,10 +35,17 @@ public:
     Result<Content> extract(std::string_view name, std::uint64_t size_limit,
                             Unpacker& unpacker = unpacker_here()) const;
 
+    /// The same for all who look for libraries here, so that modules of one archive do not unpack the same one again
+    /// and again. What was asked for last is kept, within `memory` of the budget; all that is unpacked for libraries is
+    /// not more than `archive_size`. [any-thread] Null when it cannot be had.
+    std::shared_ptr<const Content> library(std::string_view name, const AuditBudget& budget, Unpacker& unpacker) const;
+
 private:
+    struct Kept;
     std::shared_ptr<const OpenedFile> file_;
     std::string path_;
     Members libraries_;
+    std::shared_ptr<Kept> kept_;
 };
 
 }  // namespace interlock::auditing

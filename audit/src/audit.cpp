@@ -257,7 +257,7 @@ private:
     FindLibrary libraries_of(const Candidate& candidate, const BinaryContext& context) {
         if (!candidate.disk_path.empty())
             return libraries_on_disk(candidate.disk_path, context.module_path, options_.budget.binary_size);
-        if (!candidate.packed) return [](const BinaryAudit&, const std::string&) { return std::nullopt; };
+        if (!candidate.packed) return [](const BinaryAudit&, const std::string&) { return nullptr; };
         // Most modules need none: the index is made for the first that does.
         return [this, packed = *candidate.packed, find = FindLibrary()](const BinaryAudit& binary,
                                                                         const std::string& name) mutable {

@@ -13,21 +13,21 @@
 
 namespace interlock::auditing {
 
-// Bits of tp_flags that the checks in macros look at (Include/object.h).
+// tp_flags as CPython 3.13 has them, without the bit that comes and goes (Py_TPFLAGS_VALID_VERSION_TAG).
 std::uint64_t type_flags_of(std::string_view type) noexcept {
     struct Known {
         std::string_view name;
-        unsigned bit;
+        std::uint64_t flags;
     };
-    for (const Known known : {Known{"PyLong_Type", 24},
-                              {"PyBool_Type", 24},
-                              {"PyList_Type", 25},
-                              {"PyTuple_Type", 26},
-                              {"PyBytes_Type", 27},
-                              {"PyUnicode_Type", 28},
-                              {"PyDict_Type", 29},
-                              {"PyType_Type", 31}})
-        if (known.name == type) return std::uint64_t{1} << known.bit;
+    for (const Known known :
+         {Known{"PyBaseObject_Type", 0x1502}, {"PyBool_Type", 0x1401102},   {"PyByteArray_Type", 0x401502},
+          {"PyBytes_Type", 0x8401502},        {"PyCFunction_Type", 0x5982}, {"PyComplex_Type", 0x1502},
+          {"PyDict_Type", 0x20405542},        {"PyFloat_Type", 0x401502},   {"PyFrozenSet_Type", 0x405502},
+          {"PyFunction_Type", 0x25902},       {"PyList_Type", 0x2405522},   {"PyLong_Type", 0x1401502},
+          {"PyMemoryView_Type", 0x5122},      {"PyMethod_Type", 0x5902},    {"PyModule_Type", 0x5502},
+          {"PyProperty_Type", 0x5502},        {"PySet_Type", 0x405502},     {"PySlice_Type", 0x5102},
+          {"PyTuple_Type", 0x4405522},        {"PyType_Type", 0x80805d02},  {"PyUnicode_Type", 0x10401502}})
+        if (known.name == type) return known.flags;
     return 0;
 }
 
@@ -101,6 +101,101 @@ bool may_be_of_library(std::string_view name) noexcept {
          {"_ITM_", "__", "pthread_", "_ZGTt", "_Jv_", "_ZSt", "_ZNSt", "_ZNKSt", "_Zn", "_Zd"})
         if (name.starts_with(prefix)) return false;
     return true;
+}
+
+// Of those that are not modelled: what can only go wrong for want of memory, or does nothing that anybody notices.
+bool has_no_say(std::string_view function) noexcept {
+    for (const std::string_view prefix : {"PyModule_Add",
+                                          "PyType_",
+                                          "PyObject_GC_",
+                                          "PyObject_ClearWeakRefs",
+                                          "PyState_",
+                                          "PyEval_",
+                                          "PyGILState_",
+                                          "PyThread_free",
+                                          "PyCriticalSection",
+                                          "PyMutex_",
+                                          "PyMem_",
+                                          "PyUnstable_Object",
+                                          "PyUnstable_Module",
+                                          "PyUnicodeWriter_",
+                                          "PyErr_Print",
+                                          "PyErr_Write",
+                                          "PyErr_Display",
+                                          "PyBuffer_Release",
+                                          "PySys_Write",
+                                          "PySys_FormatStd",
+                                          "PyCapsule_",
+                                          "PyStructSequence_Set",
+                                          "Py_IncRef",
+                                          "Py_DecRef",
+                                          "_Py_",
+                                          "Py_AtExit",
+                                          "Py_EnterRecursive",
+                                          "Py_LeaveRecursive",
+                                          "Py_SET",
+                                          "Py_REPR",
+                                          "Py_ReprLeave",
+                                          "_PyObject_",
+                                          "PyObject_Del",
+                                          "PyUnicode_Intern",
+                                          "PyErr_CheckSignals",
+                                          "_PyErr_CheckSignals"})
+        if (function.starts_with(prefix)) return true;
+    return false;
+}
+
+// What macros read, or functions that are modelled: the text of a text, the items of a tuple.
+bool is_often_looked_into(std::string_view function) noexcept {
+    for (const std::string_view prefix : {"PyUnicode_", "PyBytes_", "PyTuple_", "PyLong_", "Py_BuildValue",
+                                          "_Py_BuildValue", "Py_VaBuildValue", "PyList_", "PyDict_"})
+        if (function.starts_with(prefix)) return true;
+    return false;
+}
+
+// Those that make and ask without anybody's help, and those of which the model runs what they call.
+bool may_call_back(std::string_view function) noexcept {
+    for (const std::string_view prefix : {"PyModule_",        "PyType_",          "PyTuple_",
+                                          "PyCapsule_",       "PyState_",         "PyMem_",
+                                          "PyThread",         "PyGILState_",      "PyInterpreterState_",
+                                          "PyLong_From",      "PyMethod_",        "PyCFunction_",
+                                          "PyCMethod_",       "PyObject_GC_",     "_PyObject_",
+                                          "PyObject_Init",    "PyObject_Call",    "PyObject_Vectorcall",
+                                          "PyObject_Generic", "PyObject_GetAttr", "PyObject_SetAttr",
+                                          "PyObject_HasAttr", "PyObject_DelAttr", "PyObject_GetOptionalAttr",
+                                          "PyEval_Save",      "PyEval_Restore",   "PyWeakref_",
+                                          "PyDescr_",         "PyStaticMethod_",  "PyClassMethod_",
+                                          "PyUnstable_",      "PyImport_"})
+        if (function.starts_with(prefix)) return false;
+    static constexpr std::array harmless = {std::string_view("PyErr_SetRaisedException"),
+                                            std::string_view("PyList_Append"),
+                                            std::string_view("PyList_AsTuple"),
+                                            std::string_view("PyList_GetItem"),
+                                            std::string_view("PyList_GetItemRef"),
+                                            std::string_view("PyList_New"),
+                                            std::string_view("PyList_SetItem"),
+                                            std::string_view("PyList_Size"),
+                                            std::string_view("PyObject_Free"),
+                                            std::string_view("PyObject_ClearWeakRefs"),
+                                            std::string_view("PyObject_SelfIter"),
+                                            std::string_view("PyObject_Type"),
+                                            std::string_view("PyCallable_Check"),
+                                            std::string_view("Py_BuildValue"),
+                                            std::string_view("Py_DecRef"),
+                                            std::string_view("Py_IS_TYPE"),
+                                            std::string_view("Py_IncRef"),
+                                            std::string_view("Py_Is"),
+                                            std::string_view("Py_NewRef"),
+                                            std::string_view("Py_REFCNT"),
+                                            std::string_view("Py_SET_SIZE"),
+                                            std::string_view("Py_SIZE"),
+                                            std::string_view("Py_TYPE"),
+                                            std::string_view("Py_XNewRef"),
+                                            std::string_view("_Py_Dealloc"),
+                                            std::string_view("_Py_MergeZeroLocalRefcount"),
+                                            std::string_view("_Py_NewReference"),
+                                            std::string_view("_Py_DecRefShared")};
+    return std::ranges::find(harmless, function) == harmless.end();
 }
 
 // The C++ library is not there, and what is called like functions of other systems is the module's own.

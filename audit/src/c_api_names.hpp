@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "image.hpp"
+
 namespace interlock::auditing {
 
 /// Bits of tp_flags that the checks in macros look at, of a type of the interpreter ("PyLong_Type").
@@ -18,7 +20,17 @@ bool is_data(std::string_view name) noexcept;
 bool is_value(std::string_view function) noexcept;
 /// Objects that are what the arguments make them; of others nothing is known.
 bool is_made(std::string_view function) noexcept;
+/// Of functions that are not modelled: they have no result that means anything, and nothing to say about the module.
+bool has_no_say(std::string_view function) noexcept;
+/// The objects that they make are read by macros.
+bool is_often_looked_into(std::string_view function) noexcept;
+/// Whether a function may call functions of the objects that it is given, other than those that the model runs for it.
+bool may_call_back(std::string_view function) noexcept;
 bool is_of_c_api(std::string_view function) noexcept;
+/// The minor version from which on a function is not there any more; 0 for one that still is.
+unsigned c_api_until(std::string_view function) noexcept;
+/// A function that an image cannot be loaded without, and that this version has no longer; empty if there is none.
+std::string_view c_api_gone(const Image& image, unsigned minor) noexcept;
 /// What the process has before it loads a module: functions of the C API and of the C library on Linux.
 bool is_of_process(std::string_view function) noexcept;
 /// Whether a library beside the module may have what it imports weakly.

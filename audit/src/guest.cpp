@@ -32,11 +32,20 @@ bool is_about_memory(uc_err error) noexcept {
 Guest::Guest(const Cpu& cpu) : cpu_(cpu), impl_(std::make_unique<Impl>(*this)) {}
 Guest::~Guest() = default;
 
+// What other functions left there. Says how far down the stack begins.
+std::uint64_t Guest::fill_stack_with_rubbish(std::uint64_t sp) {
+    constexpr std::uint64_t size = 32u << 10, further = 0x4c0;
+    if (!impl_->rubbish_on_stack) std::memset(impl_->stack.at(sp - size, size), 0xa5, size);
+    impl_->rubbish_on_stack = true;
+    return further;
+}
+
 Stop Guest::run(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t budget,
                 const Handler& handler) {
     Impl& impl = *impl_;
     if (impl.broken) impl.open();
     std::uint64_t sp = GuestMap::stack + GuestMap::stack_size - 0x10000;
+    if (old_processor_) sp -= fill_stack_with_rubbish(sp);
     for (const int reg : cpu_.arguments)
         if (reg != 0) impl.set(reg, 0);
     for (unsigned i = 0; i < arguments.size(); ++i) {
@@ -118,6 +127,18 @@ void Guest::call_first(std::uint64_t function, std::span<const std::uint64_t> ar
     pending_result_.reset();
     pending_high_.reset();
     impl_->call_first(function, arguments, value);
+}
+
+void Guest::call_then(std::uint64_t function, std::span<const std::uint64_t> arguments,
+                      std::function<void(std::uint64_t)> then) {
+    pending_result_.reset();
+    pending_high_.reset();
+    impl_->call_first(function, arguments, 0, std::move(then));
+}
+
+bool Guest::can_call_with(std::size_t arguments) const noexcept {
+    const unsigned registers = cpu_.argument_registers == 0 ? most_arguments_called : cpu_.argument_registers;
+    return arguments <= std::min(registers, most_arguments_called);
 }
 
 void Guest::stop() {

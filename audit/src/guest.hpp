@@ -27,6 +27,8 @@ struct GuestMap {
     static constexpr std::uint64_t stand_ins = 0x6000'0000, stand_ins_size = 16u << 20;
     static constexpr std::uint64_t tables = 0x6100'0000, tables_size = 4u << 20, table_size = 4096;
     static constexpr std::uint64_t objects = 0x6200'0000, objects_size = 64u << 20;
+    // Objects of the interpreter, of which it is noticed when somebody reads what nobody wrote.
+    static constexpr std::uint64_t seen = 0x6600'0000, seen_size = 16u << 20;
     static constexpr std::uint64_t heap = 0x6800'0000, heap_size = 64u << 20;
     static constexpr std::uint64_t stack = 0x7000'0000, stack_size = 8u << 20;  // as most systems have it
     static constexpr std::uint64_t tls = 0x7200'0000, tls_size = 4u << 20;
@@ -105,6 +107,13 @@ public:
 
     /// Memory for an object of the interpreter, zeroed. 0 when there is no more; the run ends then (Stop::memory).
     std::uint64_t new_object(std::uint64_t size);
+    /// The same for an object that is only known in part: read_unwritten() says when the program has read something of
+    /// it that was not written before, by itself or by set_word() and the like.
+    std::uint64_t new_seen_object(std::uint64_t size);
+    bool is_written(std::uint64_t address, std::uint64_t size) const;
+    /// As if it had not been written; what lies there stays.
+    void forget_written(std::uint64_t address, std::uint64_t size);
+    bool read_unwritten() const noexcept { return read_unwritten_; }
     /// Memory of the heap, zeroed, aligned to 16. 0 when `size` is absurd, as on a real machine; when there is no more,
     /// and a real machine might have had it, the run ends as well.
     std::uint64_t allocate(std::uint64_t size);
@@ -158,8 +167,13 @@ public:
     void call_first(std::uint64_t function, std::uint64_t argument, std::uint64_t value) {
         call_first(function, std::array{argument}, value);
     }
-    /// At most four arguments.
+    /// As many arguments as can_call_with() takes; what is more is left out.
     void call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value);
+    /// The same; `then` gets what the function returns, and sets a result, or lets the guest run another one. By then
+    /// the arguments of the stand-in are gone. Of arguments there are as many as can_call_with() takes.
+    void call_then(std::uint64_t function, std::span<const std::uint64_t> arguments,
+                   std::function<void(std::uint64_t)> then);
+    bool can_call_with(std::size_t arguments) const noexcept;
     /// How the function at hand is called: bytes of arguments that it takes off the stack, on i386 (stdcall), and
     /// whether its first argument is in ecx (members of classes).
     void use_stack(std::uint16_t takes, bool object_in_register) {
@@ -172,9 +186,13 @@ public:
     /// Work that was done for the guest counts like its own: about as many instructions.
     void charge(std::uint64_t instructions) { charged_ += instructions; }
 
-    /// What cpuid answers: x86-64-v2, or the least that there is. And whether it was asked.
+    /// What cpuid answers: x86-64-v2, or the least that there is. And whether it was asked. With an old processor comes
+    /// another machine: from the next load() on addresses are others, and memory that is not zeroed has something in
+    /// it.
     void pretend_old_processor(bool old) { old_processor_ = old; }
     bool asked_processor() const noexcept { return asked_processor_; }
+    /// Whether the program looked at the processor's counter of cycles. Only known of x86.
+    bool asked_cycles() const noexcept { return asked_cycles_; }
     /// What is in such variables: a pointer to an empty text, or zeros.
     void foreign_variables_are_zero(bool zero) { zero_variables_ = zero; }
     /// Whether a variable was used that another library defines, and nothing is known of.
@@ -209,6 +227,7 @@ private:
     bool access(std::uint64_t address, void* data, std::uint64_t size, bool store);
     bool place(std::span<const Image* const> images);
     bool fill_thread_area();
+    std::uint64_t fill_stack_with_rubbish(std::uint64_t sp);
     void apply(const Placed& placed, const Fixup& fixup, std::uint64_t chunk, std::uint8_t* bytes);
     std::uint64_t value_of(const Placed& placed, const Fixup& fixup) const;
     std::uint64_t offset_in_block(const Placed& placed, const Fixup& fixup) const;
@@ -219,7 +238,8 @@ private:
     std::unique_ptr<Impl> impl_;
     std::uint32_t stand_in_count_ = 0, unknown_count_ = 0, table_count_ = 0;
     std::uint64_t executed_ = 0, charged_ = 0;
-    bool old_processor_ = false, asked_processor_ = false, used_foreign_variable_ = false, zero_variables_ = false;
+    bool old_processor_ = false, asked_processor_ = false, asked_cycles_ = false, read_unwritten_ = false,
+         used_foreign_variable_ = false, zero_variables_ = false;
     std::optional<std::uint64_t> pending_result_, pending_high_;
     std::uint16_t takes_ = 0;
     bool object_in_register_ = false;

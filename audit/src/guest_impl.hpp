@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <new>
@@ -49,6 +50,7 @@ constexpr std::uint64_t unknown_stand_ins =
 constexpr std::uint32_t max_unknown = (empty_text - unknown_stand_ins) / GuestMap::stand_in_size;
 static_assert(unknown_stand_ins % 4096 == 0);
 constexpr std::uint64_t per_call = 16;                   // instructions that a call of a stand-in counts for
+constexpr unsigned most_arguments_called = 6;            // by a stand-in
 constexpr std::uint64_t bytes_like_an_instruction = 16;  // of what is copied for the guest
 constexpr std::uint64_t thread_area = GuestMap::tls + GuestMap::tls_size / 2;
 constexpr std::uint64_t macos_thread = GuestMap::tls + GuestMap::tls_size / 8;  // words that macOS keeps for a thread
@@ -98,6 +100,7 @@ struct Resumption {
     std::uint64_t return_address, value;
     std::uint64_t sp;  ///< at the stand-in, where that is where the return address lies
     std::uint16_t takes;
+    std::function<void(std::uint64_t)> then;  ///< gets the result; without it `value` is returned
 };
 
 /// An image at its place.
@@ -118,7 +121,7 @@ struct Guest::Impl {
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
-    std::array<Region*, 6> regions() { return {&stand_ins, &tables, &objects, &heap, &stack, &tls}; }
+    std::array<Region*, 7> regions() { return {&stand_ins, &tables, &objects, &seen, &heap, &stack, &tls}; }
 
     void open() {
         close();
@@ -126,6 +129,11 @@ struct Guest::Impl {
         check(uc_open(static_cast<uc_arch>(cpu.emulator_arch), static_cast<uc_mode>(cpu.emulator_mode), &uc), "open");
         if (cpu.emulator_model >= 0) check(uc_ctl_set_cpu_model(uc, cpu.emulator_model), "choose a processor");
         for (Region* region : regions()) {
+            if (region == &seen && notices_reads()) {
+                check(uc_mmio_map(uc, seen.address(), seen.size(), &on_seen_read, this, &on_seen_write, this),
+                      "map memory");
+                continue;
+            }
             std::uint32_t allowed = UC_PROT_ALL;
             if (cpu.architecture == Architecture::s390x) {
                 // Of which Unicorn 2.0 knows no protection.
@@ -229,8 +237,10 @@ struct Guest::Impl {
     void put_result();
     void pass_system_call_on();
     void take_arguments_off();
-    void call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value);
+    void call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value,
+                    std::function<void(std::uint64_t)> then = {});
     void leave_resumption();
+    void go_on(Resumption last);
     static int on_cpuid(uc_engine*, void* self);
     std::string what_it_ran(bool invalid);
 
@@ -323,6 +333,20 @@ struct Guest::Impl {
             found += static_cast<unsigned>(static_cast<unsigned>((bytes[i] & 0xfd) == 0xdc) &
                                            static_cast<unsigned>(bytes[i + 1] >= 0xc0));
         if (found >= many) add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_nothing), begin, begin + chunk_size - 1);
+        notice_cycles(begin, bytes);
+    }
+    // rdtsc and rdtscp, or what looks like them: a hook for the one instruction costs nothing elsewhere.
+    void notice_cycles(std::uint64_t begin, const std::uint8_t* bytes) {
+        constexpr unsigned most = 64;
+        unsigned found = 0;
+        for (std::uint64_t i = 0; i + 2 < chunk_size && found < most; ++i) {
+            if (bytes[i] != 0x0f || (bytes[i + 1] != 0x31 && (bytes[i + 1] != 0x01 || bytes[i + 2] != 0xf9))) continue;
+            add_hook(UC_HOOK_CODE, reinterpret_cast<void*>(&on_cycles), begin + i, begin + i);
+            ++found;
+        }
+    }
+    static void on_cycles(uc_engine*, std::uint64_t, std::uint32_t, void* self) {
+        static_cast<Impl*>(self)->guest.asked_cycles_ = true;
     }
     static void on_nothing(uc_engine*, std::uint64_t, std::uint32_t, void*) {}
 
@@ -372,6 +396,44 @@ struct Guest::Impl {
                                                            : "reads ";
         impl.guest.fault_ = what + hex_text(address) + ", where there is no memory";
         return false;
+    }
+
+    // ---- objects of which it matters what is read ----
+
+    // The emulated S/390 loads and stores in ways of its own.
+    bool notices_reads() const noexcept { return guest.cpu_.architecture != Architecture::s390x; }
+
+    void mark_written(std::uint64_t offset, std::uint64_t size, bool written) {
+        for (std::uint64_t i = offset; i < offset + size && i / 8 < seen_written.size(); ++i) {
+            const auto bit = static_cast<std::uint8_t>(1u << (i % 8));
+            if (written)
+                seen_written[i / 8] |= bit;
+            else
+                seen_written[i / 8] &= static_cast<std::uint8_t>(~bit);
+        }
+    }
+    bool was_written(std::uint64_t offset, std::uint64_t size) const {
+        for (std::uint64_t i = offset; i < offset + size && i / 8 < seen_written.size(); ++i)
+            if ((seen_written[i / 8] >> (i % 8) & 1) == 0) return false;
+        return true;
+    }
+    static std::uint64_t on_seen_read(uc_engine*, std::uint64_t offset, unsigned size, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        if (size > 8 || offset > GuestMap::seen_size - size) return 0;
+        if (!impl.was_written(offset, size)) impl.guest.read_unwritten_ = true;
+        const std::uint8_t* bytes = impl.seen.at(GuestMap::seen + offset, size);
+        std::uint64_t value = 0;
+        for (unsigned i = 0; i < size; ++i)
+            value |= std::uint64_t{bytes[i]} << (8 * (impl.guest.cpu_.little ? i : size - 1 - i));
+        return value;
+    }
+    static void on_seen_write(uc_engine*, std::uint64_t offset, unsigned size, std::uint64_t value, void* self) {
+        auto& impl = *static_cast<Impl*>(self);
+        if (size > 8 || offset > GuestMap::seen_size - size) return;
+        std::uint8_t* bytes = impl.seen.at(GuestMap::seen + offset, size);
+        for (unsigned i = 0; i < size; ++i)
+            bytes[i] = static_cast<std::uint8_t>(value >> (8 * (impl.guest.cpu_.little ? i : size - 1 - i)));
+        impl.mark_written(offset, size, true);
     }
 
     // Other processors report it as an exception, which is the end as well.
@@ -434,7 +496,13 @@ struct Guest::Impl {
         const Cpu& cpu = guest.cpu_;
         impl.target = cpu.link < 0 ? 0 : impl.get(cpu.link);
         if (address == resume) {
-            impl.leave_resumption();
+            try {
+                impl.leave_resumption();
+            } catch (...) {
+                impl.thrown = std::current_exception();
+                impl.stop = Stop::asked;
+                uc_emu_stop(uc);
+            }
         } else {
             try {
                 const std::size_t before = impl.resumptions.size();
@@ -458,9 +526,11 @@ struct Guest::Impl {
     uc_engine* uc = nullptr;
     uc_context* reset_state = nullptr;  ///< of a processor that has run nothing
     GuestLimits opened_with;
+    bool opened_on_old_processor = false;
     Region stand_ins{GuestMap::stand_ins, GuestMap::stand_ins_size};
     Region tables{GuestMap::tables, GuestMap::tables_size};
     Region objects{GuestMap::objects, GuestMap::objects_size};
+    Region seen{GuestMap::seen, GuestMap::seen_size};
     Region heap{GuestMap::heap, GuestMap::heap_size};
     Region stack{GuestMap::stack, GuestMap::stack_size};
     Region tls{GuestMap::tls, GuestMap::tls_size};
@@ -469,8 +539,9 @@ struct Guest::Impl {
     std::unordered_map<std::string_view, std::uint64_t> tls_imports;  ///< numbers; names are the images'
     std::map<std::uint64_t, Chunk> chunks;
     Chunk spare;
-    std::uint64_t objects_used = 0, heap_used = 0;
-    std::map<std::uint64_t, bool> watched;  ///< pages, and whether something was read there
+    std::uint64_t objects_used = 0, seen_used = 0, heap_used = 0;
+    std::vector<std::uint8_t> seen_written;  ///< a bit for each byte that is in use
+    std::map<std::uint64_t, bool> watched;   ///< pages, and whether something was read there
     std::unordered_map<std::uint64_t, std::uint64_t> allocations;
     std::map<std::uint64_t, std::uint64_t> mappings;  ///< of map(): sizes by address
     std::uint64_t space_used = 0;                     ///< bytes of address space that they use
@@ -483,6 +554,7 @@ struct Guest::Impl {
     std::uint32_t called = 0;                  ///< what data_call stands for
     std::uint64_t block = 0, at = 0;           // where the block that runs begins; where the last run ended
     Stop stop = Stop::returned;
+    bool rubbish_on_stack = false;
     bool broken = false;   ///< after a fault the emulator is not to be trusted
     bool spoiled = false;  ///< code was translated that is not an image's
 };

@@ -53,10 +53,15 @@ bool Guest::load(std::span<const Image* const> images,
     impl.allocations.clear();
     impl.resumptions.clear();
     impl.tls_imports.clear();
-    impl.objects_used = impl.heap_used = 0;
+    impl.rubbish_on_stack = false;
+    impl.seen_used = 0;
+    impl.seen_written.clear();
+    // Another machine has other addresses.
+    impl.objects_used = old_processor_ ? 64 * 77 : 0;
+    impl.heap_used = old_processor_ ? 16 * 1027 : 0;
     stand_in_count_ = unknown_count_ = table_count_ = 0;
     executed_ = charged_ = 0;
-    asked_processor_ = used_foreign_variable_ = false;
+    asked_processor_ = asked_cycles_ = read_unwritten_ = used_foreign_variable_ = false;
     fault_.clear();
     for (const std::uint64_t address : {end_of_run, resume, data_call})
         std::memcpy(impl.stand_ins.at(address, cpu_.leave_size), cpu_.leave.data(), cpu_.leave_size);
@@ -86,7 +91,7 @@ bool Guest::load(std::span<const Image* const> images,
 bool Guest::place(std::span<const Image* const> images) {
     Impl& impl = *impl_;
     const std::uint64_t limit = cpu_.wide ? limit_64 : limit_32;
-    std::uint64_t next = base_of_images(cpu_.wide);
+    std::uint64_t next = base_of_images(cpu_.wide) + (old_processor_ ? 37 * chunk_size : 0);
     const bool below = cpu_.architecture != Architecture::aarch64 && cpu_.architecture != Architecture::arm &&
                        cpu_.architecture != Architecture::riscv64;
     std::uint64_t tls_used = cpu_.architecture == Architecture::aarch64 ? 16
@@ -128,6 +133,9 @@ bool Guest::fill_thread_area() {
         set_word(thread_area, thread_area);
         // Never the same, and all different in another run; the lowest byte is zero, as the C library has it.
         const std::uint64_t guard = 0x5bd1'e995'a7c3'f100;
+        const unsigned word = cpu_.word();
+        for (unsigned i = 1; old_processor_ && i < 4096 / word; ++i)
+            set_word(thread_area + i * word, i == 2 ? thread_area : ~std::uint64_t{0});
         set_word(thread_area + (cpu_.wide ? 0x28 : 0x14), old_processor_ ? ~guard & ~std::uint64_t{0xff} : guard);
         if (impl.images.front().image->format == Format::elf) watch(thread_area);
     }
@@ -299,6 +307,25 @@ std::uint64_t Guest::new_object(std::uint64_t size) {
     return address;
 }
 
+std::uint64_t Guest::new_seen_object(std::uint64_t size) {
+    Impl& impl = *impl_;
+    const std::uint64_t rounded = (size + 63) & ~63ull,
+                        room = std::min<std::uint64_t>(impl.objects.size(), impl.seen.size());
+    if (rounded < size || rounded > room - std::min(room, impl.seen_used)) return new_object(size);
+    const std::uint64_t offset = impl.seen_used;
+    impl.seen_used += rounded;
+    impl.seen_written.resize(impl.seen_used / 8);
+    return GuestMap::seen + offset;
+}
+
+bool Guest::is_written(std::uint64_t address, std::uint64_t size) const {
+    return !impl_->seen.contains(address, size) || impl_->was_written(address - GuestMap::seen, size);
+}
+
+void Guest::forget_written(std::uint64_t address, std::uint64_t size) {
+    if (impl_->seen.contains(address, size)) impl_->mark_written(address - GuestMap::seen, size, false);
+}
+
 std::uint64_t Guest::allocate(std::uint64_t size) {
     Impl& impl = *impl_;
     const std::uint64_t rounded = (std::max<std::uint64_t>(size, 1) + 31) & ~15ull;
@@ -343,7 +370,10 @@ bool Guest::access(std::uint64_t address, void* data, std::uint64_t size, bool s
     charge(1 + size / bytes_like_an_instruction);
     if (spent() > impl.budget) return false;  // what a handler does for the guest ends as well
     for (const Region* region : impl.regions())
-        if (region->contains(address, size)) return copy(region->at(address, size), buffer, size), true;
+        if (region->contains(address, size)) {
+            if (store && region == &impl.seen) impl.mark_written(address - GuestMap::seen, size, true);
+            return copy(region->at(address, size), buffer, size), true;
+        }
     while (size > 0) {
         std::uint8_t* chunk = impl.chunk_at(address);
         if (chunk == nullptr) return false;

@@ -13,6 +13,10 @@ namespace interlock::auditing {
 // Floating point and vector registers are off after a reset, on some.
 void Guest::Impl::prepare_processor() {
     switch (guest.cpu_.architecture) {
+        case Architecture::x86_64:
+        case Architecture::i386:
+            set(UC_X86_REG_MXCSR, 0x1f80);  // as a process begins
+            break;
         case Architecture::aarch64:
             set(UC_ARM64_REG_CPACR_EL1, 3u << 20);
             break;
@@ -171,17 +175,20 @@ void Guest::Impl::take_arguments_off() {
 
 // The stand-in was entered as by a call; the call to `function` comes back to `resume`, and from there to the
 // caller.
-void Guest::Impl::call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value) {
+void Guest::Impl::call_first(std::uint64_t function, std::span<const std::uint64_t> arguments, std::uint64_t value,
+                             std::function<void(std::uint64_t)> then) {
     const Cpu& cpu = guest.cpu_;
     const std::uint64_t sp = cpu.link < 0 ? get(cpu.sp) : 0;
-    resumptions.push_back({guest.return_address(), value, sp, guest.takes_});
+    constexpr std::size_t deepest = 10'000;  // functions that call each other by way of the interpreter, without end
+    if (resumptions.size() >= deepest) return guest.out_of_memory();
+    resumptions.push_back({guest.return_address(), value, sp, guest.takes_, std::move(then)});
     if (cpu.link < 0) {
         std::uint64_t top = sp;
         // Arguments lie behind the return address; nobody puts back the words of the caller there, so room is made
         // below them. `sp` comes back by itself, whoever takes the arguments off.
         if (cpu.argument_registers == 0) {
-            top = sp - 32;
-            for (unsigned i = 0; i < std::min<std::size_t>(arguments.size(), 4); ++i)
+            top = sp - 48;
+            for (unsigned i = 0; i < std::min<std::size_t>(arguments.size(), most_arguments_called); ++i)
                 guest.set_word(top + (i + 1) * cpu.word(), arguments[i]);
         }
         guest.set_word(top, resume);
@@ -192,8 +199,8 @@ void Guest::Impl::call_first(std::uint64_t function, std::span<const std::uint64
         set(cpu.link, resume);
         target = function;
     }
-    for (unsigned i = 0; i < std::min<std::size_t>(arguments.size(), std::min(cpu.argument_registers, 4u)); ++i)
-        set(cpu.arguments[i], arguments[i]);
+    const std::size_t in_registers = std::min<std::size_t>(cpu.argument_registers, most_arguments_called);
+    for (unsigned i = 0; i < std::min(arguments.size(), in_registers); ++i) set(cpu.arguments[i], arguments[i]);
 }
 
 void Guest::Impl::leave_resumption() {
@@ -204,8 +211,9 @@ void Guest::Impl::leave_resumption() {
         uc_emu_stop(uc);
         return;
     }
-    const Resumption last = resumptions.back();
+    Resumption last = std::move(resumptions.back());
     resumptions.pop_back();
+    if (last.then) return go_on(std::move(last));
     set(cpu.result, last.value);
     if (cpu.link < 0) {
         guest.set_word(last.sp + last.takes, last.return_address);
@@ -214,6 +222,28 @@ void Guest::Impl::leave_resumption() {
         set(cpu.link, last.return_address);
         target = last.return_address;
     }
+}
+
+// All is again as it was when the stand-in was entered, but for the arguments.
+void Guest::Impl::go_on(Resumption last) {
+    const Cpu& cpu = guest.cpu_;
+    const std::uint64_t returned = get(cpu.result);
+    if (cpu.link < 0) {
+        guest.set_word(last.sp, last.return_address);
+        set(cpu.sp, last.sp);
+    } else {
+        set(cpu.link, last.return_address);
+        target = last.return_address;
+    }
+    guest.use_stack(last.takes, false);
+    guest.pending_result_.reset();
+    guest.pending_high_.reset();
+    const std::size_t before = resumptions.size();
+    last.then(returned);
+    guest.charge(per_call);
+    if (resumptions.size() != before) return;
+    put_result();
+    take_arguments_off();
 }
 
 // For people: what stands at the program counter, where the emulator could not go on. Empty if that says nothing.

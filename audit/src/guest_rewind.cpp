@@ -16,13 +16,16 @@ void Guest::Impl::keep_processor() {
     check(uc_context_alloc(uc, &reset_state), "keep a processor");
     check(uc_context_save(uc, reset_state), "keep a processor");
     opened_with = guest_limits;
+    opened_on_old_processor = guest.old_processor_;
 }
 
 // Code that the program may have made or changed itself is not to be met again, and not what it was told by a fault. To
 // give a page within a mapping other rights makes three mappings of it, so that what was read must be a page of its
 // own.
 bool Guest::Impl::can_go_on_with(std::span<const Image* const> next) const {
-    const bool same = uc != nullptr && std::ranges::equal(images, next, {}, &Placed::image);
+    // On another machine the images lie elsewhere.
+    const bool same = uc != nullptr && opened_on_old_processor == guest.old_processor_ &&
+                      std::ranges::equal(images, next, {}, &Placed::image);
     const bool limits = opened_with.heap == guest_limits.heap && opened_with.objects == guest_limits.objects &&
                         opened_with.chunks == guest_limits.chunks;
     const bool pages = std::ranges::all_of(watched, [&](const auto& page) {

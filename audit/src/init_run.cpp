@@ -16,6 +16,7 @@
 #include <interlock/module.h>
 #include <interlock/escape.hpp>
 
+#include "c_api_names.hpp"
 #include "constant_definition.hpp"
 #include "guest.hpp"
 #include "hex_text.hpp"
@@ -36,7 +37,7 @@ public:
         return guest_.text(address, limit);
     }
     bool is_unknown(std::uint64_t value) override {
-        return value >= GuestMap::stand_ins && value < GuestMap::objects + GuestMap::objects_size;
+        return value >= GuestMap::stand_ins && value < GuestMap::seen + GuestMap::seen_size;
     }
     bool is_address(std::uint64_t value) override {
         return guest_.to_file(value).has_value() || (value >= GuestMap::stand_ins && value < GuestMap::tls) ||
@@ -91,6 +92,7 @@ void depends_on_assumptions(InitResult& result) {
     result.phase = Phase::unknown;
     result.cut_short.clear();
     result.assumed.insert(result.doubts.begin(), result.doubts.end());
+    if (result.assumed.empty()) result.assumed.emplace("addresses, or on memory that nobody has written");
     result.failure = "what it says depends on " + escape(*result.assumed.begin(), 200) +
                      (result.assumed.size() > 1 ? " and others, of which" : ", of which") + " nothing is known";
 }
@@ -212,7 +214,9 @@ struct InitRunner::Impl {
         const auto handler = [&](std::uint32_t number) { interpreter.handle(number); };
         result.complete = begin(guest, interpreter, images, options.libraries, handler);
         const std::uint64_t budget = options.left != nullptr ? std::min(options.budget, *options.left) : options.budget;
+        const std::uint64_t before = guest.executed();
         const Stop stop = guest.run(guest.to_guest(entry.address), {}, budget, handler);
+        result.own_instructions = guest.executed() - before;
         InitRecord& record = interpreter.record();
         asked_version = asked_version || record.asked_version;
         const std::string ended_early = why_it_ended(stop, guest, record, budget, options.libraries);
@@ -482,9 +486,16 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
                                      escape(needs.function, 200), *options.minor);
         return result;
     }
+    unsigned minor = options.minor.value_or(std::max(versions[0], needs.minor));
+    if (const std::string_view gone = options.free_threaded ? c_api_gone(image, minor) : std::string_view();
+        !gone.empty()) {
+        InitResult result;
+        result.failure =
+            fmt::format("it imports {}, which Python 3.{} has no longer: the import fails", escape(gone, 200), minor);
+        return result;
+    }
     if (auto known = without_a_run(image, entry, options)) return *std::move(known);
     impl_->forget_images();
-    unsigned minor = options.minor.value_or(std::max(versions[0], needs.minor));
     InitResult result = impl_->run(image, entry, options, minor, Answers::likely, asked);
     if (!options.minor && asked) {
         const std::span<const unsigned> others =
@@ -506,7 +517,11 @@ InitResult InitRunner::run(const Image& image, const Export& entry, const RunOpt
             }
         }
     }
-    if (result.assumed.empty() && result.doubts.empty()) return result;
+    // What no call shows is different in another run as well: addresses, what was in memory before, how often an object
+    // is referred to. Functions that hardly do more than hand over a definition have no use for any of it.
+    constexpr std::uint64_t hardly_anything = 12;
+    const bool simple = result.own_instructions <= hardly_anything || !got_to_its_end(result);
+    if (result.assumed.empty() && result.doubts.empty() && simple) return result;
     // Once more, with other answers of what is not known: the verdict must not depend on them. Where the function
     // itself fails for want of an import, or of a call, it says nothing; then these succeed, and the rest is different.
     const bool likely_ended = got_to_its_end(result);

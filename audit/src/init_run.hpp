@@ -57,7 +57,8 @@ struct InitResult {
     std::set<std::string> doubts{};  ///< assumptions that a run with the opposite answers settles
     std::vector<CallSeen> calls{};
     std::uint64_t calls_left_out = 0;
-    std::uint64_t instructions = 0;
+    std::uint64_t instructions = 0,
+                  own_instructions = 0;  ///< of all that was run; of the function without constructors
 };
 
 /// What an init function of interlock's legacy kind says.

@@ -13,6 +13,8 @@
 
 #include "c_api_names.hpp"
 #include "hex_text.hpp"
+#include "model_memory.hpp"
+#include "own_functions.hpp"
 #include "type_layout.hpp"
 
 namespace interlock::auditing {
@@ -72,11 +74,14 @@ bool Interpreter::load() {
         }
         return address_of_import(number, import);
     });
+    constexpr std::uint64_t no_such_file = 2;  // what was looked for before
+    if (!likely()) guest_.set_number(model_slot(ModelSlot::error_number), no_such_file, 4);
     return loaded;
 }
 
 std::uint64_t Interpreter::add_stand_in(StandIn stand_in) {
     const std::uint64_t address = guest_.new_stand_in();
+    stand_in.calls_back = is_of_c_api(stand_in.name) && may_call_back(stand_in.name);
     if (address != 0) stand_ins_.push_back(std::move(stand_in));
     return address;
 }
@@ -172,6 +177,8 @@ void Interpreter::notice_what_was_read() {
     if (guest_.used_thread_head()) doubt("what the C library keeps of a thread");
     if (guest_.used_foreign_variable()) assume("a variable of another library");
     if (guest_.asked_processor()) assume("which features the processor has");
+    if (guest_.read_unwritten()) assume("what lies in an object of the interpreter");
+    if (guest_.asked_cycles()) assume("the time stamp counter");
 }
 
 void Interpreter::unknown_number(std::uint64_t likely_value, std::uint64_t other_value) {
@@ -195,7 +202,10 @@ std::uint64_t Interpreter::known_import(std::string_view name) const noexcept {
     return known == known_imports_.end() ? 0 : known->second;
 }
 
-bool Interpreter::has_function(std::string_view name) const noexcept { return c_api_since(name) <= model_.minor; }
+bool Interpreter::has_function(std::string_view name) const noexcept {
+    const unsigned until = c_api_until(name);
+    return c_api_since(name) <= model_.minor && (until == 0 || model_.minor < until);
+}
 
 std::uint64_t Interpreter::find_symbol(const std::string& name) {
     if (const std::uint64_t known = known_import(name)) return known;
@@ -262,10 +272,21 @@ void Interpreter::fill_made(std::uint64_t object, bool fraction) {
     const std::uint64_t place = object + head_size();
     if (fraction) {
         guest_.set_number(place, 0x4059'0000'0000'0000, 8);  // 100
+        guest_.forget_written(place, 8);
         return;
     }
     guest_.set_word(place, 1);
     for (unsigned i = 1; i < 4; ++i) guest_.set_word(place + i * word(), new_object());
+    guest_.forget_written(place, 4 * std::uint64_t{word()});
+}
+
+// What it would write to memory of the program is not there.
+bool Interpreter::writes_to_stack(std::string_view name) {
+    constexpr unsigned most = 4;
+    for (unsigned i = 0; i < std::min(c_api_parameters(name).count, most); ++i)
+        if (const std::uint64_t at = argument(i); at >= GuestMap::stack && at - GuestMap::stack < GuestMap::stack_size)
+            return true;
+    return false;
 }
 
 // A function of which only the kind of result is known, or nothing.
@@ -273,17 +294,22 @@ void Interpreter::call_unmodelled(const StandIn& stand_in) {
     const std::string_view name = stand_in.name;
     // It may store something in what it is given.
     for (unsigned i = 0; i < 3 && c_api_returns(name) != Returns::unknown; ++i) open(argument(i));
+    if (c_api_returns(name) != Returns::unknown && !has_no_say(name) && writes_to_stack(name)) assume(name);
     switch (c_api_returns(name)) {
         case Returns::none:
+            if (!has_no_say(name)) assume(name);
             return;
         case Returns::number:
             if (name.starts_with("PyList_")) sized_.erase(argument(0));
-            return is_value(name) ? unknown_number(0, 1) : result(0);
+            if (is_value(name)) return unknown_number(0, 1);
+            if (has_no_say(name)) return result(0);
+            return unknown_number(0, fails() ? ~std::uint64_t{0} : 0);
         case Returns::object: {
             const std::string* from = origin(argument(0));
             if (!is_made(name)) return unknown_object(from == nullptr ? std::string() : *from);
             // Who looks into it by itself may find anything.
-            doubt("what " + std::string(name) + " makes");
+            const std::string what = "what " + std::string(name) + " makes";
+            is_often_looked_into(name) ? assume(what) : doubt(what);
             const std::string origin = from == nullptr ? std::string() : *from;
             const std::uint64_t made = new_object(origin);
             give_type(made, type_made_by(name));
@@ -310,6 +336,23 @@ void Interpreter::call_unmodelled(const StandIn& stand_in) {
     }
     record_.called_library = true;
     result(likely() ? 0 : new_object());
+}
+
+// Functions of its arguments' classes, where these are the module's: those that are modelled are run, of others it is
+// written down that they were not.
+bool Interpreter::runs_own_function(const StandIn& stand_in) {
+    if (!stand_in.calls_back) return false;
+    if (run_own_slot(*this, stand_in.name)) return true;
+    constexpr unsigned most = 4;
+    bool any = false;
+    for (unsigned i = 0; i < std::min(c_api_parameters(stand_in.name).count, most) && !any; ++i)
+        any = calls_own_functions(*this, argument(i));
+    // An error of a class of the module is made by calling it.
+    if (!any && stand_in.name.starts_with("PyErr_") && is_own_type(*this, argument(0)))
+        for (const unsigned field : {TypeField::make, TypeField::init, TypeField::vectorcall})
+            any = any || own_slot(*this, argument(0), field) != 0;
+    if (any) assume(own_function_not_run);
+    return false;
 }
 
 void Interpreter::handle(std::uint32_t number) {
@@ -339,6 +382,7 @@ void Interpreter::handle(std::uint32_t number) {
     else if (record_.unknown_stack.empty())
         record_.unknown_stack = stand_in.name;
     if (keep_calls_ && !stand_in.name.empty()) keep_call(stand_in.name);
+    if (runs_own_function(stand_in)) return;
     if (stand_in.handler != nullptr)
         stand_in.handler(*this);
     else if (stand_in.entry_of_table)

@@ -131,8 +131,12 @@ public:
     /// The same with a type of the module; one that is not there is ignored.
     void give_own_type(std::uint64_t object, std::uint64_t type);
     std::uint64_t new_text_object(const std::string& text);
+    /// The one object that is kept for this text.
+    std::uint64_t shared_text(const std::string& text);
     /// An int; what C code reads of it in macros as well.
     std::uint64_t new_number(std::uint64_t value, bool is_signed = true);
+    /// The same, always another object.
+    std::uint64_t new_large_number(std::uint64_t value, bool is_signed = true);
     /// A bytes object of `size` bytes, copied from `from` if it is not 0. 0 without memory.
     std::uint64_t new_bytes(std::uint64_t from, std::uint64_t size);
     /// A tuple with no items yet; 0 without memory, where the run ends.
@@ -194,8 +198,19 @@ public:
     /// Whether the image has the runtime of Go, once somebody looked.
     std::optional<bool>& go_runtime() noexcept { return go_runtime_; }
     std::unordered_map<std::uint64_t, std::uint64_t>& numbers() noexcept { return numbers_; }
+    /// Numbers that say something of the world (the micro version): who asks for the value assumes it.
+    std::unordered_map<std::uint64_t, std::string_view>& numbers_of_the_world() noexcept { return world_numbers_; }
+    /// The one object for a small number, as the interpreter has it; 0 until it is made.
+    std::uint64_t& small_number(std::uint64_t value) { return small_numbers_[value]; }
+    /// Memory that was given back, by its size: the next one who wants as much gets it.
+    std::map<std::uint64_t, std::vector<std::uint64_t>>& given_back() noexcept { return given_back_; }
     std::set<std::uint64_t>& sized() noexcept { return sized_; }
     std::set<std::uint64_t>& lists() noexcept { return lists_; }
+    /// A dictionary has a key with functions of the module's own, which any look-up may call.
+    void add_active_key(std::uint64_t dict) { active_keys_.insert(owner_of(dict)); }
+    bool has_active_keys(std::uint64_t dict) const {
+        return !active_keys_.empty() && active_keys_.contains(owner_of(dict));
+    }
     /// Objects of classes of the module: they have the attributes that it gives them.
     std::set<std::uint64_t>& own_objects() noexcept { return own_objects_; }
     void keep_text(std::uint64_t object, std::string text);
@@ -300,6 +315,7 @@ private:
         const std::string* origin = nullptr;  ///< of a table's function
         std::uint32_t entry = 0;              ///< its index in the table
         bool entry_of_table = false;
+        bool calls_back = false;                     ///< of the C API, and may call functions of its arguments
         std::optional<StackUse> stack = StackUse{};  ///< nullopt: not known (windows_calls.hpp)
     };
     std::uint64_t address_of_import(std::size_t number, std::uint32_t import);
@@ -312,13 +328,17 @@ private:
     void fill_variable_of_the_world(std::uint64_t place, std::string_view name);
     bool is_absent(std::string_view name, bool python, bool modelled);
     void fill_head(std::uint64_t object, std::uint64_t type);
+    void count_references(std::uint64_t object);
     void call_table_entry(const StandIn& stand_in);
     void keep_call(std::string_view name);
     std::string value_text(std::uint64_t value);
     void call_unmodelled(const StandIn& stand_in);
+    bool runs_own_function(const StandIn& stand_in);
+    bool writes_to_stack(std::string_view name);
     void fill_type(std::uint64_t type);
+    std::uint64_t slot_function(const char* name);
     std::uint64_t size_of_instance(std::string_view type) const noexcept;
-    std::uint64_t new_state();
+    std::uint64_t new_state(std::string_view name);
     void fill_made(std::uint64_t object, bool fraction);
     void fill_opaque();
     void fill_text(std::uint64_t object, const std::string& text);
@@ -360,17 +380,22 @@ private:
     std::unordered_map<std::uint64_t, std::string> errors_;     ///< "Kind: text", by object
     std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  ///< of int objects
     std::set<std::uint64_t> sized_;                             ///< lists and tuples of which the length is known
-    std::set<std::uint64_t> lists_, own_objects_;
+    std::set<std::uint64_t> lists_, own_objects_, active_keys_;
     std::uint64_t generic_type_ = 0, make_object_ = 0, make_object_of_ = 0, do_nothing_ = 0;
     std::vector<StartedThread> threads_;
     unsigned waits_ = 0;
     std::optional<bool> go_runtime_;
     std::vector<std::uint8_t> opaque_;  ///< what opaque objects are copies of
     std::uint64_t interpreter_state_ = 0, thread_state_ = 0;
-    std::unordered_map<std::string_view, std::uint64_t> types_;
+    std::unordered_map<std::string_view, std::uint64_t> types_, slot_functions_;
     std::map<std::uint64_t, std::string> world_;  ///< watched variables, and what they say
     std::uint64_t version_text_ = 0, arguments_ = 0;
     std::set<std::uint64_t> unknown_texts_;
+    std::unordered_map<std::uint64_t, std::string_view> world_numbers_;
+    std::unordered_map<std::uint64_t, std::uint64_t> small_numbers_;
+    std::unordered_map<std::string, std::uint64_t> shared_texts_;
+    std::uint64_t empty_tuple_ = 0;
+    std::map<std::uint64_t, std::vector<std::uint64_t>> given_back_;
 };
 
 /// The model of a function, by its name; null when there is none. (model_*.cpp)
@@ -382,6 +407,8 @@ struct ModelEntry {
 std::span<const ModelEntry> model_modules() noexcept;
 std::span<const ModelEntry> model_attributes() noexcept;
 std::span<const ModelEntry> model_calls() noexcept;
+std::span<const ModelEntry> model_formats() noexcept;
+std::span<const ModelEntry> model_references() noexcept;
 std::span<const ModelEntry> model_types() noexcept;
 std::span<const ModelEntry> model_values() noexcept;
 std::span<const ModelEntry> model_texts() noexcept;
@@ -392,6 +419,7 @@ std::span<const ModelEntry> model_system() noexcept;
 /// Boost.Python's function that makes modules, of releases that let a module say whether it needs the GIL.
 ModelFunction boost_python_init(std::string_view name) noexcept;
 std::span<const ModelEntry> model_characters() noexcept;
+std::span<const ModelEntry> model_sorting() noexcept;
 std::span<const ModelEntry> model_time() noexcept;
 std::span<const ModelEntry> model_threads() noexcept;
 std::span<const ModelEntry> model_address_space() noexcept;

@@ -31,6 +31,12 @@ struct Characters {
     std::uint32_t largest = 0;
 };
 
+// As count_references() leaves it.
+bool is_counted(Interpreter& in, std::uint64_t object) {
+    if (in.likely() || !in.model().free_threaded) return false;
+    return in.guest().number(object + (in.word() == 8 ? 12 : 8), 4) == 1u;
+}
+
 // Of UTF-8; of anything else each byte is one.
 Characters characters_of(const std::string& text) {
     Characters found;
@@ -73,10 +79,20 @@ void Interpreter::fill_head(std::uint64_t object, std::uint64_t type) {
     }
 }
 
+// As a new object has it: one reference, of this thread. It matters to nobody who only counts up and down.
+void Interpreter::count_references(std::uint64_t object) {
+    if (likely() || object == 0 || !model_.free_threaded) return;
+    guest_.set_word(object, GuestMap::tls + GuestMap::tls_size / 2);  // ob_tid: the thread pointer
+    guest_.set_number(object + (word() == 8 ? 12 : 8), 1, 4);
+}
+
 std::uint64_t Interpreter::new_object(const std::string& origin) {
-    const std::uint64_t object = guest_.new_object(object_size);
+    const std::uint64_t object = guest_.new_seen_object(object_size);
     if (object == 0) return 0;
+    const std::array<std::uint8_t, 64> head{};
+    guest_.write(object, head.data(), head_size());
     fill_head(object, generic_type_);
+    count_references(object);
     if (!origin.empty()) origins_[object] = shared(origin);
     return object;
 }
@@ -219,19 +235,35 @@ void Interpreter::make_capsule(std::uint64_t object) {
 }
 
 void Interpreter::give_type(std::uint64_t object, std::string_view type) {
-    if (!type.empty()) fill_head(object, named_type(type));
+    if (type.empty()) return;
+    const bool counted = is_counted(*this, object);
+    fill_head(object, named_type(type));
+    if (counted) count_references(object);
 }
 
 void Interpreter::give_own_type(std::uint64_t object, std::uint64_t type) {
-    if (guest_.word(type).has_value()) fill_head(object, type);
+    if (!guest_.word(type).has_value()) return;
+    const bool counted = is_counted(*this, object);
+    fill_head(object, type);
+    if (counted) count_references(object);
 }
 
 std::uint64_t Interpreter::new_text_object(const std::string& text) {
     const std::uint64_t object = guest_.new_object(std::max<std::uint64_t>(object_size, 128 + 4 * text.size()));
     if (object == 0) return 0;
     give_type(object, "PyUnicode_Type");
+    count_references(object);
     fill_text(object, text);
     keep_text(object, text);
+    return object;
+}
+
+std::uint64_t Interpreter::shared_text(const std::string& text) {
+    std::uint64_t& object = shared_texts_[text];
+    if (object == 0) {
+        object = new_text_object(text);
+        fill_head(object, named_type("PyUnicode_Type"));  // which is never given back
+    }
     return object;
 }
 
@@ -246,7 +278,7 @@ void Interpreter::fill_text(std::uint64_t object, const std::string& text) {
     const bool apart = byte_first && image().format == Format::pe;       // where bits of another type begin a new word
     const std::uint64_t place = object + head_size();
     guest_.set_word(place, characters.all.size());
-    guest_.set_word(place + size, ~std::uint64_t{0});
+    guest_.set_word(place + size, likely() ? ~std::uint64_t{0} : 0x2a2a'2a2a);  // it may have been asked for
     const unsigned first = apart ? 0 : byte_first ? 8 : 2;
     const std::uint32_t state = image().little ? (width | 1u << 3 | (ascii ? 1u : 0) << 4) << first
                                                : (width << 2 | 1u << 1 | (ascii ? 1u : 0)) << (32 - first - 5);
@@ -260,7 +292,20 @@ void Interpreter::fill_text(std::uint64_t object, const std::string& text) {
     for (std::size_t i = 0; i < characters.all.size(); ++i) guest_.set_number(to + i * width, characters.all[i], width);
 }
 
+// The small ones are the same object each time.
 std::uint64_t Interpreter::new_number(std::uint64_t value, bool is_signed) {
+    constexpr std::uint64_t below_zero = 5, above = 256;
+    const bool small = value + below_zero <= above + below_zero && (is_signed || value <= above);
+    if (!small) return new_large_number(value, is_signed);
+    std::uint64_t& one = small_number(value);
+    if (one == 0) {
+        one = new_large_number(value, is_signed);
+        fill_head(one, named_type("PyLong_Type"));  // which is never given back
+    }
+    return one;
+}
+
+std::uint64_t Interpreter::new_large_number(std::uint64_t value, bool is_signed) {
     const std::uint64_t object = new_object();
     give_type(object, "PyLong_Type");
     fill_number(object, value, is_signed);
@@ -276,6 +321,7 @@ void Interpreter::fill_number(std::uint64_t object, std::uint64_t value, bool is
     for (; rest != 0; rest >>= 30, ++digits)
         guest_.set_number(object + head_size() + word() + 4 * digits, rest & 0x3fffffff, 4);
     const std::uint64_t sign = digits == 0 ? 1 : negative ? 2 : 0;
+    if (digits == 0) guest_.set_number(object + head_size() + word(), 0, 4);
     guest_.set_word(object + head_size(), model_.minor >= 12 ? digits << 3 | sign : negative ? 0 - digits : digits);
 }
 
@@ -289,6 +335,7 @@ std::uint64_t Interpreter::new_bytes(std::uint64_t from, std::uint64_t size) {
     const std::uint64_t object = guest_.new_object(first + size + 1);
     if (object == 0) return 0;
     give_type(object, "PyBytes_Type");
+    count_references(object);
     sized_.insert(object);
     guest_.set_word(object + head_size(), size);
     guest_.set_word(object + head_size() + word(), ~std::uint64_t{0});
@@ -299,11 +346,14 @@ std::uint64_t Interpreter::new_bytes(std::uint64_t from, std::uint64_t size) {
 
 std::uint64_t Interpreter::new_tuple(std::uint64_t count) {
     count = std::min(count, most_items);
+    if (count == 0 && empty_tuple_ != 0) return empty_tuple_;
     const std::uint64_t tuple = guest_.new_object(head_size() + 2 * word() + count * word());
     if (tuple == 0) return 0;
     give_type(tuple, "PyTuple_Type");
+    count_references(tuple);
     sized_.insert(tuple);
     guest_.set_word(tuple + head_size(), count);
+    if (count == 0) empty_tuple_ = tuple;
     return tuple;
 }
 
@@ -356,21 +406,20 @@ void Interpreter::restore_error(std::uint64_t object) {
 }
 
 // What is in there is for the interpreter itself.
-std::uint64_t Interpreter::new_state() {
-    const std::uint64_t state = guest_.new_object(4096), sink = guest_.new_object(4096);
-    doubt("the state of the interpreter");
-    for (std::uint64_t field = 0; !likely() && field < 4096; field += word()) guest_.set_word(state + field, sink);
-    return state;
+std::uint64_t Interpreter::new_state(std::string_view name) {
+    const std::uint64_t state = add_variable_of_the_world(name);
+    if (state == 0 || image().architecture == Architecture::s390x) assume("the state of the interpreter");
+    return state != 0 ? state : guest_.new_object(4096);
 }
 
 std::uint64_t Interpreter::interpreter_state() {
-    if (interpreter_state_ == 0) interpreter_state_ = new_state();
+    if (interpreter_state_ == 0) interpreter_state_ = new_state("the state of the interpreter");
     return interpreter_state_;
 }
 
 std::uint64_t Interpreter::thread_state() {
     if (thread_state_ == 0) {
-        thread_state_ = new_state();
+        thread_state_ = new_state("the state of a thread");
         guest_.set_word(thread_state_ + 2 * std::uint64_t{word()}, interpreter_state());  // prev, next, interp
     }
     return thread_state_;

@@ -37,6 +37,8 @@ std::string_view what_a_variable_says(std::string_view name) noexcept {
                                       {"optind", "the arguments of the program"},
                                       {"opterr", "the arguments of the program"},
                                       {"_PyRuntime", "the state of the interpreter"},
+                                      {"the state of the interpreter", "the state of the interpreter"},
+                                      {"the state of a thread", "the state of the interpreter"},
                                       {"Py_Version", "the micro version of the interpreter"}};
     for (const Known& one : known)
         if (one.name == name) return one.what;
@@ -63,6 +65,9 @@ void Interpreter::fill_variable_of_the_world(std::uint64_t place, std::string_vi
         guest_.set_number(place, likely() ? 1 : 0, 1);
     } else if (name == "optind" || name == "opterr") {
         guest_.set_number(place, 1, 4);
+    } else if (name.starts_with("the state")) {
+        const std::uint64_t sink = likely() ? 0 : guest_.new_object(4096);
+        for (std::uint64_t field = 0; !likely() && field < 4096; field += word()) guest_.set_word(place + field, sink);
     } else if (!likely()) {
         guest_.set_number(place, name.starts_with("__cpu") ? ~0u : 1, 4);
     }

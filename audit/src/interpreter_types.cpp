@@ -107,6 +107,16 @@ std::uint64_t Interpreter::type_place(std::uint64_t type, unsigned field) const 
     return type + head_size() + std::uint64_t{field + shift + 1} * word();
 }
 
+// Some functions that are called by name are in the slots themselves; others only do the same as what is there.
+std::uint64_t Interpreter::slot_function(const char* name) {
+    const std::string_view text = name;
+    if (text.starts_with("PyObject_Generic") || text.starts_with("PyType_Generic") || text == "PyObject_Free")
+        return find_symbol(name);
+    std::uint64_t& function = slot_functions_[text];
+    if (function == 0) function = add_stand_in({.name = text, .handler = c_api_function(text)});
+    return function;
+}
+
 // What `object` has. The functions are those that C code calls by name: macros call them through the type.
 void Interpreter::fill_type(std::uint64_t type) {
     struct Function {
@@ -118,14 +128,16 @@ void Interpreter::fill_type(std::uint64_t type) {
           Function{F::getattro, "PyObject_GenericGetAttr"}, Function{F::setattro, "PyObject_GenericSetAttr"},
           Function{F::richcompare, "PyObject_RichCompare"}, Function{F::alloc, "PyType_GenericAlloc"},
           Function{F::free, "PyObject_Free"}})
-        set_type_field(type, one.field, find_symbol(one.name));
+        set_type_field(type, one.field, slot_function(one.name));
     for (const unsigned field : {F::dealloc, F::hash, F::init}) set_type_field(type, field, do_nothing_);
     set_type_field(type, F::make, make_object_of_);
 }
 
 std::uint64_t Interpreter::new_type(std::uint64_t flags, std::string_view name) {
-    const std::uint64_t type = guest_.new_object(type_size);
+    const std::uint64_t type = guest_.new_seen_object(type_size);
     if (type == 0) return 0;
+    const std::array<std::uint8_t, 64> head{};
+    guest_.write(type, head.data(), head_size() + word());
     const bool object = name == "PyBaseObject_Type", types = name == "PyType_Type";
     // Each of the first ones needs the others. Names of others may not live as long as this.
     for (const std::string_view first : {"PyType_Type", "PyBaseObject_Type", "PyTuple_Type"})
@@ -136,11 +148,15 @@ std::uint64_t Interpreter::new_type(std::uint64_t flags, std::string_view name) 
     if (const auto found = std::ranges::find(instance_sizes, name, &InstanceSize::name);
         found != std::end(instance_sizes))
         set_type_field(type, F::item_size, found->item);
-    set_type_field(type, F::flags, flags | TypeFlags::ready | TypeFlags::base_type);
+    else if (!object)
+        guest_.forget_written(type_place(type, F::basic_size), word());
+    if (object) set_type_field(type, F::item_size, 0);
+    set_type_field(type, F::flags,
+                   (flags & TypeFlags::ready) != 0 ? flags : flags | TypeFlags::ready | TypeFlags::base_type);
     fill_type(type);
     if (!object) {
-        set_type_field(type, F::call, find_symbol("PyObject_Call"));
-        set_type_field(type, F::iter, find_symbol("PyObject_GetIter"));
+        set_type_field(type, F::call, slot_function("PyObject_Call"));
+        set_type_field(type, F::iter, slot_function("PyObject_GetIter"));
         set_type_field(type, F::descr_get, make_object_);
         for (const unsigned field : {F::traverse, F::clear, F::iternext, F::descr_set})
             set_type_field(type, field, do_nothing_);
@@ -169,12 +185,16 @@ std::uint64_t Interpreter::error_type(const std::string& name) {
     if (name == "EnvironmentError" || name == "IOError" || name == "WindowsError") return error_type("OSError");
     const std::string_view base_name = base_of_error(name);
     const std::uint64_t base = base_name.empty() ? named_type("PyBaseObject_Type") : error_type(std::string(base_name));
-    const std::uint64_t type = new_heap_type(named_type("PyType_Type"), name);
+    const std::uint64_t type = new_type(0, name);
     if (type == 0) return 0;
+    for (const unsigned field : {F::bases, F::mro, F::flags, F::init, F::make}) set_type_field(type, field, 0);
     set_type_field(type, F::base, base);
     set_type_field(type, F::flags, TypeFlags::exception | TypeFlags::base_type);
     set_type_field(type, F::basic_size, 128);
     ready_type(type);
+    for (const unsigned field : {F::basic_size, F::doc, F::methods, F::members, F::getset, F::dict_offset, F::as_number,
+                                 F::as_sequence, F::as_mapping, F::weaklist_offset})
+        guest_.forget_written(type_place(type, field), word());
     error_types_[name] = type;
     keep_text(type, name);
     return type;
@@ -220,6 +240,10 @@ void Interpreter::inherit(std::uint64_t type, std::uint64_t base) {
     if (!guest_.read(type_place(type, 0), own.data(), count * size) ||
         !guest_.read(type_place(base, 0), from.data(), count * size))
         return;
+    // The size of the objects of a class that the interpreter or another module has.
+    const bool inherits_size = type_field(type, F::basic_size) == 0;
+    if (inherits_size && !guest_.is_written(type_place(base, F::basic_size), size) && guest_.is_written(type, 1))
+        doubt("the size of an object of another module's class");
     const bool no_instances = (type_field(type, F::flags) & TypeFlags::disallow_instantiation) != 0;
     for (const unsigned field : {F::basic_size,
                                  F::item_size,

@@ -51,7 +51,7 @@ public:
                    root / package / ".dylibs", root / package / "lib"};
     }
 
-    std::optional<Content> operator()(const BinaryAudit& binary, const std::string& name) {
+    std::shared_ptr<const Content> operator()(const BinaryAudit& binary, const std::string& name) {
         std::vector<fs::path> folders;
         for (const std::string& library : binary.libraries)
             if (library_name(library) == name) {
@@ -66,9 +66,9 @@ public:
             auto content = Content::of_disk_file(folder / name, size_limit_);
             if (!content) continue;
             if (std::ranges::find(others_, folder) == others_.end()) others_.push_back(folder);
-            return std::move(*content);
+            return std::make_shared<const Content>(std::move(*content));
         }
-        return std::nullopt;
+        return nullptr;
     }
 
 private:
@@ -88,24 +88,23 @@ public:
     ZipFinder(std::shared_ptr<const ZipIndex> index, std::string module, const AuditBudget& budget, Unpacker& unpacker)
         : index_(std::move(index)), module_(std::move(module)), budget_(budget), unpacker_(unpacker) {}
 
-    std::optional<Content> operator()(const std::string& name) {
+    std::shared_ptr<const Content> operator()(const std::string& name) {
         const std::pair<const std::string, ZipMember>* best = nullptr;
         std::size_t best_common = 0;
-        if (!index_) return std::nullopt;
+        if (!index_) return nullptr;
         for (const auto& entry : index_->libraries()) {
             if (!is_same_name(library_name(entry.first), name)) continue;
             const auto [rest, _] = std::ranges::mismatch(entry.first, module_);
             const auto common = static_cast<std::size_t>(rest - entry.first.begin());
             if (best == nullptr || common > best_common) best = &entry, best_common = common;
         }
-        if (best == nullptr) return std::nullopt;
+        if (best == nullptr) return nullptr;
         const std::uint64_t size = best->second.unpacked;
         const bool in_memory = size <= in_memory_limit;
-        if (in_memory && held_ + size > budget_.memory) return std::nullopt;
-        auto content = index_->extract(best->first, budget_.binary_size, unpacker_);
-        if (!content) return std::nullopt;
-        if (in_memory) held_ += size;
-        return std::move(*content);
+        if (in_memory && held_ + size > budget_.memory) return nullptr;
+        auto content = index_->library(best->first, budget_, unpacker_);
+        if (content != nullptr && in_memory) held_ += size;
+        return content;
     }
 
 private:
@@ -149,11 +148,12 @@ FindLibrary libraries_on_disk(const fs::path& file, const std::string& module_pa
 namespace {
 
 // A library that cannot be had is no reason to know nothing of the module.
-std::optional<Content> found_library(const FindLibrary& find, const BinaryAudit& binary, const std::string& name) {
+std::shared_ptr<const Content> found_library(const FindLibrary& find, const BinaryAudit& binary,
+                                             const std::string& name) {
     try {
         return find(binary, name);
     } catch (const std::exception&) {
-        return std::nullopt;
+        return nullptr;
     }
 }
 
@@ -163,7 +163,7 @@ Result<std::vector<BinaryAudit>> judge_with_libraries(Judges& judges, const Cont
                                                       const FindLibrary& find) {
     Question question{file.file(), file.size(), context};
     auto result = judges.judge(question);
-    std::vector<std::unique_ptr<Content>> contents;
+    std::vector<std::shared_ptr<const Content>> contents;
     std::set<std::string> tried;
     for (int round = 0; result && round < most_rounds; ++round) {
         bool found = false;
@@ -172,8 +172,8 @@ Result<std::vector<BinaryAudit>> judge_with_libraries(Judges& judges, const Cont
                 if (question.libraries.size() >= most_libraries || tried.size() >= 4 * most_libraries) continue;
                 if (!tried.insert(name).second) continue;
                 auto content = found_library(find, binary, name);
-                if (!content) continue;
-                contents.push_back(std::make_unique<Content>(std::move(*content)));
+                if (content == nullptr) continue;
+                contents.push_back(std::move(content));
                 question.context.libraries.push_back(name);
                 question.libraries.push_back({&contents.back()->file(), contents.back()->size()});
                 found = true;

@@ -24,8 +24,9 @@ std::string_view library_name(std::string_view path) noexcept;
 /// Whether it is one of the system's, of a compiler's run time, or the interpreter: not to be looked for in packages.
 bool is_library_of_the_system(std::string_view library);
 
-/// Opens the library of this name (without folders) that comes with `binary`; nullopt if none does.
-using FindLibrary = std::function<std::optional<Content>(const BinaryAudit& binary, const std::string& name)>;
+/// Opens the library of this name (without folders) that comes with `binary`; null if none does. Others may have it,
+/// too.
+using FindLibrary = std::function<std::shared_ptr<const Content>(const BinaryAudit& binary, const std::string& name)>;
 
 /// For a file on disk: in the folders that it names relative to itself or absolutely, in its own folder, in those where
 /// libraries of it were found before, and where tools that repair wheels put them (`package.libs` beside `package`).

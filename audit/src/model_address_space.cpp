@@ -218,17 +218,24 @@ void call_system(I& in, std::uint64_t number, unsigned at) {
 
 void system_call(I& in) { call_system(in, in.argument(0), 1); }
 
+// Not for what the system never gave.
+void perhaps_done(I& in) { in.unknown_number(0, in.fails() ? failed : 0); }
+void done_at_mapping(I& in) {
+    if (in.guest().mapped_size(in.argument(0)) == 0) return perhaps_done(in);
+    in.result(0);
+}
+
 constexpr ModelEntry table[] = {
     {"mmap", map_memory},
     {"mmap64", map_memory},
-    {"munmap", zero},
+    {"munmap", done_at_mapping},
     {"mremap", remap},
-    {"mprotect", zero},
+    {"mprotect", done_at_mapping},
     {"madvise", advise_memory},
-    {"posix_madvise", zero},
-    {"mlock", zero},
-    {"munlock", zero},
-    {"msync", zero},
+    {"posix_madvise", perhaps_done},
+    {"mlock", perhaps_done},
+    {"munlock", perhaps_done},
+    {"msync", perhaps_done},
     {"sbrk", failure},
     {"brk", failure},
     {"syscall", system_call},

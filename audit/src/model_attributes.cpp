@@ -12,6 +12,7 @@
 #include "known_classes.hpp"
 #include "model_attributes.hpp"
 #include "model_calls.hpp"
+#include "own_functions.hpp"
 #include "type_layout.hpp"
 
 namespace interlock::auditing {
@@ -51,7 +52,9 @@ std::uint64_t class_of_another(I& in, const std::string& name) {
         in.set_type_field(type, TypeField::mro,
                           in.new_tuple_of(std::array{type, base, in.named_type("PyBaseObject_Type")}));
     }
-    in.set_type_field(type, TypeField::basic_size, 4096);
+    in.set_type_field(type, TypeField::basic_size, in.likely() ? 4096 : 8192);
+    for (const unsigned field : {TypeField::basic_size, TypeField::flags})
+        in.guest().forget_written(in.type_place(type, field), in.word());
     in.set_type_field(type, TypeField::dict, in.dict_of(type));
     return type;
 }
@@ -93,62 +96,149 @@ std::uint64_t unknown_attribute(I& in, std::uint64_t object, const std::string& 
     return found;
 }
 
-void attribute_by_text(I& in) {
-    in.result(attribute_of(in, in.argument(0), in.guest().text(in.argument(1)).value_or("")));
+// ---- attributes that functions of the module give and take ----
+
+/// PyGetSetDef and PyMemberDef of a class: the entry lies behind what each descriptor has.
+std::uint64_t entry_of(I& in, std::uint64_t descriptor) {
+    return in.guest().word(descriptor + in.head_size() + 3 * std::uint64_t{in.word()}).value_or(0);
 }
-void attribute_by_object(I& in) { in.result(attribute_of(in, in.argument(0), in.text_of(in.argument(1)))); }
+std::uint64_t field_of(I& in, std::uint64_t entry, unsigned index) {
+    return in.guest().word(entry + index * std::uint64_t{in.word()}).value_or(0);
+}
+
+// The kinds of numbers and objects that are members of nearly all structures.
+std::uint64_t member_of(I& in, std::uint64_t object, std::uint64_t entry) {
+    constexpr std::uint64_t of_int = 1, of_long = 2, object_or_none = 6, object_or_error = 16, of_size = 19;
+    const std::uint64_t kind = in.guest().number(entry + in.word(), 4).value_or(0);
+    const std::uint64_t place = object + field_of(in, entry, 2);
+    const bool narrow = kind == of_int || (kind == of_long && (in.word() == 4 || in.image().format == Format::pe));
+    if (kind == object_or_none || kind == object_or_error) {
+        const std::uint64_t found = in.guest().word(place).value_or(0);
+        if (found != 0) return found;
+        return kind == object_or_none ? in.variable("_Py_NoneStruct") : no_attribute(in, "a member");
+    }
+    if (kind == of_int || kind == of_long || kind == of_size) {
+        const std::uint64_t value = in.guest().number(place, narrow ? 4 : in.word()).value_or(0);
+        return in.new_number(narrow ? static_cast<std::uint64_t>(std::int64_t{as_int(value)}) : value);
+    }
+    in.assume("a member of an object of its own");
+    return in.new_object();
+}
+
+// What a class has under a name, for one of its objects: functions are bound, getters are called.
+void bind(I& in, std::uint64_t object, std::uint64_t found, const Then& then) {
+    const std::uint64_t kind = found == 0 ? 0 : in.type_of(found);
+    if (kind == 0 || in.is_generic_type(kind)) return then(found);
+    const bool type = in.is_type(object);
+    if (const std::uint64_t get = own_slot(in, kind, TypeField::descr_get))
+        return run_own(in, get, {found, type ? 0 : object, type ? object : in.type_of(object)}, then);
+    if (type || in.is_module(object)) return then(found);
+    if (kind == in.named_type("PyMethodDescr_Type")) return then(in.new_c_function(entry_of(in, found), object, 0));
+    if (kind == in.named_type("PyMemberDescr_Type")) return then(member_of(in, object, entry_of(in, found)));
+    if (kind != in.named_type("PyGetSetDescr_Type")) return then(found);
+    const std::uint64_t entry = entry_of(in, found), get = field_of(in, entry, 1);
+    if (is_own_function(in, get)) return run_own(in, get, {object, field_of(in, entry, 4)}, then);
+    then(get == 0 ? no_attribute(in, "what can only be set") : found);
+}
+
+void get_generic(I& in, std::uint64_t object, const std::string& name, const Then& then) {
+    const std::uint64_t found = attribute_of(in, object, name);
+    if (found != 0) return bind(in, object, found, then);
+    // A module's own function for what is not there.
+    const std::uint64_t other = in.is_module(object) ? in.find_attribute(object, "__getattr__").value : 0;
+    if (other != 0) in.assume(own_function_not_run);
+    then(0);
+}
+// `name_object` is 0 where there is only a text.
+void get(I& in, std::uint64_t object, const std::string& name, std::uint64_t name_object, const Then& then) {
+    const std::uint64_t type = object == 0 ? 0 : in.type_of(object);
+    if (const std::uint64_t own = own_slot(in, type, TypeField::getattro))
+        return run_own(in, own, {object, name_object != 0 ? name_object : in.new_text_object(name)}, then);
+    if (const std::uint64_t own = own_slot(in, type, TypeField::getattr))
+        return run_own(in, own, {object, in.guest().new_text(name)}, then);
+    get_generic(in, object, name, then);
+}
+
+std::string text_at(I& in, unsigned index) { return in.guest().text(in.argument(index)).value_or(""); }
+Then as_result(I& in) {
+    return [&in](std::uint64_t found) { in.result(found); };
+}
+void attribute_by_text(I& in) { get(in, in.argument(0), text_at(in, 1), 0, as_result(in)); }
+void attribute_by_object(I& in) { get(in, in.argument(0), in.text_of(in.argument(1)), in.argument(1), as_result(in)); }
+void generic_attribute(I& in) { get_generic(in, in.argument(0), in.text_of(in.argument(1)), as_result(in)); }
 
 // PyObject_GetOptionalAttr(): 1 and the attribute, or 0; no error.
-void optional_attribute(I& in, const std::string& name) {
-    const std::uint64_t before = in.take_error(), found = attribute_of(in, in.argument(0), name);
-    in.restore_error(before);
-    if (const std::uint64_t place = in.argument(2)) in.guest().set_word(place, found);
-    in.result(found != 0 ? 1 : 0);
+Then as_optional(I& in, std::uint64_t place) {
+    return [&in, place, before = in.take_error()](std::uint64_t found) {
+        in.restore_error(before);
+        if (place != 0) in.guest().set_word(place, found);
+        in.result(found != 0 ? 1 : 0);
+    };
 }
-void optional_attribute_by_text(I& in) { optional_attribute(in, in.guest().text(in.argument(1)).value_or("")); }
-void optional_attribute_by_object(I& in) { optional_attribute(in, in.text_of(in.argument(1))); }
-
-void has_attribute(I& in, const std::string& name) {
-    const std::uint64_t before = in.take_error(), found = attribute_of(in, in.argument(0), name);
-    in.restore_error(before);
-    in.result(found != 0 ? 1 : 0);
+void optional_attribute_by_text(I& in) { get(in, in.argument(0), text_at(in, 1), 0, as_optional(in, in.argument(2))); }
+void optional_attribute_by_object(I& in) {
+    get(in, in.argument(0), in.text_of(in.argument(1)), in.argument(1), as_optional(in, in.argument(2)));
 }
-void has_attribute_by_text(I& in) { has_attribute(in, in.guest().text(in.argument(1)).value_or("")); }
-void has_attribute_by_object(I& in) { has_attribute(in, in.text_of(in.argument(1))); }
+void has_attribute_by_text(I& in) { get(in, in.argument(0), text_at(in, 1), 0, as_optional(in, 0)); }
+void has_attribute_by_object(I& in) {
+    get(in, in.argument(0), in.text_of(in.argument(1)), in.argument(1), as_optional(in, 0));
+}
 
-// A class of the module may have a function for it, as pybind11's have; the run that is there for doubts calls it.
-void store_attribute(I& in, std::uint64_t name, std::uint64_t value, const std::string& text) {
-    const std::uint64_t object = in.argument(0), type = in.type_of(object);
-    in.set_attribute(object, text, value);
+Then as_status(I& in) {
+    return [&in](std::uint64_t result) { in.result(as_int(result) < 0 ? ~std::uint64_t{0} : 0); };
+}
+// `value` is 0 where it is deleted.
+void set_generic(I& in, std::uint64_t object, const std::string& name, std::uint64_t value) {
+    const std::uint64_t type = object == 0 ? 0 : in.type_of(object);
+    const bool of_class = type != 0 && !in.is_generic_type(type) && is_own_type(in, type);
+    const std::uint64_t found = of_class ? in.find_attribute(type, name).value : 0;
+    const std::uint64_t kind = found == 0 ? 0 : in.type_of(found);
+    if (const std::uint64_t set = own_slot(in, kind, TypeField::descr_set))
+        return run_own(in, set, {found, object, value}, as_status(in));
+    if (kind != 0 && kind == in.named_type("PyGetSetDescr_Type")) {
+        const std::uint64_t entry = entry_of(in, found), set = field_of(in, entry, 2);
+        if (is_own_function(in, set)) return run_own(in, set, {object, value, field_of(in, entry, 4)}, as_status(in));
+    }
+    if (kind != 0 && kind == in.named_type("PyMemberDescr_Type")) in.assume("a member of an object of its own");
+    // Numbers, texts and the like take none.
+    const bool plain = in.numbers().contains(object) || in.sized().contains(object) ||
+                       (in.texts().contains(object) && type == in.named_type("PyUnicode_Type"));
+    if (plain) {
+        no_attribute(in, name);
+        return in.result(~std::uint64_t{0});
+    }
+    const bool own = of_class || in.is_module(object) || in.own_objects().contains(object) || is_own_type(in, object);
+    if (!own && !in.is_type(object)) in.assume("whether an object takes an attribute");
+    if (in.is_type(object) && !is_own_type(in, object)) in.assume("whether a class takes an attribute");
+    in.set_attribute(object, name, value);
     in.result(0);
-    const std::uint64_t own = type == 0 ? 0 : in.type_field(type, TypeField::setattro);
-    if (own == 0 || !in.guest().image_at(own)) return;
-    in.doubt("what its class does when an attribute is set");
-    if (!in.likely()) in.guest().call_first(own, std::array{object, name, value}, 0);
 }
-void set_attribute_by_text(I& in) {
-    const std::string text = in.guest().text(in.argument(1)).value_or("");
-    store_attribute(in, in.likely() ? 0 : in.new_text_object(text), in.argument(2), text);
+// A class of the module may have a function for it, as pybind11's have.
+void set(I& in, std::uint64_t object, const std::string& name, std::uint64_t name_object, std::uint64_t value) {
+    const std::uint64_t type = object == 0 ? 0 : in.type_of(object);
+    if (const std::uint64_t own = own_slot(in, type, TypeField::setattro))
+        return run_own(in, own, {object, name_object != 0 ? name_object : in.new_text_object(name), value},
+                       as_status(in));
+    if (const std::uint64_t own = own_slot(in, type, TypeField::setattr))
+        return run_own(in, own, {object, in.guest().new_text(name), value}, as_status(in));
+    set_generic(in, object, name, value);
 }
-void set_attribute_by_object(I& in) {
-    // A name that is not known may be any.
+// A name that is not known may be any.
+void note_name(I& in) {
     if (!in.texts().contains(in.argument(1))) in.open(in.argument(0));
-    store_attribute(in, in.argument(1), in.argument(2), in.text_of(in.argument(1)));
+}
+void set_attribute_by_text(I& in) { set(in, in.argument(0), text_at(in, 1), 0, in.argument(2)); }
+void set_attribute_by_object(I& in) {
+    note_name(in);
+    set(in, in.argument(0), in.text_of(in.argument(1)), in.argument(1), in.argument(2));
 }
 // What such a function calls in the end.
 void set_generic_attribute(I& in) {
-    if (!in.texts().contains(in.argument(1))) in.open(in.argument(0));
-    in.set_attribute(in.argument(0), in.text_of(in.argument(1)), in.argument(2));
-    in.result(0);
+    note_name(in);
+    set_generic(in, in.argument(0), in.text_of(in.argument(1)), in.argument(2));
 }
-void delete_attribute_by_text(I& in) {
-    in.set_attribute(in.argument(0), in.guest().text(in.argument(1)).value_or(""), 0);
-    in.result(0);
-}
-void delete_attribute_by_object(I& in) {
-    in.set_attribute(in.argument(0), in.text_of(in.argument(1)), 0);
-    in.result(0);
-}
+void delete_attribute_by_text(I& in) { set(in, in.argument(0), text_at(in, 1), 0, 0); }
+void delete_attribute_by_object(I& in) { set(in, in.argument(0), in.text_of(in.argument(1)), in.argument(1), 0); }
 void generic_dict(I& in) { in.result(in.dict_of(in.argument(0))); }
 
 // PyContextVar_Get(variable, default, &value)
@@ -165,7 +255,7 @@ constexpr std::array table = {
     ModelEntry{"PyContextVar_Get", context_variable},
     ModelEntry{"PyObject_DelAttr", delete_attribute_by_object},
     ModelEntry{"PyObject_DelAttrString", delete_attribute_by_text},
-    ModelEntry{"PyObject_GenericGetAttr", attribute_by_object},
+    ModelEntry{"PyObject_GenericGetAttr", generic_attribute},
     ModelEntry{"PyObject_GenericGetDict", generic_dict},
     ModelEntry{"PyObject_GenericSetAttr", set_generic_attribute},
     ModelEntry{"PyObject_GetAttr", attribute_by_object},

@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include "c_api_names.hpp"
+
 namespace interlock::auditing {
 
 namespace {
@@ -82,10 +84,6 @@ void capsule_import(I& in) {
     in.result(in.new_function_table(name.substr(0, name.rfind('.'))));
 }
 
-// ---- results through pointers ----
-
-void nothing_found_at_1(I& in) { in.clear_results(1, 1), in.result(0); }
-
 void fatal(I& in) { in.give_up("Py_FatalError"); }
 
 // The thread may come first, or not in time: both is tried.
@@ -96,6 +94,8 @@ void start_thread(I& in) {
 }
 
 // There is one interpreter with one thread: pybind11 compares them.
+// A module that is made in several phases may be imported by another one as well.
+void which_interpreter(I& in) { in.unknown_number(0, 1); }
 void interpreter_state(I& in) { in.result(in.interpreter_state()); }
 void thread_state(I& in) { in.result(in.thread_state()); }
 
@@ -140,7 +140,7 @@ constexpr std::array table = {
     ModelEntry{"PyInstanceMethod_New", instance_method_new},
     ModelEntry{"PyInterpreterState_Get", interpreter_state},
     ModelEntry{"PyInterpreterState_GetDict", interpreter_dict},
-    ModelEntry{"PyInterpreterState_GetID", zero},
+    ModelEntry{"PyInterpreterState_GetID", which_interpreter},
     ModelEntry{"PyInterpreterState_Main", interpreter_state},
     ModelEntry{"PyMem_Calloc", allocate_zeroed},
     ModelEntry{"PyMem_Free", release},
@@ -160,13 +160,8 @@ constexpr std::array table = {
     ModelEntry{"PyThreadState_GetDict", thread_dict},
     ModelEntry{"PyThreadState_GetInterpreter", interpreter_state},
     ModelEntry{"PyThreadState_GetUnchecked", thread_state},
-    ModelEntry{"PyThread_allocate_lock", object},
     ModelEntry{"PyThread_start_new_thread", start_thread},
-    ModelEntry{"PyThread_tss_alloc", object},
-    ModelEntry{"PyThread_tss_get", zero},
-    ModelEntry{"PyThread_tss_is_created", zero},
     ModelEntry{"PyUnstable_TryIncRef", one},
-    ModelEntry{"PyWeakref_GetRef", nothing_found_at_1},
     ModelEntry{"Py_EnterRecursiveCall", zero},
     ModelEntry{"Py_FatalError", fatal},
     ModelEntry{"Py_IsFinalizing", zero},
@@ -187,7 +182,7 @@ struct Prototype {
     Returns returns;
     unsigned count = not_known;
     bool more = false;
-    unsigned since = 0;
+    unsigned since = 0, until = 0;
 };
 constexpr Prototype prototypes[] = {
 #include "c_api_results.inc"
@@ -202,8 +197,8 @@ const Prototype* prototype_of(std::string_view name) noexcept {
 
 ModelFunction c_api_function(std::string_view name) noexcept {
     for (const std::span<const ModelEntry> entries :
-         {std::span<const ModelEntry>(table), model_modules(), model_attributes(), model_calls(), model_types(),
-          model_values(), model_texts(), model_errors(), model_containers()}) {
+         {std::span<const ModelEntry>(table), model_modules(), model_attributes(), model_calls(), model_formats(),
+          model_references(), model_types(), model_values(), model_texts(), model_errors(), model_containers()}) {
         const auto found = std::ranges::lower_bound(entries, name, {}, &ModelEntry::name);
         if (found != entries.end() && found->name == name) return found->function;
     }
@@ -224,6 +219,19 @@ Parameters c_api_parameters(std::string_view name) noexcept {
 unsigned c_api_since(std::string_view name) noexcept {
     const Prototype* prototype = prototype_of(name);
     return prototype != nullptr ? prototype->since : 0;
+}
+
+unsigned c_api_until(std::string_view name) noexcept {
+    const Prototype* prototype = prototype_of(name);
+    return prototype != nullptr ? prototype->until : 0;
+}
+
+std::string_view c_api_gone(const Image& image, unsigned minor) noexcept {
+    for (const Import& import : image.imports) {
+        const unsigned until = import.weak ? 0 : c_api_until(import.name);
+        if (until != 0 && minor >= until && image.find_export(import.name) == nullptr) return import.name;
+    }
+    return {};
 }
 
 Needs c_api_needs(const Image& image) noexcept {

@@ -1,4 +1,4 @@
-// model_characters.cpp: kinds of characters, numbers in texts, and sorting.
+// model_characters.cpp: kinds of characters, and numbers in texts.
 //
 // SPDX-License-Identifier: MIT
 #include "model_memory.hpp"
@@ -6,6 +6,7 @@
 #ifdef INTERLOCK_WITH_EMULATOR
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
 namespace interlock::auditing {
@@ -44,34 +45,32 @@ void class_table(I& in) {
     });
 }
 
-// Nothing is sorted; in the other runs what was last is first, so that the order cannot matter unnoticed.
-void sort(I& in) {
-    in.unknown_number(0, 0);
-    const std::uint64_t count = in.argument(1), size = in.argument(2), first = in.argument(0);
-    if (in.likely() || count < 2 || size == 0 || count > largest_copy / size) return;
-    const std::string before = bytes_of(in, first, count * size);
-    std::string after;
-    for (std::uint64_t i = count; i-- > 0;) after += before.substr(i * size, size);
-    in.guest().write(first, after.data(), after.size());
+// The program's own number of an error is not set.
+void note_overflow(I& in) {
+    if (errno == ERANGE) in.assume("a number that is too large for its type");
 }
 
 void text_to_number(I& in) {  // (text, end or NULL, base)
     const std::string text = text_of(in, in.argument(0));
     const auto base = static_cast<int>(in.argument(2));
     char* end = nullptr;
+    errno = 0;
     const long long value = base == 0 || (base > 1 && base <= 36) ? std::strtoll(text.c_str(), &end, base) : 0;
     if (const std::uint64_t place = in.argument(1); place != 0 && end != nullptr)
         in.guest().set_word(place, in.argument(0) + static_cast<std::uint64_t>(end - text.c_str()));
+    note_overflow(in);
     in.result(static_cast<std::uint64_t>(value));
 }
 void text_to_unsigned(I& in) {  // the same
     const std::string text = text_of(in, in.argument(0));
     const auto base = static_cast<int>(in.argument(2));
     char* end = nullptr;
+    errno = 0;
     const unsigned long long value =
         base == 0 || (base > 1 && base <= 36) ? std::strtoull(text.c_str(), &end, base) : 0;
     if (const std::uint64_t place = in.argument(1); place != 0 && end != nullptr)
         in.guest().set_word(place, in.argument(0) + static_cast<std::uint64_t>(end - text.c_str()));
+    note_overflow(in);
     in.result(value);
 }
 void text_as_number(I& in) {
@@ -155,7 +154,6 @@ constexpr ModelEntry table[] = {
     {"isupper", is_upper},
     {"islower", is_lower},
     {"isprint", is_printable},
-    {"qsort", sort},
 };
 
 }  // namespace

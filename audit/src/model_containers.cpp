@@ -13,6 +13,8 @@
 
 #include <fmt/format.h>
 
+#include "own_functions.hpp"
+
 namespace interlock::auditing {
 
 namespace {
@@ -38,6 +40,7 @@ void store(I& in, std::uint64_t dict, std::uint64_t key, std::uint64_t value) {
     // A text that is not known may be any.
     const std::uint64_t type = in.type_of(key);
     if (!is_plain(text) && (in.is_generic_type(type) || type == in.named_type("PyUnicode_Type"))) in.open(dict);
+    if (!is_plain(text) && calls_own_functions(in, key)) in.add_active_key(dict);
     in.set_attribute(dict, text, value);
 }
 void dict_set(I& in) {
@@ -48,20 +51,29 @@ void dict_set_text(I& in) {
     in.set_attribute(in.argument(0), in.guest().text(in.argument(1)).value_or(""), in.argument(2));
     in.result(0);
 }
-void dict_delete(I& in) {
-    store(in, in.argument(0), in.argument(1), 0);
-    in.result(0);
-}
-void dict_delete_text(I& in) {
-    in.set_attribute(in.argument(0), in.guest().text(in.argument(1)).value_or(""), 0);
-    in.result(0);
-}
 
 std::optional<bool> look_up(I& in, std::uint64_t dict, const std::string& key, std::uint64_t& value) {
     value = in.find_attribute(dict, key, false).value;
     if (value != 0) return true;
     if (is_plain(key) && in.is_closed(dict)) return false;
     return std::nullopt;
+}
+// What is not there cannot be deleted; of dictionaries of others it is not known.
+void dict_delete_key(I& in, const std::string& key) {
+    std::uint64_t value = 0;
+    const std::optional<bool> known = look_up(in, in.argument(0), key, value);
+    if (!known) return in.unknown_number(0, in.fails() ? ~std::uint64_t{0} : 0);
+    if (!*known) in.raise("KeyError: " + key);
+    in.result(*known ? 0 : ~std::uint64_t{0});
+}
+void dict_delete(I& in) {
+    dict_delete_key(in, key_of(in, in.argument(1)));
+    store(in, in.argument(0), in.argument(1), 0);
+}
+void dict_delete_text(I& in) {
+    const std::string key = in.guest().text(in.argument(1)).value_or("");
+    dict_delete_key(in, key);
+    in.set_attribute(in.argument(0), key, 0);
 }
 void dict_get(I& in, const std::string& key) {
     std::uint64_t value = 0;
@@ -169,6 +181,7 @@ void dict_next(I& in) {
     const std::uint64_t position = guest.word(in.argument(1)).value_or(0);
     if (position == 0 && !in.is_closed(in.argument(0))) in.unknown_number(0, 0);
     const auto all = all_of(in, in.argument(0));
+    if (position == 0 && all.size() > 1) in.assume("the order of a dictionary");
     if (position >= all.size() || all.size() > most_pairs) return in.result(0);
     const auto& [key, value] = all[position];
     const std::uint64_t object = key_object(in, key);
@@ -225,8 +238,11 @@ void item(I& in, bool list) {
     in.result(0);
 }
 void set_item(I& in, bool list) {
-    if (const std::uint64_t place = item_place(in, list)) in.guest().set_word(place, in.argument(2));
-    in.result(0);
+    const std::uint64_t place = item_place(in, list);
+    if (place != 0) in.guest().set_word(place, in.argument(2));
+    if (place != 0 || !in.sized().contains(in.argument(0))) return in.result(0);
+    in.raise("IndexError: assignment index out of range");
+    in.result(~std::uint64_t{0});
 }
 void list_append(I& in) {
     Guest& guest = in.guest();

@@ -44,8 +44,9 @@ void get_variable(I& in) {
 }
 void set_variable(I& in) {  // (name, value, whether to replace it)
     const std::string name = text_of(in, in.argument(0));
-    in.result(0);
-    if (in.argument(2) == 0 && in.attribute(environment, name) != 0) return;
+    const bool wrong = name.empty() || name.find('=') != std::string::npos;
+    in.result(wrong ? failed : 0);
+    if (wrong || (in.argument(2) == 0 && in.attribute(environment, name) != 0)) return;
     in.set_attribute(environment, name, in.guest().new_text(text_of(in, in.argument(1))));
 }
 void unset_variable(I& in) {
@@ -297,14 +298,19 @@ void tls_offset(I& in) {
     in.result(in.guest().result() - GuestMap::tls - GuestMap::tls_size / 2);
 }
 void thread_pointer(I& in) { in.result(GuestMap::tls + GuestMap::tls_size / 2); }
-void error_number(I& in) { in.result(model_slot(ModelSlot::error_number)); }
+// Before anything has failed it has what was left there.
+void error_number(I& in) {
+    in.doubt("the number of an error");
+    in.result(model_slot(ModelSlot::error_number));
+}
 void error_text(I& in) {
-    in.doubt("texts of errors");
+    in.assume("texts of errors");
     const std::uint64_t text = in.guest().new_text(in.likely() ? "error" : "Other error");
     in.add_unknown_text(text);
     in.result(text);
 }
 void error_text_into(I& in) {  // (number, place, room): an error number, or in glibc's own the text
+    in.assume("texts of errors");
     if (in.argument(2) > 5) in.guest().write(in.argument(1), "error", 6);
     in.result(0);
 }
@@ -313,10 +319,15 @@ void error_text_gnu(I& in) {
     in.result(in.argument(1));
 }
 void configuration(I& in) {  // localeconv(): the decimal point first
+    in.assume("the locale");
     const std::uint64_t place = in.guest().new_object(256), empty = in.guest().new_text("");
     for (unsigned i = 0; i < 10; ++i) in.guest().set_word(place + std::uint64_t{i} * in.word(), empty);
-    in.guest().set_word(place, in.guest().new_text("."));
+    in.guest().set_word(place, in.guest().new_text(in.likely() ? "." : ","));
     in.result(place);
+}
+void some_locale(I& in) {
+    in.assume("the locale");
+    object(in);
 }
 void c_locale(I& in) { in.unknown_number(in.guest().new_text("C"), in.guest().new_text("other")); }
 void character_set(I& in) { in.unknown_number(in.guest().new_text("UTF-8"), in.guest().new_text("ANSI_X3.4-1968")); }
@@ -352,14 +363,14 @@ constexpr ModelEntry table[] = {
     {"geteuid", user_number},
     {"getgid", user_number},
     {"getegid", user_number},
-    {"issetugid", zero},
+    {"issetugid", perhaps_not},
     {"getpwuid", user},
     {"getpwnam", user},
     {"getpwuid_r", user_into},
     {"getpwnam_r", user_into},
     {"getauxval", auxiliary_value},
     {"__getauxval", auxiliary_value},
-    {"elf_aux_info", zero},
+    {"elf_aux_info", perhaps_fails},
     {"sysconf", system_configuration},
     {"getpagesize", page_size_of},
     {"get_nprocs", processor_count},
@@ -368,7 +379,7 @@ constexpr ModelEntry table[] = {
     {"_ZNSt3__16thread20hardware_concurrencyEv", processor_count},
     {"getrlimit", limit_of_resource},
     {"getrlimit64", limit_of_resource},
-    {"setrlimit", zero},
+    {"setrlimit", perhaps_fails},
     {"getrusage", usage_of_resources},
     {"uname", name_of_system},
     {"gethostname", name_of_host},
@@ -407,10 +418,10 @@ constexpr ModelEntry table[] = {
     {"getline", end_of_file},
     {"fgetc", end_of_file},
     {"getc", end_of_file},
-    {"close", zero},
-    {"fclose", zero},
-    {"pclose", zero},
-    {"closedir", zero},
+    {"close", perhaps_fails},
+    {"fclose", perhaps_fails},
+    {"pclose", perhaps_fails},
+    {"closedir", perhaps_fails},
     {"readdir", zero},
     {"fcntl", perhaps_fails},
     {"fcntl64", perhaps_fails},
@@ -423,28 +434,28 @@ constexpr ModelEntry table[] = {
     {"eventfd", new_file},
     {"epoll_create", new_file},
     {"epoll_create1", new_file},
-    {"epoll_ctl", zero},
+    {"epoll_ctl", perhaps_fails},
     {"kqueue", new_file},
-    {"kevent", zero},
+    {"kevent", perhaps_fails},
     {"dup", new_file},
     {"socket", new_file},
-    {"setsockopt", zero},
+    {"setsockopt", perhaps_fails},
     {"setlocale", c_locale},
-    {"newlocale", object},
-    {"duplocale", object},
-    {"uselocale", object},
+    {"newlocale", some_locale},
+    {"duplocale", some_locale},
+    {"uselocale", some_locale},
     {"freelocale", zero},
     {"localeconv", configuration},
     {"nl_langinfo", character_set},
     {"signal", perhaps_not},
     {"sigaction", perhaps_fails},
-    {"sigaltstack", zero},
+    {"sigaltstack", perhaps_fails},
     {"sigemptyset", zero},
     {"sigfillset", zero},
     {"sigaddset", zero},
-    {"sigprocmask", zero},
-    {"pthread_sigmask", zero},
-    {"prctl", zero},
+    {"sigprocmask", perhaps_fails},
+    {"pthread_sigmask", perhaps_not},
+    {"prctl", perhaps_not},
     {"getrandom", random_bytes},
     {"getentropy", random_entropy},
     {"srand", zero},
@@ -454,7 +465,7 @@ constexpr ModelEntry table[] = {
     {"strerror", error_text},
     {"__xpg_strerror_r", error_text_into},
     {"strerror_r", error_text_gnu},
-    {"strerror_s", zero},
+    {"strerror_s", perhaps_not},
     {"gai_strerror", error_text},
     {"dlopen", open_library},
     {"dlclose", zero},
@@ -463,7 +474,7 @@ constexpr ModelEntry table[] = {
     {"dlvsym", find_symbol},
     {"dladdr", library_of_address},
     {"dl_iterate_phdr", perhaps_not},
-    {"_dl_find_object", zero},
+    {"_dl_find_object", perhaps_fails},
     {"__register_frame_info", zero},
     {"__deregister_frame_info", zero},
     {"__gmon_start__", zero},

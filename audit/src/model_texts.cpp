@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include "type_layout.hpp"
+
 namespace interlock::auditing {
 
 namespace {
@@ -30,6 +32,8 @@ std::optional<std::string> bytes_at(I& in, std::uint64_t address, std::uint64_t 
 std::optional<std::string> known_text(I& in, std::uint64_t object) {
     const auto known = in.texts().find(object);
     if (known == in.texts().end() || in.is_type(object)) return std::nullopt;
+    // What is kept of an error is its class.
+    if ((in.type_field(in.type_of(object), TypeField::flags) & TypeFlags::exception) != 0) return std::nullopt;
     in.guest().charge(known->second.size() / 16);
     if (in.guest().used_up()) return std::nullopt;
     return known->second;
@@ -39,8 +43,13 @@ std::uint64_t unknown_text(I& in) {
     in.unknown_number(0, 0);
     return in.new_text_object(in.likely() ? "text" : "other text");
 }
+// The empty text, and those of one character below 256, are the same object each time.
+std::uint64_t text_object(I& in, const std::string& text) {
+    const bool single = text.size() <= 1 || (text.size() == 2 && (static_cast<unsigned char>(text[0]) & 0xfc) == 0xc0);
+    return single ? in.shared_text(text) : in.new_text_object(text);
+}
 void result_text(I& in, const std::optional<std::string>& text) {
-    in.result(text ? in.new_text_object(*text) : unknown_text(in));
+    in.result(text ? text_object(in, *text) : unknown_text(in));
 }
 
 // ---- texts that are made ----
@@ -172,8 +181,14 @@ void compare(I& in, const std::optional<std::string>& other) {
 }
 void compare_object(I& in) { compare(in, known_text(in, in.argument(1))); }
 void compare_text(I& in) { compare(in, in.guest().text(in.argument(1), longest)); }
-// It stays the object that it is.
-void intern(I&) {}
+void intern_text(I& in) {
+    const auto text = in.guest().text(in.argument(0), longest);
+    in.result(text ? in.shared_text(*text) : unknown_text(in));
+}
+void intern(I& in) {  // (&text)
+    const auto text = known_text(in, in.guest().word(in.argument(0)).value_or(0));
+    if (text) in.guest().set_word(in.argument(0), in.shared_text(*text));
+}
 // str(text) is the text, and str(number) its digits.
 void as_str(I& in) {
     if (known_text(in, in.argument(0))) return in.result(in.argument(0));
@@ -305,7 +320,7 @@ constexpr std::array table = {
     ModelEntry{"PyUnicode_FromString", from_text},
     ModelEntry{"PyUnicode_FromStringAndSize", from_text_and_size},
     ModelEntry{"PyUnicode_GetLength", length},
-    ModelEntry{"PyUnicode_InternFromString", from_text},
+    ModelEntry{"PyUnicode_InternFromString", intern_text},
     ModelEntry{"PyUnicode_InternInPlace", intern},
     ModelEntry{"_PyBytes_Resize", bytes_resize},
 };

@@ -184,22 +184,36 @@ void thread_number(I& in) {  // pthread_threadid_np(thread, place)
     in.guest().set_number(in.argument(1), in.likely() ? 4716 : 9001, 8);
 }
 void number_of_thread(I& in) { in.unknown_number(4716, 9001); }
+void number_of_processor(I& in) { in.unknown_number(0, 2); }
+void name_of_thread(I& in) {  // (thread, place, room)
+    const std::string name = in.likely() ? "python3" : "other";
+    in.unknown_number(0, 0);
+    if (in.argument(2) > name.size()) in.guest().write(in.argument(1), name.c_str(), name.size() + 1);
+}
 void equal(I& in) { in.result(in.argument(0) == in.argument(1) ? 1 : 0); }
 
 // The stack as it is in the guest. Its address is that of the end, on macOS.
 void stack_address(I& in) { in.result(GuestMap::stack + GuestMap::stack_size); }
 void stack_size(I& in) { in.result(GuestMap::stack_size); }
+// Nobody else has it; whether the thread itself does, is not kept.
+void lock_if_free(I& in) {
+    constexpr std::uint64_t busy = 16;
+    in.unknown_number(0, in.fails() ? busy : 0);
+}
 // Attributes: what is asked for later is the stack.
 void attributes_stack(I& in) {  // (attributes, address, size)
+    in.assume("the size of the stack");
     in.guest().set_word(in.argument(1), GuestMap::stack);
     in.guest().set_word(in.argument(2), GuestMap::stack_size);
     in.result(0);
 }
 void attributes_size(I& in) {
+    in.assume("the size of the stack");
     in.guest().set_word(in.argument(1), GuestMap::stack_size);
     in.result(0);
 }
 void attributes_guard(I& in) {
+    in.assume("the size of the stack");
     in.guest().set_word(in.argument(1), 4096);
     in.result(0);
 }
@@ -302,7 +316,7 @@ constexpr ModelEntry table[] = {
     {"pthread_main_np", one},
     {"pthread_is_threaded_np", zero},
     {"pthread_setname_np", zero},
-    {"pthread_getname_np", zero},
+    {"pthread_getname_np", name_of_thread},
     {"pthread_set_qos_class_self_np", zero},
     {"pthread_get_stackaddr_np", stack_address},
     {"pthread_get_stacksize_np", stack_size},
@@ -319,10 +333,10 @@ constexpr ModelEntry table[] = {
     {"sched_getaffinity", affinity},
     {"sched_setaffinity", zero},
     {"pthread_setaffinity_np", zero},
-    {"sched_getcpu", zero},
+    {"sched_getcpu", number_of_processor},
     {"pthread_mutex_init", zero},
     {"pthread_mutex_lock", zero},
-    {"pthread_mutex_trylock", zero},
+    {"pthread_mutex_trylock", lock_if_free},
     {"pthread_mutex_timedlock", zero},
     {"pthread_mutex_unlock", zero},
     {"pthread_mutex_destroy", zero},

@@ -208,7 +208,10 @@ void struct_sequence_init_type(I& in) {
 
 // ---- what they are asked for ----
 
-void type_flags(I& in) { in.result(in.type_field(in.argument(0), F::flags)); }
+void type_flags(I& in) {
+    if (!in.guest().is_written(in.type_place(in.argument(0), F::flags), in.word())) in.assume("the flags of a class");
+    in.result(in.type_field(in.argument(0), F::flags));
+}
 
 // An object of which nothing is known is what the module expects.
 void type_is_subtype(I& in) {
@@ -232,7 +235,11 @@ void type_slot(I& in) {
     const auto place = slot_place(static_cast<unsigned>(in.argument(1)));
     if (!place) return in.result(0);
     const std::uint64_t type = in.argument(0);
-    if (place->table == 0) return in.result(in.type_field(type, place->index));
+    if (place->table == 0) {
+        if (!in.guest().is_written(in.type_place(type, place->index), in.word())) in.assume("a slot of another class");
+        return in.result(in.type_field(type, place->index));
+    }
+    if (!in.guest().is_written(in.type_place(type, place->table), in.word())) in.assume("a slot of another class");
     const std::uint64_t table = in.type_field(type, place->table);
     in.result(table == 0 ? 0 : in.guest().word(table + place->index * in.word()).value_or(0));
 }

@@ -43,6 +43,8 @@ void from_int32(I& in) { in.result(in.new_number(as_signed(in.argument(0), 4)));
 void from_uint32(I& in) { in.result(in.new_number(as_unsigned(in.argument(0), 4), false)); }
 
 const std::uint64_t* known_number(I& in, std::uint64_t object) {
+    if (const auto world = in.numbers_of_the_world().find(object); world != in.numbers_of_the_world().end())
+        in.assume(world->second);
     const auto known = in.numbers().find(object);
     return known == in.numbers().end() ? nullptr : &known->second;
 }
@@ -201,16 +203,24 @@ void get_platform(I& in) {
 // An attribute of `sys`; 0 without an error.
 std::uint64_t of_sys(I& in, const std::string& name) {
     if (name == "modules") return in.modules_dict();
-    if (name == "version" || name == "hexversion" || name == "version_info") {
-        in.record().asked_version = true;
-        in.doubt("the micro version of the interpreter");
-    }
+    // Of a tuple the minor version can be read alone.
+    constexpr std::string_view micro = "the micro version of the interpreter";
+    if (name == "version" || name == "hexversion" || name == "version_info") in.record().asked_version = true;
+    if (name == "version") in.assume(micro);
     if (name == "version")
         return in.new_text_object(fmt::format("3.{}.{}", in.model().minor, behind_minor_version(in)));
-    if (name == "hexversion") return in.new_number(0x030000f0u | in.model().minor << 16 | in.micro_version() << 8);
+    if (name == "hexversion") {
+        const std::uint64_t all = in.new_number(0x030000f0u | in.model().minor << 16 | in.micro_version() << 8);
+        in.numbers_of_the_world()[all] = micro;
+        return all;
+    }
     if (name == "version_info") {
-        const std::array parts{in.new_number(3), in.new_number(in.model().minor), in.new_number(in.micro_version()),
-                               in.new_text_object("final"), in.new_number(0)};
+        // Who reads its digits in memory is met with other ones in another run.
+        const std::uint64_t last = in.new_large_number(in.micro_version());
+        in.numbers_of_the_world()[last] = micro;
+        in.guest().forget_written(last + in.head_size() + in.word(), 4);
+        const std::array parts{in.new_number(3), in.new_number(in.model().minor), last, in.new_text_object("final"),
+                               in.new_number(0)};
         return in.new_tuple_of(parts);
     }
     // Only in builds that trace references, and no one loads modules for others there.

@@ -325,6 +325,55 @@ BOOST_AUTO_TEST_CASE(members_by_name) {
     BOOST_TEST((ZipIndex::of_file(file, budget).error().code == Errc::unsupported));
 }
 
+/// Counts what is unpacked.
+class Counting final : public Unpacker {
+public:
+    unsigned count = 0;
+    Content unpack(const PackedMember& packed) override {
+        ++count;
+        return unpacker_here().unpack(packed);
+    }
+    std::unique_ptr<ByteStream> open(const PackedMember& packed, Tally* tally) override {
+        return unpacker_here().open(packed, tally);
+    }
+    std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const OpenedFile* whole, Compression compression,
+                                            const std::string& name, Tally& tally) override {
+        return unpacker_here().open_tar(stream, whole, compression, name, tally);
+    }
+};
+
+// Modules of one wheel ask for the same libraries.
+BOOST_AUTO_TEST_CASE(a_library_is_unpacked_once) {
+    const Folder folder;
+    const std::string content(100'000, 'x');
+    const std::string file =
+        folder.write("x.whl", zip({deflated_entry("a.so", content), deflated_entry("b.so", content)}));
+    const auto index = ZipIndex::of_file(file, {});
+    BOOST_REQUIRE(index.ok());
+    Counting unpacker;
+    const AuditBudget budget;
+    const auto first = index->library("a.so", budget, unpacker);
+    BOOST_REQUIRE(first != nullptr);
+    BOOST_TEST((first->head(first->size()) == content));
+    BOOST_TEST((index->library("a.so", budget, unpacker) == first));
+    BOOST_TEST(unpacker.count == 1u);
+    BOOST_TEST((index->library("none.so", budget, unpacker) == nullptr));
+
+    AuditBudget small;
+    small.memory = 150'000;  // for one of them
+    BOOST_TEST((index->library("b.so", small, unpacker) != nullptr));
+    BOOST_TEST((index->library("b.so", small, unpacker) != nullptr));
+    BOOST_TEST(unpacker.count == 2u);
+    BOOST_TEST((index->library("a.so", small, unpacker) != nullptr));
+    BOOST_TEST(unpacker.count == 3u);
+
+    // What is unpacked again counts again.
+    AuditBudget tight = small;
+    tight.archive_size = 350'000;
+    BOOST_TEST((index->library("b.so", tight, unpacker) == nullptr));
+    BOOST_TEST(unpacker.count == 3u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
