@@ -199,6 +199,7 @@ struct Guest::Impl {
     // ---- once more (guest_rewind.cpp) ----
 
     void keep_processor();
+    std::uint64_t debug_control() const;
     void spoil() noexcept { spoiled = true; }
     bool can_go_on_with(std::span<const Image* const> next) const;
     bool rewind();
@@ -527,6 +528,7 @@ struct Guest::Impl {
     uc_context* reset_state = nullptr;  ///< of a processor that has run nothing
     GuestLimits opened_with;
     bool opened_on_old_processor = false;
+    std::uint64_t breakpoints = 0;
     Region stand_ins{GuestMap::stand_ins, GuestMap::stand_ins_size};
     Region tables{GuestMap::tables, GuestMap::tables_size};
     Region objects{GuestMap::objects, GuestMap::objects_size};

@@ -17,6 +17,12 @@ void Guest::Impl::keep_processor() {
     check(uc_context_save(uc, reset_state), "keep a processor");
     opened_with = guest_limits;
     opened_on_old_processor = guest.old_processor_;
+    breakpoints = debug_control();
+}
+
+// Breakpoints that a program sets are not in what was kept of the processor.
+std::uint64_t Guest::Impl::debug_control() const {
+    return guest.cpu_.emulator_arch == UC_ARCH_X86 ? get(UC_X86_REG_DR7) : 0;
 }
 
 // Code that the program may have made or changed itself is not to be met again, and not what it was told by a fault. To
@@ -32,8 +38,8 @@ bool Guest::Impl::can_go_on_with(std::span<const Image* const> next) const {
         return page.first == thread_area || (stand_ins.contains(page.first, page_size) && !page.second);
     });
     // On S/390 the processor is prepared by running something.
-    return same && limits && pages && !broken && !spoiled && !guest.used_foreign_variable_ &&
-           !guest_limits.wanted_more && chunks.size() < guest_limits.chunks / 2 &&
+    return same && limits && pages && debug_control() == breakpoints && !broken && !spoiled &&
+           !guest.used_foreign_variable_ && !guest_limits.wanted_more && chunks.size() < guest_limits.chunks / 2 &&
            guest.cpu_.architecture != Architecture::s390x;
 }
 
