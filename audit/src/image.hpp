@@ -147,8 +147,9 @@ using Names = std::unordered_set<std::string_view>;
 
 /// The slices of a file: one, except for fat Mach-O files. Views into `file`, which has to outlive them. Everything
 /// is checked; sizes of tables are bounded by the size of the file. Errors: malformed_file ("not a shared library:
-/// ...", with offset and reason), unsupported (a format that is recognised and not read: wasm, an object file, an
-/// archive). `name` is for messages. `also`: exports of these names are kept as well, which a module wants from a
+/// ...", with offset and reason), unreadable (it may well be a module, and has more than this reader manages),
+/// unsupported (a format that is recognised and not read: wasm, an object file, an archive). `name` is for messages.
+/// `also`: exports of these names are kept as well, which a module wants from a
 /// library that it is linked to; functions and variables, not what is thread-local or chosen by a resolver (IFUNC).
 /// `interposed`: what an ELF library defines and yet gets from the module, or a library before it, that define it too.
 Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const Names* also = nullptr,
