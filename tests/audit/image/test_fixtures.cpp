@@ -270,7 +270,7 @@ BOOST_AUTO_TEST_CASE(expected_verdicts_are_about_the_fixtures) {
             BOOST_REQUIRE(!entry.is_null());
             std::set<std::string> expected, actual;
             for (const auto& module : entry.at("modules"))
-                if (module.at("entry_point") != "") expected.insert(module.at("entry_point").get<std::string>());
+                if (const auto point = module.value("entry_point", std::string()); !point.empty()) expected.insert(point);
             const auto images = read_images(fixture.bytes, fixture.name);
             if (!images.ok()) continue;
             for (const auto& exported : images->front().exports) actual.insert(std::string(exported.name));
