@@ -112,8 +112,8 @@ template <typename Code>
     return status;
 }
 
-/// Reading the clock costs more than a gate, so the time of some calls stands for that of all: of the first ones, so that
-/// the figures of a few long calls are exact, and of every 256th.
+/// Reading the clock costs more than a gate, so the time of some calls stands for that of all: of the first ones, so
+/// that the figures of a few long calls are exact, and of every 256th.
 constexpr std::uint64_t sample_every = 256;
 constexpr std::uint64_t weight_of(std::uint64_t count) noexcept {
     return count <= sample_every ? 1 : count % sample_every == 0 ? sample_every : 0;
@@ -164,7 +164,8 @@ il_status enter_slowly(ModuleRecord& record, ThreadSlot* slot, ModuleTally* tall
     if (kind == GateKind::none)
         status = code();
     else
-        isolate([&] { status = code(); });  // the lock has to keep out what this thread itself would do beneath the call
+        isolate(
+            [&] { status = code(); });  // the lock has to keep out what this thread itself would do beneath the call
     if (weight != 0) bump(tally->ns_inside, weight * (now_ns() - entered));
 
     if (own_lock) drop_module_lock(slot);
@@ -298,15 +299,16 @@ il_status call_taking(FunctionRecord& function, Scope& scope, std::span<const il
 }
 
 /// With arguments that may belong to modules.
-[[gnu::noinline]] static il_status invoke_lending(FunctionRecord& function, Scope& scope, std::span<const il_value> args,
-                                                  il_value& result) {
+[[gnu::noinline]] static il_status invoke_lending(FunctionRecord& function, Scope& scope,
+                                                  std::span<const il_value> args, il_value& result) {
     Lent lent(function.module);
     if (const Outcome held = lent.add(args); !held) return not_lent(held.error(), scope);
     return invoke_inline(function, scope, args.data(), args.size(), result);
 }
 
 il_status invoke(FunctionRecord& function, Scope& scope, const il_value* args, std::size_t nargs, il_value& result) {
-    if (lends({args, nargs})) [[unlikely]] return invoke_lending(function, scope, {args, nargs}, result);
+    if (lends({args, nargs})) [[unlikely]]
+        return invoke_lending(function, scope, {args, nargs}, result);
     return invoke_inline(function, scope, args, nargs, result);
 }
 
@@ -346,7 +348,8 @@ const std::string& Function::name() const noexcept { return function_->name; }
 const std::string& Function::doc() const noexcept { return function_->doc; }
 
 il_status Function::call(Scope& scope, std::span<const il_value> args, il_value& result) const {
-    if (detail::lends(args)) [[unlikely]] return detail::invoke_lending(*function_, scope, args, result);
+    if (detail::lends(args)) [[unlikely]]
+        return detail::invoke_lending(*function_, scope, args, result);
     return detail::invoke_inline(*function_, scope, args.data(), args.size(), result);
 }
 
@@ -372,8 +375,9 @@ Result<Value> Function::operator()(std::span<const Value> args) const {
 }
 
 il_status Function::call_and_take(Scope& scope, std::span<const il_value> args,
-                                  void (*take)(void* context, const il_value& result), void* context) const {
-    const auto give = [&](const il_value& result) { take(context, result); };
+                                  void (*take)(void* context, const il_value& result, const ValueLimits& limits),
+                                  void* context) const {
+    const auto give = [&](const il_value& result) { take(context, result, detail::value_limits(*function_->module)); };
     Outcome held = Ok{};
     return detail::call_taking(*function_, scope, args, give, held);
 }

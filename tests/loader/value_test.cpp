@@ -145,16 +145,21 @@ BOOST_AUTO_TEST_CASE(a_value_has_its_limits) {
         }};
     };
     const std::string malformed = "the module returned a malformed value: ";
-    const std::string too_many = malformed + "lists and maps with more than 100 values, where what is in it several times "
-                                             "counts each time; return a buffer, or raise LoaderOptions::value_limits";
-    const std::string too_long = malformed + "more than 1000 bytes, where what is in it several times counts each time; "
-                                             "return a buffer with an owner, or raise LoaderOptions::value_limits";
+    const std::string too_many = malformed +
+                                 "lists and maps with more than 100 values, where what is in it several times "
+                                 "counts each time; return a buffer, or raise LoaderOptions::value_limits";
+    const std::string too_long = malformed +
+                                 "more than 1000 bytes, where what is in it several times counts each time; "
+                                 "return a buffer with an owner, or raise LoaderOptions::value_limits";
     for (const PolicyAction level : levels) {
         const ValuesLab lab(limited(level));
         // 2 + 4 + ... + 2^depth values from 2 * depth ones.
         BOOST_TEST(lab.call("shared", {5, 1}).ok());
         BOOST_TEST(lab.call("shared", {6, 1}).error().message == "values.shared: " + too_many);
         BOOST_TEST(lab.call("shared", {60, 1}).error().message == "values.shared: " + too_many);
+        const auto typed = lab.module.function<Value(int, int)>("shared").value();
+        BOOST_TEST(typed(5, 1).ok());
+        BOOST_TEST(typed(6, 1).error().message.find("with more than 100 values") != std::string::npos);
         // Twice 500 bytes.
         BOOST_TEST(lab.call("shared", {1, 500}).ok());
         BOOST_TEST(lab.call("shared", {1, 501}).error().message == "values.shared: " + too_long);

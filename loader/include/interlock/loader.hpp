@@ -71,9 +71,10 @@ public:
 private:
     friend class Module;
     template <typename Signature> friend class TypedFunction;
-    /// As call(), and gives the result to `take` while nobody can unload the module or write over the result.
+    /// As call(), and gives the result, with LoaderOptions::value_limits, to `take` while nobody can unload the module or write over the result.
     IL_API il_status call_and_take(Scope& scope, std::span<const il_value> args,
-                                   void (*take)(void* context, const il_value& result), void* context) const;
+                                   void (*take)(void* context, const il_value& result, const ValueLimits& limits),
+                                   void* context) const;
     /// The Error of a call that has failed, of the `number`th argument, of a result that is not what was asked for.
     IL_API Error call_error(const Scope& scope, il_status status) const;
     IL_API Error argument_error(const Scope& scope, std::size_t number) const;

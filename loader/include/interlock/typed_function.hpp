@@ -43,10 +43,12 @@ concept CopiedResult = std::same_as<T, std::string> || std::same_as<T, Bytes> ||
 template <typename T>
 concept Integer = std::integral<T> && !std::same_as<T, bool>;
 
-template <typename> inline constexpr bool not_supported = false;
+template <typename>
+inline constexpr bool not_supported = false;
 
 /// The C form of an argument; false if there is none, with the reason in the scope.
-template <typename T> bool to_argument(Scope& scope, const T& given, il_value& value) {
+template <typename T>
+bool to_argument(Scope& scope, const T& given, il_value& value) {
     if constexpr (std::same_as<T, bool>) {
         value = il_bool(given);
     } else if constexpr (Integer<T>) {
@@ -83,7 +85,8 @@ template <typename T> bool to_argument(Scope& scope, const T& given, il_value& v
 }
 
 /// What a value of type T is to a module, for messages.
-template <typename T> constexpr const char* wanted_name() {
+template <typename T>
+constexpr const char* wanted_name() {
     if constexpr (std::same_as<T, bool>)
         return "bool";
     else if constexpr (Integer<T>)
@@ -98,8 +101,9 @@ template <typename T> constexpr const char* wanted_name() {
         return "value";
 }
 
-/// From the C form of a result. `why` is for what is malformed deep inside of a Value, and may be null for other types.
-template <typename T> Taken take_result(const il_value& value, T& result, std::string* why) {
+/// From the C form of a result. `limits` and `why`, for what is malformed deep inside of it, are for a Value.
+template <typename T>
+Taken take_result(const il_value& value, T& result, const ValueLimits& limits, std::string* why) {
     if constexpr (std::same_as<T, bool>) {
         if (value.type != IL_BOOL) return Taken::wrong_type;
         result = value.as.boolean != 0;
@@ -125,7 +129,7 @@ template <typename T> Taken take_result(const il_value& value, T& result, std::s
     } else if constexpr (std::same_as<T, il_value>) {
         result = value;
     } else if constexpr (std::same_as<T, Value>) {
-        Result<Value> copy = Value::copy_of(value);
+        Result<Value> copy = Value::copy_of(value, limits);
         if (!copy) {
             *why = std::move(copy).error().message;
             return Taken::malformed;
@@ -140,7 +144,8 @@ template <typename T> Taken take_result(const il_value& value, T& result, std::s
 }  // namespace detail
 
 /// See the head of this file. Copyable; keeps working, with an error, after the module has been unloaded.
-template <typename R, typename... Parameters> class TypedFunction<R(Parameters...)> {
+template <typename R, typename... Parameters>
+class TypedFunction<R(Parameters...)> {
 public:
     /// Outcome if the function returns nothing.
     using Returned = Result<std::conditional_t<std::is_void_v<R>, Ok, R>>;
@@ -180,29 +185,33 @@ private:
     friend class Module;
     explicit TypedFunction(Function function) noexcept : function_(std::move(function)) {}
 
-    Returned finish(Scope& scope, std::span<const il_value> args) const requires(!detail::CopiedResult<R>) {
+    Returned finish(Scope& scope, std::span<const il_value> args) const
+        requires(!detail::CopiedResult<R>)
+    {
         il_value value;
         const il_status status = function_.call(scope, args, value);
         if (status != IL_OK) [[unlikely]]
             return function_.call_error(scope, status);
         R result{};
-        const detail::Taken taken = detail::take_result(value, result, nullptr);
+        const detail::Taken taken = detail::take_result(value, result, {}, nullptr);
         if (taken != detail::Taken::yes) [[unlikely]]
             return function_.result_error(taken, value.type, detail::wanted_name<R>(), {});
         return result;
     }
 
-    Returned finish(Scope& scope, std::span<const il_value> args) const requires detail::CopiedResult<R> {
+    Returned finish(Scope& scope, std::span<const il_value> args) const
+        requires detail::CopiedResult<R>
+    {
         struct Taking {
             R result{};
             std::string why{};
             il_type type = IL_NULL;
             detail::Taken taken = detail::Taken::yes;
         } taking;
-        const auto take = [](void* context, const il_value& value) {
+        const auto take = [](void* context, const il_value& value, const ValueLimits& limits) {
             Taking& here = *static_cast<Taking*>(context);
             here.type = value.type;
-            here.taken = detail::take_result(value, here.result, &here.why);
+            here.taken = detail::take_result(value, here.result, limits, &here.why);
         };
         const il_status status = function_.call_and_take(scope, args, take, &taking);
         if (status != IL_OK) return function_.call_error(scope, status);
@@ -214,7 +223,8 @@ private:
     Function function_;
 };
 
-template <typename Signature> Result<TypedFunction<Signature>> Module::function(std::string_view name) const {
+template <typename Signature>
+Result<TypedFunction<Signature>> Module::function(std::string_view name) const {
     Result<Function> found = function(name);
     if (!found) return std::move(found).error();
     return TypedFunction<Signature>(std::move(*found));
