@@ -13,6 +13,7 @@
 #include <string>
 
 #include "points.hpp"
+#include "support/thread_sanitizer.hpp"
 #include "threads.hpp"
 
 using namespace interlock;
@@ -454,17 +455,7 @@ BOOST_AUTO_TEST_CASE(the_child_may_end_its_runtime_and_make_another) {
                       "");
 }
 
-// ThreadSanitizer refuses threads in the child of a process with threads. gcc says it by a macro, clang by a feature.
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define INTERLOCK_TEST_TSAN
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define INTERLOCK_TEST_TSAN
-#endif
-
-#ifndef INTERLOCK_TEST_TSAN
-BOOST_AUTO_TEST_CASE(the_child_may_start_threads) {
+BOOST_AUTO_TEST_CASE(the_child_may_start_threads, *boost::unit_test::enable_if<!test::under_thread_sanitizer>()) {
     Runtime runtime;
     Other other([](Other& self) {
         Attached attached;
@@ -484,7 +475,6 @@ BOOST_AUTO_TEST_CASE(the_child_may_start_threads) {
                       }),
                       "");
 }
-#endif
 
 BOOST_AUTO_TEST_CASE(the_hooks_of_the_loader_are_called) {
     Runtime runtime;
