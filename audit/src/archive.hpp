@@ -17,12 +17,12 @@ namespace interlock::auditing {
 struct Member {
     std::string name;                   ///< as stored, with '/' for '\', without "./" in front
     std::optional<std::uint64_t> size;  ///< as the archive claims
-    bool nameless = false;              ///< its name is not in the charset that it claims to be in
-    bool regular = false;               ///< a file with content; not a folder, link or device
-    bool claims_otherwise = false;      ///< of a zip file: it says that it is a link or device; installers do not care
-    std::string link;                   ///< of a tar file: what it is a link to, as stored; empty for none
-    bool hard_link = false;             ///< then the name of a member, and else a path from its own folder
-    std::string unreadable;             ///< why its content cannot be had ("it is encrypted"); empty if it can
+    bool nameless = false;          ///< its name is longer than a path, or not in the charset that it claims to be in
+    bool regular = false;           ///< a file with content; not a folder, link or device
+    bool claims_otherwise = false;  ///< of a zip file: it says that it is a link or device; installers do not care
+    std::string link;               ///< of a tar file: what it is a link to, as stored; empty for none
+    bool hard_link = false;         ///< then the name of a member, and else a path from its own folder
+    std::string unreadable;         ///< why its content cannot be had ("it is encrypted"); empty if it can
 };
 
 /// One thread at a time. Failure with malformed_file: the archive is damaged; LimitReached.

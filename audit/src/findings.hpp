@@ -45,6 +45,9 @@ std::string pythons_with(const ModuleAudit& module, Effect effect);
 /// "module 'pkg._m'", with the architecture where the file has several slices.
 std::string named(const BinaryAudit& binary, const ModuleAudit& module);
 
+/// "cp313-cp313t-win32, cp313-cp313t-win_amd64 and 7 more": the first six, escaped.
+std::string listed_tags(const std::vector<std::string>& tags);
+
 /// The module whose import the file answers, or null for a library that is no module.
 const ModuleAudit* primary_module(const BinaryAudit& binary) noexcept;
 

@@ -40,17 +40,10 @@ std::string describe(const BinaryAudit& binary) {
 
 std::string names(const std::vector<AbiTag>& tags) {
     std::vector<std::string> texts;
-    for (const AbiTag& tag : tags) texts.push_back(escape(tag.text, 40));
+    for (const AbiTag& tag : tags) texts.push_back(tag.text);
     std::sort(texts.begin(), texts.end());
     texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
-    return fmt::format("{}", fmt::join(texts, ", "));
-}
-
-std::string listed(const std::vector<std::string>& tags) {
-    constexpr std::size_t most = 6;
-    std::string text;
-    for (std::size_t i = 0; i < tags.size() && i < most; ++i) text += (i == 0 ? "" : ", ") + escape(tags[i], 80);
-    return tags.size() > most ? fmt::format("{} and {} more", text, tags.size() - most) : text;
+    return listed_tags(texts);
 }
 
 using Slices = std::map<std::string_view, std::vector<const BinaryAudit*>>;
@@ -166,11 +159,8 @@ void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& sl
     if (is_named_for_another_machine(name, binary))
         wrong.push_back(fmt::format("the file name says {}", escape(name.tag.empty() ? ".pyd" : name.tag, 60)));
     // What a wheel for all machines has for one of them is said of the wheel.
-    if (!wheel.any_platform && !any_slice_fits(binary, slices, wheel)) {
-        std::vector<std::string> platforms;
-        for (const std::string& tag : wheel.platforms) platforms.push_back(escape(tag, 60));
-        wrong.push_back(fmt::format("the wheel's platform tag is {}", fmt::join(platforms, ", ")));
-    }
+    if (!wheel.any_platform && !any_slice_fits(binary, slices, wheel))
+        wrong.push_back(fmt::format("the wheel's platform tag is {}", listed_tags(wheel.platforms)));
     if (!wrong.empty())
         messages.push_back(
             fmt::format("{}, but the binary is for {}", fmt::join(wrong, " and "), machine_of(binary).text()));
@@ -187,6 +177,13 @@ void compare(const BinaryAudit& binary, const WheelTags& wheel, const Slices& sl
 
 }  // namespace
 
+std::string listed_tags(const std::vector<std::string>& tags) {
+    constexpr std::size_t most = 6;
+    std::string text;
+    for (std::size_t i = 0; i < tags.size() && i < most; ++i) text += (i == 0 ? "" : ", ") + escape(tags[i], 80);
+    return tags.size() > most ? fmt::format("{} and {} more", text, tags.size() - most) : text;
+}
+
 void find_in_tags(const AuditReport& report, const StrayFiles& strays, FindingCollector& findings) {
     Slices slices;
     for (const BinaryAudit& binary : report.binaries) {
@@ -199,7 +196,7 @@ void find_in_tags(const AuditReport& report, const StrayFiles& strays, FindingCo
         Finding& finding =
             findings.add(RuleId::tag_mismatch, package,
                          fmt::format("the wheel is named for {}, but its WHEEL file says {}; installers go by the name",
-                                     listed(package.wheel_tags), listed(package.metadata_tags)));
+                                     listed_tags(package.wheel_tags), listed_tags(package.metadata_tags)));
         finding.level = Level::warning;
         finding.fix = "rename it with `wheel tags`, which changes both";
     }

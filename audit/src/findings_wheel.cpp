@@ -67,12 +67,6 @@ std::string joined(const std::set<std::string>& texts) {
     return all;
 }
 
-std::string platforms_of(const WheelTags& tags) {
-    std::string all;
-    for (const std::string& tag : tags.platforms) all += (all.empty() ? "" : ", ") + escape(tag, 60);
-    return all;
-}
-
 void find_strays(const PackageAudit& package, const WheelFiles& wheel, const StrayFiles& strays,
                  FindingCollector& findings) {
     std::set<std::string> files;
@@ -145,7 +139,7 @@ void find_missing_machines(const PackageAudit& package, const WheelFiles& wheel,
         Finding& finding = findings.add(
             RuleId::tag_mismatch, package,
             fmt::format("the wheel's platform tag is {}, but none of its modules is for {}; {} for {}",
-                        platforms_of(wheel.tags), machine->text(),
+                        listed_tags(wheel.tags.platforms), machine->text(),
                         wheel.modules.size() == 1 ? "the only one is" : fmt::format("all {} are", wheel.modules.size()),
                         machines_of_files(wheel)),
             "no module for " + machine->text());
@@ -164,7 +158,7 @@ void find_missing_machines(const PackageAudit& package, const WheelFiles& wheel,
             RuleId::tag_mismatch, package,
             fmt::format("the wheel's platform tag is {}, but {} of its {} {} not for {}, where an import of {} fails: "
                         "{}",
-                        platforms_of(wheel.tags), lacking.size(), counted(wheel.modules.size(), "module"),
+                        listed_tags(wheel.tags.platforms), lacking.size(), counted(wheel.modules.size(), "module"),
                         lacking.size() == 1 ? "is" : "are", machine->text(), lacking.size() == 1 ? "it" : "them",
                         joined(lacking)),
             "some modules not for " + machine->text());

@@ -169,8 +169,10 @@ private:
         }
         inputs_.count_file(path_);
         if (member.nameless)
-            return report(scope.path, {Errc::malformed_file, "cannot read a member of " + quoted(scope.path, 4096) +
-                                                                 ": its name is not the UTF-8 that it claims to be"});
+            return report(scope.path,
+                          {Errc::malformed_file, "cannot read a member of " + quoted(scope.path, 4096) +
+                                                     ": its name is too long for a path, or not the UTF-8 that it "
+                                                     "claims to be"});
         if (is_about_others(member, scope)) {
             // Of a zip file it has been read.
             if (entry.zip == nullptr && !second_) guarded(member, scope, [&] { read_about_others(entry, scope); });

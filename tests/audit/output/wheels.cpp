@@ -104,6 +104,14 @@ BOOST_AUTO_TEST_CASE(sets_of_tags) {
                         "with glibc"));
 }
 
+BOOST_AUTO_TEST_CASE(long_lists_of_tags) {
+    std::string tags = "cp313-cp313t-manylinux_2_0_aarch64";
+    for (int i = 1; i < 400; ++i) tags += ".manylinux_2_" + std::to_string(i) + "_aarch64";
+    const std::string found = found_in({mac("pkg._m", "x86_64")}, {tags});
+    BOOST_TEST(contains(found, "and 394 more"), found);
+    BOOST_TEST(found.size() < 1000u, found);
+}
+
 BOOST_AUTO_TEST_CASE(one_module_of_several) {
     const std::vector<BinaryAudit> files = {slice("pkg.a", "x86_64"), slice("pkg.a", "aarch64"),
                                             mac("pkg.b", "x86_64")};
