@@ -28,14 +28,17 @@ std::atomic<long> left{never};
 
 }  // namespace
 
-// All forms of new come down to this one.
+// All forms of new come down to this one; that of arrays only if told so, where AddressSanitizer has its own.
 void* operator new(std::size_t size) {
     if (left.fetch_sub(1, std::memory_order_relaxed) == 0) throw std::bad_alloc();
     if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
     throw std::bad_alloc();
 }
+void* operator new[](std::size_t size) { return operator new(size); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 using namespace interlock;
 
