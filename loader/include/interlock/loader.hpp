@@ -71,7 +71,8 @@ public:
 private:
     friend class Module;
     template <typename Signature> friend class TypedFunction;
-    /// As call(), and gives the result, with LoaderOptions::value_limits, to `take` while nobody can unload the module or write over the result.
+    /// As call(), and gives the result, with LoaderOptions::value_limits, to `take` while nobody can unload the module or
+    /// write over the result.
     IL_API il_status call_and_take(Scope& scope, std::span<const il_value> args,
                                    void (*take)(void* context, const il_value& result, const ValueLimits& limits),
                                    void* context) const;
