@@ -11,10 +11,11 @@
 #include <fmt/format.h>
 #include <interlock/escape.hpp>
 
+#include "c_api_names.hpp"
 #include "constant_definition.hpp"
 #include "init_run.hpp"
 #include "interlock_modules.hpp"
-#include "libraries_beside.hpp"
+#include "library_names.hpp"
 #include "python_abi.hpp"
 #include "static_scan.hpp"
 #include "symbol_lists.hpp"
@@ -455,7 +456,7 @@ namespace {
 // Of a library the slice for the same processor.
 std::optional<Image> read_library(Bytes file, const std::string& name, const Image& module, const Names& wanted,
                                   const Names& interposed) {
-    Result<std::vector<Image>> images = read_images(file, name, &wanted, &interposed);
+    Result<std::vector<Image>> images = read_images(file, name, {&wanted, &interposed, is_of_process});
     if (!images) return std::nullopt;
     for (Image& image : *images)
         if (image.architecture == module.architecture && image.format == module.format) return std::move(image);
@@ -500,7 +501,7 @@ Linked read_libraries(const Image& module, const BinaryContext& context, std::sp
 
 Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options,
                                               std::span<const Bytes> library_files) {
-    Result<std::vector<Image>> images = read_images(file, context.path);
+    Result<std::vector<Image>> images = read_images(file, context.path, {.is_of_process = is_of_process});
     if (!images) return std::move(images).error();
     // Who judges next may have to do with less.
     struct Forgetting {
@@ -511,7 +512,8 @@ Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& c
         const Linked linked = read_libraries((*images)[i], context, library_files);
         // What the libraries find in it has to be known by its address.
         if (!linked.of_module.empty())
-            if (auto again = read_images(file, context.path, &linked.of_module);
+            if (auto again =
+                    read_images(file, context.path, {.also = &linked.of_module, .is_of_process = is_of_process});
                 again && again->size() == images->size())
                 (*images)[i] = std::move((*again)[i]);
         audits.push_back(ImageAudit((*images)[i], file, context, options, linked).audit());

@@ -11,7 +11,6 @@
 #include <unordered_map>
 
 #include "bytes.hpp"
-#include "c_api_names.hpp"
 #include "elf_segments.hpp"
 #include "elf_symbols.hpp"
 #include "image.hpp"
@@ -40,8 +39,8 @@ struct Dynamic {
 
 class ElfReader {
 public:
-    ElfReader(Bytes file, const std::string& name, const Names* also, const Names* interposed)
-        : view_(layout(ByteView(file, name))), also_(also), interposed_(interposed) {}
+    ElfReader(Bytes file, const std::string& name, const ReadOptions& options)
+        : view_(layout(ByteView(file, name))), options_(options) {}
 
     Image read() {
         read_header();
@@ -50,7 +49,7 @@ public:
         read_tables();
         read_libraries();
         read_symbols();
-        if (!image_.exports.empty() || also_ != nullptr) {  // else it is no module, and nothing will be run
+        if (!image_.exports.empty() || options_.also != nullptr) {  // else it is no module, and nothing will be run
             read_relocations();
             std::stable_sort(image_.fixups.begin(), image_.fixups.end(),
                              [](const Fixup& a, const Fixup& b) { return a.address < b.address; });
@@ -360,7 +359,7 @@ private:
 
     bool is_asked_for(const ElfSymbol& symbol, std::string_view name) const {
         const bool plain = symbol.type() != STT_TLS && symbol.type() != STT_GNU_IFUNC;
-        return plain && also_ != nullptr && also_->contains(name);
+        return plain && options_.also != nullptr && options_.also->contains(name);
     }
 
     // What the program and its libraries define comes before what the module defines itself, and what the module
@@ -369,7 +368,8 @@ private:
         if (!symbol.defined()) return true;
         if (symbol.binding() == STB_LOCAL || symbol.visibility() != STV_DEFAULT || dyn_.symbolic) return false;
         const std::string_view name = symbols_->name(symbol);
-        return is_of_process(name) || (interposed_ != nullptr && interposed_->contains(name));
+        return (options_.is_of_process != nullptr && options_.is_of_process(name)) ||
+               (options_.interposed != nullptr && options_.interposed->contains(name));
     }
 
     // The symbol that a relocation means: where a table has several of one name, the one that is found by it.
@@ -578,14 +578,14 @@ private:
     std::unordered_map<std::uint64_t, std::uint64_t> meant_;
     bool in_place_ = false;  ///< the addends of some relocations are where they write to
     std::vector<std::uint32_t> import_of_symbol_;
-    const Names *also_, *interposed_;
+    ReadOptions options_;
 };
 
 }  // namespace
 
-Result<Image> read_elf(Bytes file, const std::string& name, const Names* also, const Names* interposed) {
+Result<Image> read_elf(Bytes file, const std::string& name, const ReadOptions& options) {
     try {
-        return ElfReader(file, name, also, interposed).read();
+        return ElfReader(file, name, options).read();
     } catch (const Failure& failure) {
         return failure.error();
     }

@@ -103,8 +103,7 @@ bool may_become_entry_point(std::string_view start) noexcept {
                        [&](std::string_view prefix) { return start.starts_with(prefix) || prefix.starts_with(start); });
 }
 
-Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const Names* also,
-                                       const Names* interposed) {
+Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const ReadOptions& options) {
     const auto starts_with = [&](std::string_view magic) {
         return file.size() >= magic.size() && std::equal(magic.begin(), magic.end(), file.begin(), [](char a, auto b) {
                    return static_cast<std::uint8_t>(a) == b;
@@ -117,11 +116,11 @@ Result<std::vector<Image>> read_images(Bytes file, const std::string& name, cons
         images.push_back(std::move(*image));
         return images;
     };
-    if (starts_with("\177ELF")) return single(read_elf(file, name, also, interposed));
-    if (starts_with("MZ")) return single(read_pe(file, name, also));
+    if (starts_with("\177ELF")) return single(read_elf(file, name, options));
+    if (starts_with("MZ")) return single(read_pe(file, name, options.also));
     for (const std::string_view magic : {"\xFE\xED\xFA\xCE"sv, "\xFE\xED\xFA\xCF"sv, "\xCE\xFA\xED\xFE"sv,
                                          "\xCF\xFA\xED\xFE"sv, "\xCA\xFE\xBA\xBE"sv, "\xCA\xFE\xBA\xBF"sv})
-        if (starts_with(magic)) return read_macho(file, name, also);
+        if (starts_with(magic)) return read_macho(file, name, options.also);
     const auto cannot = [&](const char* what) {
         return Error{Errc::unsupported, quoted(name, 1000) + " cannot be read: it is " + what};
     };

@@ -145,19 +145,25 @@ bool may_become_entry_point(std::string_view start) noexcept;
 /// Names of exports, without the underscore of Mach-O.
 using Names = std::unordered_set<std::string_view>;
 
+/// What a reader has to know of the process that a file is for. Null: nothing.
+struct ReadOptions {
+    /// Exports of these names are kept as well, which a module wants from a library that it is linked to; functions
+    /// and variables, not what is thread-local or chosen by a resolver (IFUNC).
+    const Names* also = nullptr;
+    /// What an ELF library defines and yet gets from the module, or a library before it, that define it too.
+    const Names* interposed = nullptr;
+    /// Whether the process has it before it loads the file, so that an ELF library gets it from there.
+    bool (*is_of_process)(std::string_view name) noexcept = nullptr;
+};
+
 /// The slices of a file: one, except for fat Mach-O files. Views into `file`, which has to outlive them. Everything
 /// is checked; sizes of tables are bounded by the size of the file. Errors: malformed_file ("not a shared library:
 /// ...", with offset and reason), unreadable (it may well be a module, and has more than this reader manages),
 /// unsupported (a format that is recognised and not read: wasm, an object file, an archive). `name` is for messages.
-/// `also`: exports of these names are kept as well, which a module wants from a
-/// library that it is linked to; functions and variables, not what is thread-local or chosen by a resolver (IFUNC).
-/// `interposed`: what an ELF library defines and yet gets from the module, or a library before it, that define it too.
-Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const Names* also = nullptr,
-                                       const Names* interposed = nullptr);
+Result<std::vector<Image>> read_images(Bytes file, const std::string& name, const ReadOptions& options = {});
 
 // One for each format; read_images() chooses.
-Result<Image> read_elf(Bytes file, const std::string& name, const Names* also = nullptr,
-                       const Names* interposed = nullptr);
+Result<Image> read_elf(Bytes file, const std::string& name, const ReadOptions& options = {});
 Result<Image> read_pe(Bytes file, const std::string& name, const Names* also = nullptr);
 Result<std::vector<Image>> read_macho(Bytes file, const std::string& name, const Names* also = nullptr);
 

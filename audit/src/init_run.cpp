@@ -21,7 +21,7 @@
 #include "guest.hpp"
 #include "hex_text.hpp"
 #include "interpreter.hpp"
-#include "libraries_beside.hpp"
+#include "library_names.hpp"
 
 namespace interlock::auditing {
 

@@ -19,11 +19,6 @@
 
 namespace interlock::auditing {
 
-/// The name without its folders, as libraries are told apart by: "@rpath/libx.dylib" -> "libx.dylib".
-std::string_view library_name(std::string_view path) noexcept;
-/// Whether it is one of the system's, of a compiler's run time, or the interpreter: not to be looked for in packages.
-bool is_library_of_the_system(std::string_view library);
-
 /// Opens the library of this name (without folders) that comes with `binary`; null if none does. Others may have it,
 /// too.
 using FindLibrary = std::function<std::shared_ptr<const Content>(const BinaryAudit& binary, const std::string& name)>;
