@@ -3,10 +3,8 @@
 // SPDX-License-Identifier: MIT
 #include "run_inputs.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/descriptor.hpp"
 #include "exit_codes.hpp"
 
 namespace interlock::cli {
@@ -29,20 +28,6 @@ Error cannot_read(int error) {
     return {error == ENOENT || error == ENOTDIR ? Errc::not_found : Errc::unreadable,
             fmt::format("cannot be read: {}", std::strerror(error))};
 }
-
-class FileDescriptor {
-public:
-    explicit FileDescriptor(int fd) noexcept : fd_(fd) {}
-    ~FileDescriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    FileDescriptor(const FileDescriptor&) = delete;
-    FileDescriptor& operator=(const FileDescriptor&) = delete;
-    int get() const noexcept { return fd_; }
-
-private:
-    int fd_;
-};
 
 }  // namespace
 
@@ -135,16 +120,15 @@ std::optional<Input> InputSource::next() {
 Outcome read_content(const std::string& path, std::string& content) {
     content.clear();
     // Opening a pipe would wait for somebody who writes into it.
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    struct stat status{};
-    if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return cannot_read(errno);
-    if (!S_ISREG(status.st_mode)) return Error{Errc::unreadable, "cannot be read: it is no regular file"};
+    const base::Opened file = base::open_for_reading(path.c_str());
+    if (!file.descriptor) return cannot_read(file.error);
+    if (!file.is_regular()) return Error{Errc::unreadable, "cannot be read: it is no regular file"};
     // One more byte than it should have: the read that notices the end then needs no room.
-    content.resize(static_cast<std::size_t>(status.st_size) + 1);
+    content.resize(static_cast<std::size_t>(file.status.st_size) + 1);
     std::size_t used = 0;
     for (;;) {
         if (used == content.size()) content.resize(content.size() * 2);
-        const ssize_t size = ::read(file.get(), content.data() + used, content.size() - used);
+        const ssize_t size = ::read(file.descriptor.get(), content.data() + used, content.size() - used);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0) return Error{Errc::io_error, cannot_read(errno).message};
         if (size == 0) break;

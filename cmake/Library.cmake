@@ -6,7 +6,7 @@
 #
 # SPDX-License-Identifier: MIT
 
-set(interlock_components abi runtime manifests loader)
+set(interlock_components base abi runtime manifests loader)
 list(TRANSFORM interlock_components PREPEND interlock_ OUTPUT_VARIABLE component_targets)
 
 # Raised when a program linked against the library before would not run with it; the version says nothing about that.

@@ -1,7 +1,7 @@
 // byte_source.cpp: see byte_source.hpp.
 //
 // SPDX-License-Identifier: MIT
-#include "byte_source.hpp"
+#include "abi/byte_source.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -23,7 +23,7 @@ std::string hex(std::uint64_t number) {
     return {text.data(), end};
 }
 
-ByteSource::ByteSource(const RegularFile& file, const std::string& name)
+ByteSource::ByteSource(const base::RegularFile& file, const std::string& name)
     : name_(name), file_(&file), size_(file.identity().size) {
     const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(size_, head_size));
     const auto got = file.read(0, {head_storage_.data(), wanted});

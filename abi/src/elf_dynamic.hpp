@@ -11,7 +11,7 @@
 
 #include <interlock/marker.hpp>
 
-#include "elf_view.hpp"
+#include "abi/elf_view.hpp"
 
 namespace interlock {
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "abi/elf_view.hpp"
 #include "elf_dynamic.hpp"
-#include "elf_view.hpp"
 
 namespace interlock {
 

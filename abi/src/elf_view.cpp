@@ -1,7 +1,7 @@
 // elf_view.cpp: see elf_view.hpp.
 //
 // SPDX-License-Identifier: MIT
-#include "elf_view.hpp"
+#include "abi/elf_view.hpp"
 
 #include <elf.h>
 #include <link.h>

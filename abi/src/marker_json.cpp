@@ -14,7 +14,7 @@
 #include <interlock/escape.hpp>
 #include <interlock/marker.hpp>
 
-#include "byte_source.hpp"
+#include "abi/byte_source.hpp"
 #include "marker_error.hpp"
 
 namespace interlock {

@@ -9,10 +9,10 @@
 #include <interlock/escape.hpp>
 #include <interlock/marker.hpp>
 
-#include "byte_source.hpp"
+#include "abi/byte_source.hpp"
+#include "abi/elf_view.hpp"
 #include "elf_dynamic.hpp"
 #include "elf_symbols.hpp"
-#include "elf_view.hpp"
 #include "marker_error.hpp"
 
 namespace interlock {
@@ -133,7 +133,7 @@ const Marker* ModuleFile::marker_for(std::string_view name) const noexcept {
 }
 
 Result<ModuleFile> read_module_file(const std::filesystem::path& path, ReadDepth depth) {
-    auto file = RegularFile::open(path);
+    auto file = base::RegularFile::open(path);
     if (!file) return std::move(file).error();
     try {
         ModuleFile out;

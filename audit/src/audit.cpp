@@ -18,13 +18,14 @@
 #include <interlock/escape.hpp>
 #include <interlock/manifest.hpp>
 
-#include "archive_names.hpp"
-#include "binary.hpp"
-#include "inputs.hpp"
-#include "inputs_queue.hpp"
-#include "judge.hpp"
-#include "libraries_beside.hpp"
-#include "manifest_beside.hpp"
+#include "inputs/archive_names.hpp"
+#include "inputs/inputs.hpp"
+#include "inputs/inputs_queue.hpp"
+#include "inputs/manifest_beside.hpp"
+#include "rules/findings.hpp"
+#include "verdict/binary.hpp"
+#include "worker/judge.hpp"
+#include "worker/libraries_beside.hpp"
 
 namespace interlock {
 namespace auditing {
@@ -68,18 +69,18 @@ bool needs_hashes(const AuditOptions& options) {
 }
 
 /// Walks inputs, and judges what is found, on all threads.
-class Audit : private InputSink {
+class Audit : private inputs::InputSink {
 public:
     explicit Audit(const AuditOptions& options)
         : options_(options),
           hashes_(needs_hashes(options)),
           memory_(options.budget.memory),
           deadline_(options.time_limit.count() > 0 ? std::chrono::steady_clock::now() + options.time_limit
-                                                   : Judge::Time::max()),
-          at_once_(Judges::most_at_once(options, wanted_threads(options))),
+                                                   : worker::Judge::Time::max()),
+          at_once_(worker::Judges::most_at_once(options, wanted_threads(options))),
           judges_(options, deadline_, at_once_),
           inputs_(options.budget, memory_, *this, judges_),
-          queue_(at_once_, [this](Candidate candidate) { judge(std::move(candidate)); }) {
+          queue_(at_once_, [this](inputs::Candidate candidate) { judge(std::move(candidate)); }) {
         memory_.set_help([this] { return queue_.help(); });
         judges_.prepare();
     }
@@ -163,7 +164,7 @@ private:
     }
 
     // InputSink, on the thread that walks.
-    void binary(Candidate candidate) override {
+    void binary(inputs::Candidate candidate) override {
         progress(1, 0, 0, candidate.path);
         queue_.push(std::move(candidate));
     }
@@ -177,7 +178,7 @@ private:
     }
     std::optional<Error> stopped(const std::string& path) override {
         if (std::chrono::steady_clock::now() < deadline_) return std::nullopt;
-        return not_in_time(path, options_);
+        return worker::not_in_time(path, options_);
     }
     void discard(std::uint64_t sequence) override {
         const std::lock_guard lock(mutex_);
@@ -195,7 +196,7 @@ private:
     }
 
     /// One file, on any thread. Whatever is wrong with it concerns nobody else.
-    void judge(Candidate candidate) {
+    void judge(inputs::Candidate candidate) {
         const auto failed = [&](Errc code, std::string message) {
             error(candidate.sequence, {candidate.path, code, std::move(message)});
         };
@@ -214,29 +215,30 @@ private:
         progress(0, 1, candidate.content.size(), candidate.path);
     }
 
-    void judge_file(Candidate& candidate) {
-        BinaryContext context;
+    void judge_file(inputs::Candidate& candidate) {
+        verdict::BinaryContext context;
         context.path = candidate.path;
         context.module_path = std::move(candidate.module_path);
         context.disk_path = candidate.disk_path;
         context.manifest = std::move(candidate.manifest);
-        const FindLibrary find_library = libraries_of(candidate, context);
+        const worker::FindLibrary find_library = libraries_of(candidate, context);
         candidate.load(options_.budget.binary_size, judges_);
-        const std::string beginning = candidate.content.head(head_size);
-        const Head head(reinterpret_cast<const std::uint8_t*>(beginning.data()), beginning.size());
-        if (!candidate.named && !candidate.in_wheel && !looks_like_binary(head)) {
+        const std::string beginning = candidate.content.head(inputs::head_size);
+        const inputs::Head head(reinterpret_cast<const std::uint8_t*>(beginning.data()), beginning.size());
+        if (!candidate.named && !candidate.in_wheel && !inputs::looks_like_binary(head)) {
             if (head.empty()) return skip(candidate, "an empty file");
-            if (looks_like_text(head)) return skip(candidate, "text, as linker scripts are; no compiled module");
+            if (inputs::looks_like_text(head))
+                return skip(candidate, "text, as linker scripts are; no compiled module");
         }
         if (!candidate.disk_path.empty()) {
-            auto manifest = manifest_beside(candidate.disk_path);
+            auto manifest = inputs::manifest_beside(candidate.disk_path);
             if (manifest)
                 context.manifest = std::move(*manifest);
             else
                 error(candidate.sequence,
                       {manifest_path(candidate.path).native(), manifest.error().code, manifest.error().message});
         }
-        auto binaries = judge_with_libraries(judges_, candidate.content, context, find_library);
+        auto binaries = worker::judge_with_libraries(judges_, candidate.content, context, find_library);
         if (!binaries) {
             if (binaries.error().code == Errc::unsupported && !candidate.named)
                 return skip(candidate, binaries.error().message);
@@ -254,35 +256,35 @@ private:
     }
 
     /// Before the candidate is loaded, which forgets where it was.
-    FindLibrary libraries_of(const Candidate& candidate, const BinaryContext& context) {
+    worker::FindLibrary libraries_of(const inputs::Candidate& candidate, const verdict::BinaryContext& context) {
         if (!candidate.disk_path.empty())
-            return libraries_on_disk(candidate.disk_path, context.module_path, options_.budget.binary_size);
+            return worker::libraries_on_disk(candidate.disk_path, context.module_path, options_.budget.binary_size);
         if (!candidate.packed) return [](const BinaryAudit&, const std::string&) { return nullptr; };
         // Most modules need none: the index is made for the first that does.
-        return [this, packed = *candidate.packed, find = FindLibrary()](const BinaryAudit& binary,
-                                                                        const std::string& name) mutable {
-            if (!find) find = libraries_in_zip(index_of(packed), packed.member.name, options_.budget, judges_);
+        return [this, packed = *candidate.packed, find = worker::FindLibrary()](const BinaryAudit& binary,
+                                                                                const std::string& name) mutable {
+            if (!find) find = worker::libraries_in_zip(index_of(packed), packed.member.name, options_.budget, judges_);
             return find(binary, name);
         };
     }
 
     /// Of the archive that was asked for last: modules of one come together. Null if it cannot be made, which is no
     /// reason to know nothing of a module.
-    std::shared_ptr<const ZipIndex> index_of(const PackedMember& packed) {
+    std::shared_ptr<const inputs::ZipIndex> index_of(const inputs::PackedMember& packed) {
         const std::lock_guard lock(index_mutex_);
         if (indexed_ != packed.archive) {
             index_ = nullptr;
             indexed_ = packed.archive;
             try {
                 const std::string archive = packed.path.substr(0, packed.path.size() - packed.member.name.size() - 1);
-                index_ = std::make_shared<const ZipIndex>(packed.archive, archive, options_.budget);
+                index_ = std::make_shared<const inputs::ZipIndex>(packed.archive, archive, options_.budget);
             } catch (const Failure&) {
             }
         }
         return index_;
     }
 
-    void skip(const Candidate& candidate, std::string_view why) {
+    void skip(const inputs::Candidate& candidate, std::string_view why) {
         skipped(candidate.sequence, escape(candidate.path, 4096) + ": " + std::string(why));
     }
 
@@ -294,16 +296,16 @@ private:
     FirstMessages<std::string> skipped_;
     std::set<std::uint64_t> discarded_;
     std::mutex index_mutex_;
-    std::shared_ptr<const OpenedFile> indexed_;
-    std::shared_ptr<const ZipIndex> index_;
+    std::shared_ptr<const inputs::OpenedFile> indexed_;
+    std::shared_ptr<const inputs::ZipIndex> index_;
     std::mutex progress_mutex_;
     AuditProgress progress_;
-    MemoryBudget memory_;
-    Judge::Time deadline_;
+    inputs::MemoryBudget memory_;
+    worker::Judge::Time deadline_;
     unsigned at_once_;
-    Judges judges_;
-    Inputs inputs_;
-    WorkQueue<Candidate> queue_;  // last: its end waits for those who use the rest
+    worker::Judges judges_;
+    inputs::Inputs inputs_;
+    inputs::WorkQueue<inputs::Candidate> queue_;  // last: its end waits for those who use the rest
 };
 
 bool delegates(const AuditReport& report) {
@@ -314,7 +316,8 @@ bool delegates(const AuditReport& report) {
 }
 
 /// What is on the search path. Of its errors only those of the path itself matter: the rest was not asked for.
-std::vector<BinaryAudit> audit_search_path(const AuditOptions& options, AuditReport& report, Judge::Time start) {
+std::vector<BinaryAudit> audit_search_path(const AuditOptions& options, AuditReport& report,
+                                           worker::Judge::Time start) {
     std::vector<std::string> paths;
     for (const auto& path : options.search_path) paths.push_back(path.native());
     AuditOptions quiet = options;
@@ -357,10 +360,10 @@ AuditReport audit(std::span<const std::string> inputs, const AuditOptions& given
     }
     std::vector<BinaryAudit> others;
     if (!options.search_path.empty() && delegates(report)) others = audit_search_path(options, report, start);
-    judge_by_wheel(report);
-    resolve_delegations(report, others, options);
-    summarize_packages(report);
-    find_all(report, given);  // which has the interpreters that were asked for by name
+    verdict::judge_by_wheel(report);
+    verdict::resolve_delegations(report, others, options);
+    verdict::summarize_packages(report);
+    rules::find_all(report, given);  // which has the interpreters that were asked for by name
     report.statistics.duration = std::chrono::steady_clock::now() - start;
     return report;
 }
@@ -374,20 +377,20 @@ Result<std::vector<BinaryAudit>> audit_image(std::span<const std::uint8_t> image
                                              const AuditOptions& given) {
     using namespace auditing;
     const AuditOptions options = complete(given);
-    BinaryContext context;
+    verdict::BinaryContext context;
     context.path = path;
     const std::size_t member = path.rfind('!');
-    context.module_path =
-        below_import_root(member == path.npos ? std::string_view(path) : std::string_view(path).substr(member + 1));
+    context.module_path = inputs::below_import_root(member == path.npos ? std::string_view(path)
+                                                                        : std::string_view(path).substr(member + 1));
     try {
-        const Content content = Content::of_bytes(image);
-        Judge judge(options);
+        const inputs::Content content = inputs::Content::of_bytes(image);
+        worker::Judge judge(options);
         auto binaries = judge.judge({content.file(), content.size(), context});
         if (!binaries) return binaries;
         AuditReport report;
         report.pythons = options.pythons;
         report.binaries = std::move(*binaries);
-        resolve_delegations(report, {}, options);
+        verdict::resolve_delegations(report, {}, options);
         if (needs_hashes(options))
             for (BinaryAudit& binary : report.binaries)
                 if (binary.sha256.empty()) binary.sha256 = sha256_hex(image);

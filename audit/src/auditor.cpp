@@ -9,11 +9,11 @@
 #include <string>
 #include <utility>
 
-#include "inputs_content.hpp"
-#include "judge.hpp"
-#include "libraries_beside.hpp"
-#include "manifest_beside.hpp"
-#include "python_abi.hpp"
+#include "inputs/inputs_content.hpp"
+#include "inputs/manifest_beside.hpp"
+#include "verdict/python_abi.hpp"
+#include "worker/judge.hpp"
+#include "worker/libraries_beside.hpp"
 
 namespace interlock {
 
@@ -21,7 +21,7 @@ namespace {
 
 /// An interpreter that is given a file by its path does not ask for whom it is named: the layout says it then.
 std::string without_tag_for_gil(std::string file) {
-    const auditing::FileTag tag = auditing::read_file_tag(file);
+    const auditing::verdict::FileTag tag = auditing::verdict::read_file_tag(file);
     if (tag.abi == AbiFlavour::gil) file.erase(file.rfind(tag.tag), tag.tag.size() + 1);
     return file;
 }
@@ -47,7 +47,7 @@ struct Auditor::Impl {
         judges->prepare();
     }
     AuditOptions options;
-    std::optional<auditing::Judges> judges;
+    std::optional<auditing::worker::Judges> judges;
 };
 
 Auditor::Auditor(AuditOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -55,17 +55,18 @@ Auditor::~Auditor() = default;
 
 Result<std::vector<BinaryAudit>> Auditor::audit(const std::filesystem::path& path, std::string_view module) {
     using namespace auditing;
-    auto content = Content::of_disk_file(path, impl_->options.budget.binary_size);
+    auto content = inputs::Content::of_disk_file(path, impl_->options.budget.binary_size);
     if (!content) return std::move(content).error();
-    auto manifest = manifest_beside(path);
-    BinaryContext context;
+    auto manifest = inputs::manifest_beside(path);
+    verdict::BinaryContext context;
     context.path = path.native();
     context.module_path = path_in_package(path, module);
     context.disk_path = path;
     // What is wrong with a manifest is for an audit to say; an import goes by what is in the file.
     if (manifest) context.manifest = std::move(*manifest);
-    const FindLibrary find = libraries_on_disk(path, context.module_path, impl_->options.budget.binary_size);
-    return judge_with_libraries(*impl_->judges, *content, context, find);
+    const worker::FindLibrary find =
+        worker::libraries_on_disk(path, context.module_path, impl_->options.budget.binary_size);
+    return worker::judge_with_libraries(*impl_->judges, *content, context, find);
 }
 
 void Auditor::after_fork_in_child() noexcept { impl_->judges->forget(); }

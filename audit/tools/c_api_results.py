@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes audit/src/c_api_results.inc: what each function of CPython's C API returns and takes, and since when it is
+"""Writes audit/src/emulation/c_api_results.inc: what each function of CPython's C API returns and takes, and since when it is
 there and until when, from the headers of several versions.
 
 usage: c_api_results.py VERSION=INCLUDE_FOLDER... [--library VERSION=LIBPYTHON]
@@ -114,7 +114,7 @@ def main():
             of_python = name.startswith(("Py", "_Py")) and "Windows" not in name and "MBCS" not in name
             if of_python and since[name] <= minor and name not in there:
                 until.setdefault(name, minor)
-    target = pathlib.Path(__file__).resolve().parent.parent / "src" / "c_api_results.inc"
+    target = pathlib.Path(__file__).resolve().parent.parent / "src" / "emulation" / "c_api_results.inc"
     lines = ["// Written by audit/tools/c_api_results.py from CPython's headers: function, what it returns, how many",
              "// parameters it has, whether there are more, the minor version in which it is new (none, 0: 3.13 or",
              "// before), and the one from which on it is not there any more (none: it still is).",

@@ -10,10 +10,10 @@
 
 #include <interlock/escape.hpp>
 
+#include "base/regular_file.hpp"
 #include "linker_turn.hpp"
 #include "loaded_image.hpp"
 #include "loader_state.hpp"
-#include "regular_file.hpp"
 
 namespace interlock::detail {
 
@@ -100,7 +100,7 @@ private:
         if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
         if (const std::string& why = LinkerTurn::lost(); !why.empty()) return failed(Errc::wrong_state, why);
         // Open until it is mapped, so that no other file can get its inode.
-        Result<RegularFile> open = RegularFile::open(file_.path);
+        Result<base::RegularFile> open = base::RegularFile::open(file_.path);
         if (!open || open->identity() != file_.identity) return changed();
         open_.emplace(std::move(*open));
         if (another_is_mapped(file_, open_->descriptor()))
@@ -322,8 +322,7 @@ private:
     void publish(std::chrono::nanoseconds duration) {
         ModuleRecord& record = *record_;
         warnings_ = judged_.warnings;
-        if (lock_on_)
-            warnings_.push_back(state_.fallback_warning(name_, file_, judged_, imported_by_, switched_));
+        if (lock_on_) warnings_.push_back(state_.fallback_warning(name_, file_, judged_, imported_by_, switched_));
         Decision decision = judged_.decision;
         std::vector<PulledLibrary> libraries = judged_.libraries;
         std::map<std::uint64_t, LoaderState::Past> past;
@@ -412,13 +411,13 @@ private:
     const ImportOptions& options_;
     std::vector<std::string> imported_by_;
     ModuleFile file_;
-    std::optional<RegularFile> open_;
+    std::optional<base::RegularFile> open_;
     std::optional<LoadedImage> image_;
     LoaderState::Judged judged_;
     std::optional<SwitchReport> switched_;
     std::vector<Warning> of_libraries_;
     std::vector<Warning> warnings_;  ///< of a success
-    bool lock_on_ = false;  ///< for this module, and so it is worth a warning
+    bool lock_on_ = false;           ///< for this module, and so it is worth a warning
     std::shared_ptr<ModuleRecord> record_;
     il_module_init init_ = nullptr;
 };

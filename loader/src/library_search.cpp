@@ -18,9 +18,9 @@
 
 #include <interlock/escape.hpp>
 
-#include "elf_view.hpp"
+#include "abi/elf_view.hpp"
+#include "base/regular_file.hpp"
 #include "loader_state.hpp"
-#include "regular_file.hpp"
 
 namespace interlock::detail {
 
@@ -104,7 +104,7 @@ std::vector<std::string> levels_of_this_processor() {
 
 /// Of a file that the reader does not take: whether the dynamic linker would go on to the next place.
 bool is_native_library(const fs::path& file) {
-    const Result<RegularFile> open = RegularFile::open(file);
+    const Result<base::RegularFile> open = base::RegularFile::open(file);
     if (!open) return false;
     try {
         const ByteSource source(*open, file.native());

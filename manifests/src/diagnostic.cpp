@@ -7,7 +7,7 @@
 #include <interlock/diagnostic.hpp>
 #include <interlock/escape.hpp>
 
-#include "codes.hpp"
+#include "manifests/codes.hpp"
 
 namespace interlock {
 using namespace manifests;

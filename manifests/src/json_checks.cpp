@@ -1,14 +1,14 @@
 // json_checks.cpp: see json_checks.hpp.
 //
 // SPDX-License-Identifier: MIT
-#include "json_checks.hpp"
+#include "manifests/json_checks.hpp"
 
 #include <algorithm>
 
 #include <interlock/escape.hpp>
 #include <interlock/suggest.hpp>
 
-#include "glob.hpp"
+#include "base/glob.hpp"
 
 namespace interlock::manifests {
 
@@ -71,7 +71,7 @@ std::optional<std::string> JsonChecks::glob(const JsonNode* node) {
         source_.report(Code::empty_value, node->offset, quoted(node->key) + " is empty", "'*' matches everything");
         return std::nullopt;
     }
-    if (const auto error = check_glob(*value)) {
+    if (const auto error = base::check_glob(*value)) {
         source_.report(Code::bad_glob, source_.offset_in_string(*node, error->offset),
                        "bad pattern " + quoted(*value) + ": " + std::string(error->what), std::string(error->hint));
         return std::nullopt;

@@ -2,7 +2,7 @@
 // token that the parser reports begins. The cursor may therefore trust the text up to where the parser has come.
 //
 // SPDX-License-Identifier: MIT
-#include "json_source.hpp"
+#include "manifests/json_source.hpp"
 
 #include <algorithm>
 #include <cstdlib>

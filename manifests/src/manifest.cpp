@@ -11,9 +11,9 @@
 #include <interlock/escape.hpp>
 #include <interlock/manifest.hpp>
 
-#include "input_file.hpp"
-#include "json_checks.hpp"
+#include "base/input_file.hpp"
 #include "json_text.hpp"
+#include "manifests/json_checks.hpp"
 
 namespace interlock {
 using namespace manifests;
@@ -95,9 +95,10 @@ ManifestFile parse_manifest(std::string_view text, const std::filesystem::path& 
 
 Result<std::optional<ManifestFile>> read_manifest_of(const std::filesystem::path& binary) {
     const std::filesystem::path path = manifest_path(binary);
-    // Most modules have none, and this is on each import's way: the question is cheaper than an error that nobody reads.
+    // Most modules have none, and this is on each import's way: the question is cheaper than an error that nobody
+    // reads.
     if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return std::optional<ManifestFile>();
-    const auto text = read_text_file(path, max_json_size);
+    const auto text = base::read_text_file(path, max_json_size);
     if (text) return std::optional(parse_manifest(*text, path));
     if (text.error().code == Errc::not_found) return std::optional<ManifestFile>();
     return text.error();

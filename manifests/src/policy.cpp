@@ -7,7 +7,7 @@
 #include <interlock/escape.hpp>
 #include <interlock/policy.hpp>
 
-#include "glob.hpp"
+#include "base/glob.hpp"
 #include "json_text.hpp"
 #include "policy_text.hpp"
 
@@ -32,14 +32,15 @@ private:
 
 bool path_matches(const std::string& glob, const std::filesystem::path& policy_folder,
                   const std::filesystem::path& file) {
-    if (glob.find('/') == std::string::npos) return glob_match(glob, file.filename().string());
-    if (glob.front() == '/') return glob_match(glob, file.lexically_normal().string());
+    if (glob.find('/') == std::string::npos) return base::glob_match(glob, file.filename().string());
+    if (glob.front() == '/') return base::glob_match(glob, file.lexically_normal().string());
     std::error_code failed;
     const std::filesystem::path here = std::filesystem::current_path(failed);
     if (failed && !policy_folder.is_absolute()) return false;
     // The folder's own name may contain what a pattern takes for wildcards.
-    const std::filesystem::path anchored = std::filesystem::path(glob_escape((here / policy_folder).string())) / glob;
-    return glob_match(anchored.lexically_normal().string(), file.lexically_normal().string());
+    const std::filesystem::path anchored =
+        std::filesystem::path(base::glob_escape((here / policy_folder).string())) / glob;
+    return base::glob_match(anchored.lexically_normal().string(), file.lexically_normal().string());
 }
 
 /// By the path under which the file was found, or by its real one: a link with another name is no way around a rule.
@@ -56,7 +57,7 @@ bool matches(const PolicyRule& rule, const std::filesystem::path& policy_folder,
     if (!(*subject).is_module && (rule.module || rule.marker)) return false;
     if (rule.marker && *rule.marker != (*subject).marker) return false;
     if (rule.build_id && *rule.build_id != (*subject).build_id) return false;
-    if (rule.module && !glob_match(*rule.module, (*subject).module)) return false;
+    if (rule.module && !base::glob_match(*rule.module, (*subject).module)) return false;
     if (rule.file && !file_matches(*rule.file, policy_folder, (*subject).file)) return false;
     // Last, as it may mean reading a large file. An unreadable one has the hash "", which no rule states.
     return !rule.sha256 || (!rule.sha256->empty() && *rule.sha256 == subject.sha256());

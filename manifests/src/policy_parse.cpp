@@ -6,9 +6,9 @@
 #include <interlock/escape.hpp>
 #include <interlock/policy.hpp>
 
+#include "base/input_file.hpp"
 #include "filter_text.hpp"
-#include "input_file.hpp"
-#include "json_checks.hpp"
+#include "manifests/json_checks.hpp"
 #include "policy_text.hpp"
 
 namespace interlock {
@@ -167,7 +167,7 @@ PolicyFile parse_policy(std::string_view text, const std::filesystem::path& path
 }
 
 Result<PolicyFile> read_policy(const std::filesystem::path& path, std::chrono::year_month_day today) {
-    const auto text = read_text_file(path, max_json_size);
+    const auto text = base::read_text_file(path, max_json_size);
     if (!text) return text.error();
     return parse_policy(*text, path, today);
 }

@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
-#include "glob.hpp"
+#include "base/glob.hpp"
 #include "policy_text.hpp"
 
 namespace interlock::manifests {
@@ -20,8 +20,8 @@ bool covers_glob(const std::optional<std::string>& earlier, const std::optional<
     if (!earlier || all_stars(*earlier)) return true;
     if (!later) return false;
     if (*earlier == *later) return true;
-    const auto name = glob_literal(*later);
-    return name && glob_match(*earlier, *name);
+    const auto name = base::glob_literal(*later);
+    return name && base::glob_match(*earlier, *name);
 }
 
 /// The same for patterns of files, which mean different things with and without a '/'.

@@ -7,8 +7,8 @@
 #include <interlock/suggest.hpp>
 #include <interlock/warning_filter.hpp>
 
+#include "base/glob.hpp"
 #include "filter_text.hpp"
-#include "glob.hpp"
 
 namespace interlock {
 using namespace manifests;
@@ -68,7 +68,7 @@ FilterText manifests::parse_filter_text(std::string_view text) {
 
     const std::size_t module_at = category_at + category.size() + 1;
     const std::string_view module = text.substr(module_at);
-    if (const auto error = check_glob(module)) {
+    if (const auto error = base::check_glob(module)) {
         return fail(module_at + error->offset, "bad pattern " + quoted(module) + ": " + std::string(error->what),
                     std::string(error->hint));
     }
@@ -89,7 +89,7 @@ WarningAction resolve_warning(std::span<const WarningFilter> filters, WarningCat
     for (std::size_t i = filters.size(); i-- > 0;) {
         const WarningFilter& filter = filters[i];
         if (filter.category && *filter.category != category) continue;
-        if (glob_match(filter.module, module)) return filter.action;
+        if (base::glob_match(filter.module, module)) return filter.action;
     }
     return WarningAction::default_;
 }

@@ -18,6 +18,8 @@
 
 #include <fmt/format.h>
 
+#include "base/descriptor.hpp"
+
 namespace interlock::python {
 
 namespace {
@@ -25,34 +27,17 @@ namespace {
 constexpr std::string_view format = "interlock verdict 2";
 constexpr std::size_t longest = 1u << 20;
 
-class File {
-public:
-    explicit File(int number) noexcept : number_(number) {}
-    ~File() {
-        if (number_ >= 0) ::close(number_);
-    }
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-    int get() const noexcept { return number_; }
-    explicit operator bool() const noexcept { return number_ >= 0; }
-
-private:
-    int number_;
-};
-
 /// Who can write it decides about the GIL of this process.
 bool only_ours(const struct stat& status) noexcept {
     return status.st_uid == ::geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 std::string content_of(const std::filesystem::path& path) {
-    const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-    struct stat status{};
-    if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) || !only_ours(status) ||
-        static_cast<std::size_t>(status.st_size) > longest)
+    const base::Opened file = base::open_for_reading(path.c_str(), O_NOFOLLOW);
+    if (!file.is_regular() || !only_ours(file.status) || static_cast<std::size_t>(file.status.st_size) > longest)
         return {};
-    std::string text(static_cast<std::size_t>(status.st_size), '\0');
-    return ::read(file.get(), text.data(), text.size()) == status.st_size ? text : std::string();
+    std::string text(static_cast<std::size_t>(file.status.st_size), '\0');
+    return ::read(file.descriptor.get(), text.data(), text.size()) == file.status.st_size ? text : std::string();
 }
 
 /// FNV-1a: two entries with the same name replace each other, as what they are about is in them.
@@ -183,7 +168,7 @@ void VerdictCache::keep(const std::string& module, const std::filesystem::path& 
     struct stat status{};
     if (::stat(folder_.c_str(), &status) != 0 || !only_ours(status)) return;
     std::string temporary = (folder_ / "new.XXXXXX").string();
-    const File out(::mkostemp(temporary.data(), O_CLOEXEC));
+    const base::Descriptor out(::mkostemp(temporary.data(), O_CLOEXEC));
     if (!out) return;
     const bool written = ::write(out.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
     if (!written || ::rename(temporary.c_str(), entry(module, file).c_str()) != 0) ::unlink(temporary.c_str());

@@ -12,12 +12,13 @@
 #include <iterator>
 #include <string>
 
-#include "inputs.hpp"
+#include "inputs/inputs.hpp"
 
 namespace {
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::inputs;
 
 void require(bool holds, const char* what) {
     if (holds) return;
@@ -75,7 +76,7 @@ private:
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static const AuditBudget budget = small_budget();
-    OpenedFile file{Descriptor(::memfd_create("input", MFD_CLOEXEC)), size};
+    OpenedFile file{interlock::base::Descriptor(::memfd_create("input", MFD_CLOEXEC)), size};
     if (!file.descriptor || ::write(file.descriptor.get(), data, size) != static_cast<ssize_t>(size)) std::abort();
     static const char* const endings[] = {".whl", ".zip", ".conda", ".tar", ".deb", ""};
     MemoryBudget memory(budget.memory);

@@ -23,8 +23,8 @@ void require(bool kept, const std::string& what) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace interlock;
-    const auditing::Bytes file(data, size);
-    const auto images = auditing::read_images(file, "input");
+    const auditing::image::Bytes file(data, size);
+    const auto images = auditing::image::read_images(file, "input");
     if (!images.ok()) {
         const Error& error = images.error();
         require(error.code == Errc::malformed_file || error.code == Errc::unsupported || error.code == Errc::unreadable,

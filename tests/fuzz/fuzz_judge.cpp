@@ -9,12 +9,14 @@
 #include <iterator>
 #include <string>
 
-#include "binary.hpp"
+#include "verdict/binary.hpp"
 
 namespace {
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::image;
+using namespace interlock::auditing::verdict;
 
 void require(bool holds, const char* what) {
     if (holds) return;

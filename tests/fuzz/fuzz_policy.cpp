@@ -13,7 +13,7 @@
 #include <interlock/manifest.hpp>
 #include <interlock/policy.hpp>
 
-#include "glob.hpp"
+#include "base/glob.hpp"
 
 namespace {
 
@@ -73,12 +73,12 @@ void check_glob_language(std::string_view text) {
     const std::size_t middle = std::min(text.find('\n'), text.size());
     const std::string_view pattern = text.substr(0, middle), name = text.substr(std::min(middle + 1, text.size()));
     if (pattern.size() > 4096 || name.size() > 4096) return;  // the effort is a product
-    const auto error = manifests::check_glob(pattern);
-    const bool matches = manifests::glob_match(pattern, name);
+    const auto error = base::check_glob(pattern);
+    const bool matches = base::glob_match(pattern, name);
     require(!error || (error->offset < pattern.size() && !matches), "a malformed pattern matches nothing");
-    require(manifests::glob_match(manifests::glob_escape(name), name), "an escaped name matches itself");
-    if (const auto literal = manifests::glob_literal(pattern)) {
-        require(manifests::glob_match(pattern, *literal), "a literal is matched");
+    require(base::glob_match(base::glob_escape(name), name), "an escaped name matches itself");
+    if (const auto literal = base::glob_literal(pattern)) {
+        require(base::glob_match(pattern, *literal), "a literal is matched");
         require(matches == (name == *literal), "a literal matches nothing else");
     }
 }
@@ -92,7 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_glob_language(text);
     const auto filter = parse_warning_filter(text);
     if (filter) {
-        require(!manifests::check_glob(filter->module).has_value(), "an accepted filter has a well-formed pattern");
+        require(!base::check_glob(filter->module).has_value(), "an accepted filter has a well-formed pattern");
     } else {
         require(filter.error().message.find('\n') == std::string::npos, "an error is one line");
     }

@@ -13,12 +13,13 @@
 #include <optional>
 #include <string>
 
-#include "archive_zip_index.hpp"
+#include "inputs/archive_zip_index.hpp"
 
 namespace {
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::inputs;
 
 constexpr std::uint64_t size_limit = 1 << 20;
 
@@ -81,7 +82,7 @@ void check_member(const PackedMember& packed, Tally& tally) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static const AuditBudget budget = small_budget();
-    auto file = std::make_shared<OpenedFile>(Descriptor(::memfd_create("input", MFD_CLOEXEC)), size);
+    auto file = std::make_shared<OpenedFile>(interlock::base::Descriptor(::memfd_create("input", MFD_CLOEXEC)), size);
     if (!file->descriptor || ::write(file->descriptor.get(), data, size) != static_cast<ssize_t>(size)) std::abort();
     Tally tally(budget, "input", UINT64_MAX);
     std::uint64_t libraries = 0, seen = 0;

@@ -31,7 +31,7 @@ for component in runtime audit devel tools doc; do
         { cat "$work/log"; fail "component $component cannot be installed"; }
 done
 (cd "$work/by-component" && find . ! -type d -printf '%P\n' | sort) >"$work/contents"
-version=$(sed -n 's/^#define INTERLOCK_VERSION "\(.*\)"$/\1/p' "$source_dir/abi/include/interlock/version.hpp")
+version=$(sed -n 's/^#define INTERLOCK_VERSION "\(.*\)"$/\1/p' "$source_dir/base/include/interlock/version.hpp")
 expected_runtime=$(printf '%s\n' libinterlock.so.0 "libinterlock.so.$version")
 [[ $(sed -n 's!^runtime/.*/!!p' "$work/contents") == "$expected_runtime" ]] ||
     fail "component runtime is not exactly the shared library: $(grep ^runtime/ "$work/contents")"

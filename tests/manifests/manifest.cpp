@@ -7,7 +7,7 @@
 
 #include <interlock/manifest.hpp>
 
-#include "json_source.hpp"
+#include "manifests/json_source.hpp"
 #include "temporary_folder.hpp"
 
 namespace interlock::test {

@@ -6,7 +6,7 @@
 
 #include <interlock/policy.hpp>
 
-#include "json_source.hpp"
+#include "manifests/json_source.hpp"
 #include "source_files.hpp"
 #include "temporary_folder.hpp"
 

@@ -39,7 +39,7 @@ class Packaging(unittest.TestCase):
         done = subprocess.run([interpreter.executable, "-c", ASK], capture_output=True, text=True, check=True,
                               cwd=cases.world.scratch, env=cases.world.environment())
         told: dict[str, Any] = json.loads(done.stdout)
-        version = re.search(r'INTERLOCK_VERSION "(.+)"', (ROOT / "abi/include/interlock/version.hpp").read_text())
+        version = re.search(r'INTERLOCK_VERSION "(.+)"', (ROOT / "base/include/interlock/version.hpp").read_text())
         assert version is not None
         self.assertEqual((told["version"], told["license"]), (version[1], "MIT"))
         self.assertEqual(told["plugins"], [["pytest11", "interlock.pytest_plugin"]])

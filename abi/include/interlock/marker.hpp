@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <interlock/export.hpp>
+#include <interlock/file_identity.hpp>
 #include <interlock/level.hpp>
 #include <interlock/result.hpp>
 
@@ -27,15 +28,6 @@ struct Marker {
     std::string threading_text;               ///< as written
     std::optional<ThreadingLevel> threading;  ///< nullopt when threading_text is none that this version knows
     std::uint64_t offset = 0;                 ///< of the note in the file, bytes
-};
-
-/// Identity of a file at the moment it was read; two equal ones mean that the file was not replaced or rewritten. To
-/// give it another name or other permissions changes it, too.
-struct FileIdentity {
-    std::uint64_t device = 0, inode = 0, size = 0;
-    std::int64_t modified_ns = 0;  ///< since the epoch
-    std::int64_t changed_ns = 0;   ///< the same of the inode, which nobody can set back
-    bool operator==(const FileIdentity&) const = default;
 };
 
 /// Which libraries the dynamic linker pulls in for a file, and where the file says that they are.
@@ -85,8 +77,5 @@ IL_API Result<ModuleFile> read_module_image(std::span<const std::uint8_t> image,
 /// or key that this version does not know is accepted; all else that departs from the form is malformed_marker. `where`
 /// (the file) and `offset` go into messages. [any-thread]
 IL_API Result<Marker> parse_marker(std::string_view json, const std::string& where, std::uint64_t offset);
-
-/// The present identity of a file, for comparing. Errors: not_found, unreadable. [any-thread]
-IL_API Result<FileIdentity> file_identity(const std::filesystem::path& path);
 
 }  // namespace interlock

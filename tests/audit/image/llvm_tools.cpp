@@ -13,8 +13,8 @@ namespace interlock::test {
 
 namespace {
 
-using auditing::Fixup;
-using auditing::Image;
+using auditing::image::Fixup;
+using auditing::image::Image;
 using Words = std::vector<std::string>;
 
 std::string hex(std::uint64_t number) {
@@ -113,7 +113,7 @@ FactsByFile llvm_elf_facts(const std::vector<std::string>& paths) {
             if (symbol.name.empty()) continue;
             if (!symbol.defined)
                 facts->insert("import " + symbol.name);
-            else if (auditing::is_entry_point(symbol.name))
+            else if (auditing::image::is_entry_point(symbol.name))
                 facts->insert("export " + symbol.name + " " + hex(symbol.value));
         }
         relocations.clear();
@@ -185,7 +185,8 @@ FactsByFile llvm_pe_facts(const std::vector<std::string>& paths) {
             facts->insert(import_fact(slot, without_number(symbol), library));
             slot += word;
         } else if (const auto rva = value_of(line, "RVA"); !rva.empty()) {
-            if (auditing::is_entry_point(export_name)) facts->insert("export " + export_name + " " + hex(number(rva)));
+            if (auditing::image::is_entry_point(export_name))
+                facts->insert("export " + export_name + " " + hex(number(rva)));
         } else if (const auto target = value_of(line, "ForwardedTo"); !target.empty()) {
             facts->insert("export " + export_name + " -> " + target);
         } else if (const auto kind = value_of(line, "Type"); !kind.empty()) {
@@ -250,7 +251,7 @@ FactsByFile llvm_macho_facts(const std::vector<std::string>& paths) {
                 facts->insert(import_fact(number(words.at(2)), without_underscore(words.at(7)), library(words.at(6))));
         } else if (table == "Exports trie:") {
             const auto name = without_underscore(words.at(1));
-            if (auditing::is_entry_point(name)) facts->insert("export " + name + " " + hex(number(words.at(0))));
+            if (auditing::image::is_entry_point(name)) facts->insert("export " + name + " " + hex(number(words.at(0))));
         } else {
             throw std::runtime_error("unknown output of llvm-objdump: " + line);
         }
@@ -261,24 +262,24 @@ FactsByFile llvm_macho_facts(const std::vector<std::string>& paths) {
 
 Facts facts_of(const Image& image) {
     Facts facts;
-    const auto base = image.format == auditing::Format::pe ? image.segments.front().address : 0;
-    if (image.format != auditing::Format::macho)  // llvm-objdump is not asked for them
+    const auto base = image.format == auditing::image::Format::pe ? image.segments.front().address : 0;
+    if (image.format != auditing::image::Format::macho)  // llvm-objdump is not asked for them
         for (const auto library : image.libraries) facts.insert("library " + std::string(library));
     for (const auto& entry : image.exports) {
-        if (!auditing::is_entry_point(entry.name)) continue;
+        if (!auditing::image::is_entry_point(entry.name)) continue;
         facts.insert("export " + std::string(entry.name) + " " +
                      (entry.forward.empty() ? hex(entry.address - base) : "-> " + std::string(entry.forward)));
     }
-    if (image.format == auditing::Format::elf)
+    if (image.format == auditing::image::Format::elf)
         for (const auto& import : image.imports) facts.insert("import " + std::string(import.name));
     for (const auto& fixup : image.fixups) {
         const auto address = fixup.address - base;
         const auto place = "fixup " + hex(address);
         if (fixup.kind == Fixup::Kind::import) {
             const auto& import = image.imports[fixup.import];
-            facts.insert(import_fact(
-                address, std::string(import.name),
-                image.format == auditing::Format::macho ? short_library(import.library) : std::string(import.library)));
+            facts.insert(import_fact(address, std::string(import.name),
+                                     image.format == auditing::image::Format::macho ? short_library(import.library)
+                                                                                    : std::string(import.library)));
         } else if (fixup.kind == Fixup::Kind::rebase) {
             facts.insert(place + " rebase " + hex(fixup.value - base));
         } else {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "image.hpp"
+#include "image/image.hpp"
 
 namespace interlock::test {
 
@@ -23,6 +23,6 @@ FactsByFile llvm_elf_facts(const std::vector<std::string>& paths);
 FactsByFile llvm_pe_facts(const std::vector<std::string>& paths);
 FactsByFile llvm_macho_facts(const std::vector<std::string>& paths);
 
-Facts facts_of(const auditing::Image& image);
+Facts facts_of(const auditing::image::Image& image);
 
 }  // namespace interlock::test

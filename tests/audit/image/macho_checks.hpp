@@ -15,7 +15,7 @@
 namespace interlock::test {
 
 inline void check_error(const Image& file, Errc code, const std::string& message) {
-    const auto images = auditing::read_macho(file, "file");
+    const auto images = auditing::image::read_macho(file, "file");
     BOOST_REQUIRE(!images.ok());
     BOOST_TEST(errc_name(images.error().code) == errc_name(code));
     BOOST_TEST(images.error().message == message);
@@ -32,10 +32,10 @@ inline void check_too_much(const Image& file, const std::string& reason) {
 }
 
 /// Images refer to their files, which are kept until the program ends.
-inline auditing::Image read(Image file) {
+inline auditing::image::Image read(Image file) {
     static std::deque<Image> files;
     files.push_back(std::move(file));
-    auto images = auditing::read_images(files.back(), "file");
+    auto images = auditing::image::read_images(files.back(), "file");
     BOOST_REQUIRE_MESSAGE(images.ok(), why(images));
     BOOST_REQUIRE_EQUAL(images->size(), 1u);
     BOOST_TEST(broken_promise(images->front(), files.back()) == "");

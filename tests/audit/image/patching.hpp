@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "bytes.hpp"
+#include "image/bytes.hpp"
 
 namespace interlock::test {
 
@@ -29,7 +29,7 @@ inline std::uint64_t get(const Image& image, std::size_t offset, unsigned size) 
 inline std::string malformed_message(std::uint64_t offset, const std::string& reason) {
     const std::string name = "file";
     try {
-        auditing::ByteView({}, name).malformed(offset, reason);
+        auditing::image::ByteView({}, name).malformed(offset, reason);
     } catch (const Failure& failure) {
         return failure.error().message;
     }
@@ -39,7 +39,7 @@ inline std::string malformed_message(std::uint64_t offset, const std::string& re
 inline std::string unsupported_message(const std::string& reason) {
     const std::string name = "file";
     try {
-        auditing::ByteView({}, name).unsupported(reason);
+        auditing::image::ByteView({}, name).unsupported(reason);
     } catch (const Failure& failure) {
         return failure.error().message;
     }

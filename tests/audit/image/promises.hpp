@@ -7,13 +7,13 @@
 #include <cstdint>
 #include <string>
 
-#include "image.hpp"
+#include "image/image.hpp"
 
 namespace interlock::test {
 
 /// What every image has to keep, whatever the file: other code relies on it without looking. Empty, or what is wrong.
-inline std::string broken_promise(const auditing::Image& image, auditing::Bytes file) {
-    using auditing::Fixup;
+inline std::string broken_promise(const auditing::image::Image& image, auditing::image::Bytes file) {
+    using auditing::image::Fixup;
     const auto within_file = [&](const void* first, std::size_t size) {
         const auto* begin = static_cast<const std::uint8_t*>(first);
         return size == 0 || (begin >= file.data() && begin + size <= file.data() + file.size());
@@ -33,7 +33,7 @@ inline std::string broken_promise(const auditing::Image& image, auditing::Bytes 
         if (fixup.width != 4 && fixup.width != 8) return "a fixup has a strange width";
         if (!image.has_memory(fixup.address, fixup.width)) return "a fixup is outside of all segments";
         if (before != nullptr && fixup.address < before->address) return "fixups are not sorted";
-        if (before != nullptr && image.format != auditing::Format::elf &&
+        if (before != nullptr && image.format != auditing::image::Format::elf &&
             fixup.address - before->address < before->width)
             return "fixups overlap";
         if (fixup.kind == Fixup::Kind::import
@@ -42,7 +42,7 @@ inline std::string broken_promise(const auditing::Image& image, auditing::Bytes 
             return "a fixup names an import that does not exist";
         before = &fixup;
     }
-    const auditing::Export* last = nullptr;
+    const auditing::image::Export* last = nullptr;
     for (const auto& entry : image.exports) {
         if (last != nullptr && entry.name <= last->name) return "exports are not sorted, or one is there twice";
         last = &entry;

@@ -11,6 +11,7 @@
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::image;
 using namespace interlock::test;
 
 namespace {

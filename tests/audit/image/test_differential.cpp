@@ -85,7 +85,7 @@ void compare(const char* format, FactsByFile (*llvm_facts)(const std::vector<std
     std::size_t files = 0, facts = 0;
     for (const auto& fixture : fixtures) {
         if (!fixture.is(format)) continue;
-        const auto images = auditing::read_images(fixture.bytes, fixture.name);
+        const auto images = auditing::image::read_images(fixture.bytes, fixture.name);
         BOOST_TEST_CONTEXT(fixture.name) {
             BOOST_TEST_INFO(why(images));
             BOOST_TEST(images.ok());
@@ -94,8 +94,8 @@ void compare(const char* format, FactsByFile (*llvm_facts)(const std::vector<std
         for (const auto& image : *images) {
             auto key = path_for_llvm(fixture);
             if (images->size() > 1)
-                key += image.architecture == auditing::Architecture::x86_64 ? " (architecture x86_64)"
-                                                                            : " (architecture arm64)";
+                key += image.architecture == auditing::image::Architecture::x86_64 ? " (architecture x86_64)"
+                                                                                   : " (architecture arm64)";
             BOOST_TEST_CONTEXT(fixture.name) {
                 BOOST_REQUIRE(llvm.contains(key));
                 auto theirs = llvm.at(key);

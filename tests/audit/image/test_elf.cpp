@@ -9,14 +9,15 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "elf_segments.hpp"
 #include "fixture_files.hpp"
+#include "image/elf_segments.hpp"
 #include "patching.hpp"
 #include "promises.hpp"
 #include "support/why.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::image;
 using interlock::test::get;
 using interlock::test::put;
 using File = interlock::test::Image;
@@ -67,7 +68,7 @@ std::size_t dynamic_value(const File& file, std::int64_t tag) {
     return 0;
 }
 
-auditing::Image read(const File& file) {
+auditing::image::Image read(const File& file) {
     auto images = read_images(file, "file");
     BOOST_REQUIRE_MESSAGE(images.ok(), test::why(images));
     BOOST_TEST(test::broken_promise(images->front(), file) == "");
@@ -107,7 +108,7 @@ BOOST_AUTO_TEST_CASE(program_headers_of_another_size) {
 // Its offset may lead to a copy with other tables.
 BOOST_AUTO_TEST_CASE(the_dynamic_section_is_where_its_address_says) {
     const File original = fixture("single_free");
-    const auditing::Image expected = read(original);
+    const auditing::image::Image expected = read(original);
     File file = original;
     const std::size_t entry = program_header(file, PT_DYNAMIC), at = get(file, entry + offset, 8);
     file.resize((file.size() + 15) & ~std::size_t{15});
@@ -116,7 +117,7 @@ BOOST_AUTO_TEST_CASE(the_dynamic_section_is_where_its_address_says) {
                 original.begin() + static_cast<std::ptrdiff_t>(at + get(original, entry + file_size, 8)));
     for (std::size_t copy = get(file, entry + offset, 8); get(file, copy, 8) != DT_NULL; copy += 16)
         if (get(file, copy, 8) == DT_SYMTAB) put(file, copy + 8, 0x40, 8);
-    const auditing::Image image = read(file);
+    const auditing::image::Image image = read(file);
     BOOST_REQUIRE_EQUAL(image.exports.size(), expected.exports.size());
     BOOST_TEST(image.exports[0].address == expected.exports[0].address);
     BOOST_TEST(image.fixups.size() == expected.fixups.size());
@@ -124,17 +125,17 @@ BOOST_AUTO_TEST_CASE(the_dynamic_section_is_where_its_address_says) {
 
 BOOST_AUTO_TEST_CASE(thread_local_data_is_where_its_address_says) {
     const File original = fixture("thread_local");
-    const auditing::Image expected = read(original);
+    const auditing::image::Image expected = read(original);
     BOOST_REQUIRE(!expected.tls_data.empty());
     File file = original;
     put(file, program_header(file, PT_TLS) + offset, 0, 8);
-    const auditing::Image image = read(file);
+    const auditing::image::Image image = read(file);
     BOOST_TEST(std::ranges::equal(image.tls_data, expected.tls_data));
 }
 
 BOOST_AUTO_TEST_CASE(the_hash_table_says_which_symbol_is_found) {
     File file = fixture("several_inits");
-    const auditing::Image expected = read(file);
+    const auditing::image::Image expected = read(file);
     BOOST_REQUIRE(expected.exports.size() >= 2u);
     const std::uint64_t symbols = to_offset(file, get(file, dynamic_value(file, DT_SYMTAB), 8));
     const std::uint64_t strings = to_offset(file, get(file, dynamic_value(file, DT_STRTAB), 8));
@@ -148,7 +149,7 @@ BOOST_AUTO_TEST_CASE(the_hash_table_says_which_symbol_is_found) {
     const std::string first(expected.exports[0].name), second(expected.exports[1].name);
     const std::uint64_t real = expected.exports[0].address;
     put(file, entry_of(second), get(file, entry_of(first), 4), 4);
-    const auditing::Image image = read(file);
+    const auditing::image::Image image = read(file);
     const Export* found = image.find_export(first);
     BOOST_REQUIRE(found != nullptr);
     BOOST_TEST(found->address == real);
@@ -169,7 +170,7 @@ BOOST_AUTO_TEST_CASE(hidden_symbols_are_not_found) {
 // Pages are mapped whole: the rest of the page is what the file has there, unless memory goes on with zeros.
 BOOST_AUTO_TEST_CASE(segments_are_whole_pages) {
     const File file = fixture("multi_free");
-    const auditing::Image image = read(file);
+    const auditing::image::Image image = read(file);
     for (const Segment& segment : image.segments) {
         BOOST_TEST(segment.address % 4096 == 0u);
         BOOST_TEST(segment.size % 4096 == 0u);

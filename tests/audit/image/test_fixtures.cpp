@@ -9,12 +9,13 @@
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/glob.hpp"
 #include "fixture_files.hpp"
-#include "glob.hpp"
 #include "support/why.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::image;
 using namespace interlock::test;
 
 namespace {
@@ -255,8 +256,8 @@ BOOST_AUTO_TEST_CASE(expected_verdicts_are_about_the_fixtures) {
     const auto first_match = [&](const char* part, const std::string& name) {
         for (const auto& entry : table.at(part)) {
             const auto pattern = entry.at("pattern").get<std::string>();
-            BOOST_REQUIRE_MESSAGE(!manifests::check_glob(pattern), pattern);
-            if (manifests::glob_match(pattern, name)) {
+            BOOST_REQUIRE_MESSAGE(!base::check_glob(pattern), pattern);
+            if (base::glob_match(pattern, name)) {
                 used.insert(part + pattern);
                 return entry;
             }
@@ -270,7 +271,8 @@ BOOST_AUTO_TEST_CASE(expected_verdicts_are_about_the_fixtures) {
             BOOST_REQUIRE(!entry.is_null());
             std::set<std::string> expected, actual;
             for (const auto& module : entry.at("modules"))
-                if (const auto point = module.value("entry_point", std::string()); !point.empty()) expected.insert(point);
+                if (const auto point = module.value("entry_point", std::string()); !point.empty())
+                    expected.insert(point);
             const auto images = read_images(fixture.bytes, fixture.name);
             if (!images.ok()) continue;
             for (const auto& exported : images->front().exports) actual.insert(std::string(exported.name));

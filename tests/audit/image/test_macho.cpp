@@ -11,6 +11,7 @@
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::image;
 using interlock::test::append;
 using interlock::test::ChainedTable;
 using interlock::test::check_malformed;
@@ -313,7 +314,7 @@ BOOST_AUTO_TEST_CASE(load_commands_that_are_there_twice) {
     File again;
     for (const std::uint32_t field : {0x80000033u, 16u, 0u, 0u}) append(again, field, 4);
     builder.more_commands = {again};
-    const auto images = auditing::read_macho(builder.build(), "file");
+    const auto images = auditing::image::read_macho(builder.build(), "file");
     BOOST_REQUIRE(!images.ok());
     BOOST_TEST(images.error().message.find("a second load command 0x33") != std::string::npos);
 }
@@ -323,7 +324,7 @@ BOOST_AUTO_TEST_CASE(fixups_of_both_kinds) {
     builder.trie = module_trie();
     builder.chained = test::ChainedTable{}.build();
     builder.has_info = true;
-    const auto images = auditing::read_macho(builder.build(), "file");
+    const auto images = auditing::image::read_macho(builder.build(), "file");
     BOOST_REQUIRE(!images.ok());
     BOOST_TEST(images.error().message.find("fixups of both kinds") != std::string::npos);
 }

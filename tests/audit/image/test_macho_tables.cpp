@@ -7,11 +7,12 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "image_builder.hpp"
+#include "image/image_builder.hpp"
 #include "macho_checks.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::image;
 using interlock::test::append;
 using interlock::test::append_uleb;
 using interlock::test::ChainedTable;

@@ -9,12 +9,13 @@
 #include <boost/test/unit_test.hpp>
 
 #include "fixture_files.hpp"
-#include "image_builder.hpp"
+#include "image/image_builder.hpp"
 #include "patching.hpp"
 #include "support/why.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::image;
 using interlock::test::get;
 using interlock::test::malformed_message;
 using interlock::test::put;
@@ -431,13 +432,13 @@ BOOST_AUTO_TEST_CASE(what_windows_would_not_find) {
     twice.set(names, get(twice.bytes, names + 4, 4));
     twice.set(names + 4, first);
     const Names wanted = {"bundled_init", "bundled_is_thread_safe", "bundled_version"};
-    const auto unsorted = auditing::read_pe(twice.bytes, "file", &wanted);
+    const auto unsorted = auditing::image::read_pe(twice.bytes, "file", &wanted);
     BOOST_REQUIRE(!unsorted.ok());
     BOOST_TEST(unsorted.error().message.find("is not found, as the names are not sorted") != std::string::npos);
 
     PeFile small(sample);
     small.set(small.optional() + 32, 0x200);
-    const auto flat = auditing::read_pe(small.bytes, "file");
+    const auto flat = auditing::image::read_pe(small.bytes, "file");
     BOOST_REQUIRE(!flat.ok());
     BOOST_TEST(flat.error().message.find("a section lies elsewhere in the file than in memory") != std::string::npos);
 }

@@ -25,10 +25,12 @@
 #include <vector>
 
 #include "archive_maker.hpp"
-#include "confinement.hpp"
-#include "judge_channel.hpp"
+#include "worker/confinement.hpp"
+#include "worker/judge_channel.hpp"
 
 namespace interlock::auditing {
+using namespace inputs;
+using namespace worker;
 namespace {
 
 using namespace interlock::test;
@@ -135,19 +137,20 @@ Seen seen_without(const char* layers, const std::set<std::string>& only = {}) {
     ::setenv(without_variable, layers, 1);
     const Folder folder;
     Target target{folder.write("file", "content"), -1, -1, ::getpid()};
-    const Descriptor inherited(::open(target.file.c_str(), O_RDWR)), handed_over(::open(target.file.c_str(), O_RDWR));
+    const base::Descriptor inherited(::open(target.file.c_str(), O_RDWR)),
+        handed_over(::open(target.file.c_str(), O_RDWR));
     // Where the process has its socket something else may be open here.
     target.inherited = ::fcntl(inherited.get(), F_DUPFD, 100);
     int ends[2];
     BOOST_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    const Descriptor ours(ends[0]);
-    Descriptor theirs(ends[1]);
+    const base::Descriptor ours(ends[0]);
+    base::Descriptor theirs(ends[1]);
     const pid_t process = ::fork();
     if (process == 0) {
         const Confinement in_force = confine(theirs.get(), 1u << 30, 1u << 30);
         ::signal(SIGXFSZ, SIG_IGN);
         FileHead head;
-        Descriptor received;
+        base::Descriptor received;
         if (!receive_head(own_socket, head, received)) ::_exit(1);
         target.received = received.get();
         std::vector<int> results;
@@ -167,7 +170,7 @@ Seen seen_without(const char* layers, const std::set<std::string>& only = {}) {
                           send_all(own_socket, results.data(), results.size() * sizeof(int));
         ::_exit(sent ? 0 : 1);
     }
-    theirs = Descriptor();
+    theirs = base::Descriptor();
     Seen seen;
     std::vector<int> results(made.size() + 3);
     BOOST_REQUIRE(send_head(ours.get(), {}, handed_over.get()));
@@ -244,7 +247,7 @@ BOOST_AUTO_TEST_CASE(system_calls_of_another_kind_kill) {
     if (!confinement().seccomp) return;
     int ends[2];
     BOOST_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    const Descriptor ours(ends[0]), theirs(ends[1]);
+    const base::Descriptor ours(ends[0]), theirs(ends[1]);
     const pid_t process = ::fork();
     if (process == 0) {
         confine(theirs.get(), 1u << 30, 1u << 30);

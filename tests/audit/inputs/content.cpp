@@ -17,11 +17,12 @@
 #include <interlock/digest.hpp>
 
 #include "archive_maker.hpp"
-#include "inputs_content.hpp"
-#include "inputs_queue.hpp"
+#include "inputs/inputs_content.hpp"
+#include "inputs/inputs_queue.hpp"
 #include "recorder.hpp"
 
 namespace interlock::auditing {
+using namespace inputs;
 namespace {
 
 using namespace interlock::test;
@@ -113,31 +114,31 @@ BOOST_AUTO_TEST_CASE(of_bytes_in_memory) {
 BOOST_AUTO_TEST_CASE(out_of_reach_of_who_wrote_it) {
     const std::string before = "as it was judged", after = "as it was not!!!";
     const auto file_of = [&] {
-        Descriptor file = open_memory();
+        base::Descriptor file = open_memory();
         BOOST_REQUIRE(::pwrite(file.get(), before.data(), before.size(), 0) == static_cast<ssize_t>(before.size()));
         return file;
     };
-    const auto text_of = [&](const Descriptor& file) {
+    const auto text_of = [&](const base::Descriptor& file) {
         std::string text(before.size() + 1, '\0');
         text.resize(static_cast<std::size_t>(std::max<ssize_t>(::pread(file.get(), text.data(), text.size(), 0), 0)));
         return text;
     };
-    Descriptor original = file_of();
+    base::Descriptor original = file_of();
     const int number = original.get();
-    const Descriptor sealed = out_of_reach(std::move(original), before.size(), "x");
+    const base::Descriptor sealed = out_of_reach(std::move(original), before.size(), "x");
     BOOST_TEST(sealed.get() == number);
     BOOST_TEST(::pwrite(sealed.get(), after.data(), after.size(), 0) == -1);
 
-    Descriptor written = file_of();
+    base::Descriptor written = file_of();
     void* place = ::mmap(nullptr, before.size(), PROT_READ | PROT_WRITE, MAP_SHARED, written.get(), 0);
     BOOST_REQUIRE(place != MAP_FAILED);
-    const Descriptor copy = out_of_reach(std::move(written), before.size(), "x");
+    const base::Descriptor copy = out_of_reach(std::move(written), before.size(), "x");
     std::memcpy(place, after.data(), after.size());
     BOOST_TEST(text_of(copy) == before);
     BOOST_TEST(::pwrite(copy.get(), after.data(), after.size(), 0) == -1);
     ::munmap(place, before.size());
 
-    Descriptor shrunk = file_of();
+    base::Descriptor shrunk = file_of();
     place = ::mmap(nullptr, before.size(), PROT_READ | PROT_WRITE, MAP_SHARED, shrunk.get(), 0);
     BOOST_REQUIRE(place != MAP_FAILED);
     BOOST_REQUIRE(::ftruncate(shrunk.get(), 3) == 0);

@@ -5,10 +5,11 @@
 
 #include <string>
 
-#include "archive.hpp"
-#include "archive_names.hpp"
+#include "inputs/archive.hpp"
+#include "inputs/archive_names.hpp"
 
 namespace interlock::auditing {
+using namespace inputs;
 namespace {
 
 using namespace std::string_view_literals;

@@ -4,10 +4,11 @@
 #include <boost/test/unit_test.hpp>
 
 #include "archive_maker.hpp"
-#include "package.hpp"
+#include "inputs/package.hpp"
 #include "recorder.hpp"
 
 namespace interlock::auditing {
+using namespace inputs;
 namespace {
 
 using namespace interlock::test;

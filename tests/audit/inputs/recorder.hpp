@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "archive_names.hpp"
-#include "inputs.hpp"
+#include "inputs/archive_names.hpp"
+#include "inputs/inputs.hpp"
 
 namespace interlock::test {
 
 /// What was found, with content and in the order of the walk.
-struct Walk : auditing::InputSink {
+struct Walk : auditing::inputs::InputSink {
     struct Found {
         std::uint64_t sequence = 0;
         std::string path, module_path, manifest, content, package;
@@ -27,7 +27,7 @@ struct Walk : auditing::InputSink {
         for (const std::string& input : inputs) walk.walk(input);
     }
 
-    void binary(auditing::Candidate candidate) override {
+    void binary(auditing::inputs::Candidate candidate) override {
         try {
             candidate.load(budget.binary_size);
         } catch (const Failure& failure) {
@@ -62,12 +62,12 @@ struct Walk : auditing::InputSink {
     }
 
     AuditBudget budget;
-    auditing::MemoryBudget memory;
+    auditing::inputs::MemoryBudget memory;
     std::vector<Found> found;
     std::vector<InputError> errors;
     std::vector<std::string> skips;
     std::size_t discarded = 0;
-    auditing::Inputs walk;
+    auditing::inputs::Inputs walk;
 };
 
 using Texts = std::vector<std::string>;

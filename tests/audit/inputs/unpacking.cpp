@@ -10,10 +10,12 @@
 #include <set>
 
 #include "archive_maker.hpp"
-#include "archive_zip_index.hpp"
-#include "judge.hpp"
+#include "inputs/archive_zip_index.hpp"
+#include "worker/judge.hpp"
 
 namespace interlock::auditing {
+using namespace inputs;
+using namespace worker;
 namespace {
 
 using namespace interlock::test;

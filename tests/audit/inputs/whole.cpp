@@ -22,10 +22,10 @@
 #include <interlock/digest.hpp>
 
 #include "archive_maker.hpp"
-#include "binary.hpp"
+#include "verdict/binary.hpp"
 
 namespace interlock {
-namespace auditing {
+namespace auditing::verdict {
 
 namespace {
 std::vector<std::string> names_of_others;
@@ -35,8 +35,8 @@ std::atomic<bool>* const being_read =
     new (::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<bool>(false);
 }  // namespace
 
-Result<std::vector<BinaryAudit>> audit_binary(Bytes file, const BinaryContext& context, const AuditOptions& options,
-                                              std::span<const Bytes>) {
+Result<std::vector<BinaryAudit>> audit_binary(image::Bytes file, const BinaryContext& context,
+                                              const AuditOptions& options, std::span<const image::Bytes>) {
     const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
     if (text.find("always dies") != text.npos) std::abort();
     if (text.find("dies when run") != text.npos && context.not_run_because.empty()) ::raise(SIGSEGV);
@@ -83,9 +83,12 @@ void resolve_delegations(AuditReport&, std::span<const BinaryAudit> others, cons
 void summarize_packages(AuditReport& report) {
     for (const BinaryAudit& binary : report.binaries) ++report.packages.at(binary.package).modules[0];
 }
-void find_all(AuditReport& report, const AuditOptions&) { report.findings.emplace_back().message = "found"; }
 
-}  // namespace auditing
+}  // namespace auditing::verdict
+
+namespace auditing::rules {
+void find_all(AuditReport& report, const AuditOptions&) { report.findings.emplace_back().message = "found"; }
+}  // namespace auditing::rules
 
 namespace {
 
@@ -175,9 +178,9 @@ BOOST_AUTO_TEST_CASE(what_kills_the_judge_concerns_nobody_else) {
         folder.write("d.so", library("is cut short" + std::string(100'000, 'x')));
         options.threads = threads;
         // Whoever judges it has no right to do that.
-        auditing::being_read->store(false);
+        auditing::verdict::being_read->store(false);
         std::thread cutter([&] {
-            while (!auditing::being_read->load()) std::this_thread::yield();
+            while (!auditing::verdict::being_read->load()) std::this_thread::yield();
             std::filesystem::resize_file(folder / "d.so", 0);
         });
         const AuditReport report = audit(folder.path(), options);
@@ -370,10 +373,10 @@ BOOST_AUTO_TEST_CASE(search_path) {
     AuditOptions options;
     options.search_path = {others.path(), others / "missing"};
     AuditReport report = audit(folder.path(), options);
-    BOOST_TEST(auditing::names_of_others.empty());  // nobody asks
+    BOOST_TEST(auditing::verdict::names_of_others.empty());  // nobody asks
     folder.write("b.so", library("delegates"));
     report = audit(folder.path(), options);
-    BOOST_TEST(auditing::names_of_others == Texts{others / "o.so"}, boost::test_tools::per_element());
+    BOOST_TEST(auditing::verdict::names_of_others == Texts{others / "o.so"}, boost::test_tools::per_element());
     BOOST_TEST(report.binaries.size() == 2);
     BOOST_REQUIRE(report.errors.size() == 1);
     BOOST_TEST(report.errors[0].path == others / "missing");

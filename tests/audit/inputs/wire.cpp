@@ -1,11 +1,13 @@
 // wire.cpp: what goes between the audit and the processes that judge comes through unchanged, and nonsense is an error.
 //
 // SPDX-License-Identifier: MIT
-#include "wire.hpp"
+#include "worker/wire.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 namespace interlock::auditing {
+using namespace verdict;
+using namespace worker;
 namespace {
 
 std::vector<BinaryAudit> example() {

@@ -5,10 +5,11 @@
 #include <boost/test/unit_test.hpp>
 
 #include "archive_maker.hpp"
-#include "archive_zip_index.hpp"
+#include "inputs/archive_zip_index.hpp"
 #include "recorder.hpp"
 
 namespace interlock::auditing {
+using namespace inputs;
 namespace {
 
 using namespace interlock::test;

@@ -10,7 +10,8 @@
 
 #include <interlock/audit.hpp>
 
-#include "binary.hpp"
+#include "rules/findings.hpp"
+#include "verdict/binary.hpp"
 
 namespace interlock::test {
 
@@ -76,7 +77,7 @@ inline AuditReport judged(AuditReport report, const Policy* policy = nullptr) {
     AuditOptions options;
     options.policy = policy;
     options.today = std::chrono::year_month_day{std::chrono::year(2026), std::chrono::month(6), std::chrono::day(1)};
-    auditing::find_all(report, options);
+    auditing::rules::find_all(report, options);
     return report;
 }
 

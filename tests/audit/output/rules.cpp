@@ -5,8 +5,8 @@
 #include <sstream>
 
 #include "fabricated.hpp"
-#include "report.hpp"
-#include "symbol_lists.hpp"
+#include "report/report.hpp"
+#include "verdict/symbol_lists.hpp"
 
 using namespace interlock;
 using namespace interlock::test;
@@ -93,18 +93,18 @@ BOOST_AUTO_TEST_CASE(symbols) {
     using namespace auditing;
     for (const char* name : {"strtok", "localtime", "gmtime", "setlocale", "strerror", "rand", "getenv", "setenv",
                              "strtok@GLIBC_2.2.5", "putenv$UNIX2003"})
-        BOOST_TEST(keeps_hidden_state(name), name);
+        BOOST_TEST(auditing::verdict::keeps_hidden_state(name), name);
     for (const char* name : {"", "strtok_r", "localtime_r", "malloc", "strto", "PyList_GetItem"})
-        BOOST_TEST(!keeps_hidden_state(name), name);
-    BOOST_TEST(is_stateless_on("localtime", "windows"));
-    BOOST_TEST(!is_stateless_on("localtime", "linux"));
-    BOOST_TEST(!is_stateless_on("setlocale", "windows"));
+        BOOST_TEST(!auditing::verdict::keeps_hidden_state(name), name);
+    BOOST_TEST(auditing::verdict::is_stateless_on("localtime", "windows"));
+    BOOST_TEST(!auditing::verdict::is_stateless_on("localtime", "linux"));
+    BOOST_TEST(!auditing::verdict::is_stateless_on("setlocale", "windows"));
     for (const char* name : {"PyList_GetItem", "PyDict_GetItem", "PyDict_GetItemString", "PyDict_Next",
                              "PyWeakref_GetObject", "PyImport_AddModule", "PyDict_SetDefault"})
-        BOOST_TEST(returns_borrowed(name), name);
+        BOOST_TEST(auditing::verdict::returns_borrowed(name), name);
     for (const char* name : {"PyTuple_GetItem", "PyList_GetItemRef", "PyDict_GetItemRef", "PyCell_Get", "strtok"})
-        BOOST_TEST(!returns_borrowed(name), name);
-    BOOST_TEST(replacement_for("PyList_GetItem") == "PyList_GetItemRef");
+        BOOST_TEST(!auditing::verdict::returns_borrowed(name), name);
+    BOOST_TEST(auditing::verdict::replacement_for("PyList_GetItem") == "PyList_GetItemRef");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -244,9 +244,10 @@ BOOST_AUTO_TEST_CASE(packages_and_slices) {
     BOOST_TEST(sliced.findings[1].architecture == "aarch64");
     BOOST_TEST(sliced.findings[1].message.starts_with("module 'pkg._m' (the slice for aarch64) says"));
     BOOST_TEST(sliced.findings[2].architecture == "");
-    const auditing::FindingIndex index(sliced);
-    BOOST_TEST(auditing::rule_ids(index.of(sliced.binaries[0], sliced.binaries[0].modules[0])) == "IL018");
-    BOOST_TEST(auditing::rule_ids(index.of(sliced.binaries[1], sliced.binaries[1].modules[0])) == "IL002 IL018");
+    const auditing::report::FindingIndex index(sliced);
+    BOOST_TEST(auditing::report::rule_ids(index.of(sliced.binaries[0], sliced.binaries[0].modules[0])) == "IL018");
+    BOOST_TEST(auditing::report::rule_ids(index.of(sliced.binaries[1], sliced.binaries[1].modules[0])) ==
+               "IL002 IL018");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "fabricated.hpp"
-#include "report.hpp"
+#include "report/report.hpp"
 
 using namespace interlock;
 using namespace interlock::test;
@@ -66,7 +66,7 @@ AuditReport for_pythons(AuditReport report, std::vector<PythonVersion> pythons) 
     AuditOptions options;
     options.pythons = std::move(pythons);
     if (!options.pythons.empty()) report.pythons = options.pythons;
-    auditing::find_all(report, options);
+    auditing::rules::find_all(report, options);
     return report;
 }
 

@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "audit/image/fixture_files.hpp"
-#include "init_run.hpp"
+#include "emulation/init_run.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::emulation;
+using namespace interlock::auditing::image;
 
 namespace {
 

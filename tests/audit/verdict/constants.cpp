@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "audit/image/fixture_files.hpp"
-#include "constant_definition.hpp"
-#include "init_run.hpp"
+#include "emulation/constant_definition.hpp"
+#include "emulation/init_run.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::emulation;
+using namespace interlock::auditing::image;
 
 namespace {
 

@@ -6,10 +6,11 @@
 
 #include <map>
 
-#include "module_def.hpp"
+#include "emulation/module_def.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::emulation;
 
 namespace {
 

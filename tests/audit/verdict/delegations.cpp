@@ -4,10 +4,11 @@
 #define BOOST_TEST_MODULE audit_delegations
 #include <boost/test/unit_test.hpp>
 
-#include "binary.hpp"
+#include "verdict/binary.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::verdict;
 
 namespace {
 

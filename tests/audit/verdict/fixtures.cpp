@@ -9,11 +9,12 @@
 #include <set>
 
 #include "audit/image/fixture_files.hpp"
-#include "binary.hpp"
-#include "glob.hpp"
+#include "base/glob.hpp"
+#include "verdict/binary.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::verdict;
 using Json = nlohmann::json;
 
 namespace {
@@ -36,7 +37,7 @@ Json expectations() {
 
 const Json* first_match(const Json& list, const std::string& name) {
     for (const Json& entry : list)
-        if (manifests::glob_match(entry["pattern"].get<std::string>(), name)) return &entry;
+        if (base::glob_match(entry["pattern"].get<std::string>(), name)) return &entry;
     return nullptr;
 }
 

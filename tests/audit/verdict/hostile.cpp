@@ -13,11 +13,14 @@
 #include "audit/image/fixture_files.hpp"
 #include "audit/image/patching.hpp"
 #include "audit/inputs/archive_maker.hpp"
-#include "binary.hpp"
-#include "guest.hpp"
+#include "emulation/guest.hpp"
+#include "verdict/binary.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::emulation;
+using namespace interlock::auditing::image;
+using namespace interlock::auditing::verdict;
 
 namespace {
 

@@ -12,10 +12,11 @@
 
 #include <interlock/digest.hpp>
 
-#include "binary.hpp"
+#include "verdict/binary.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::verdict;
 
 namespace {
 

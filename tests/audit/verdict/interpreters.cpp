@@ -8,10 +8,11 @@
 #include <algorithm>
 
 #include "audit/image/fixture_files.hpp"
-#include "binary.hpp"
+#include "verdict/binary.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::verdict;
 
 namespace {
 

@@ -9,10 +9,12 @@
 
 #include "audit/image/fixture_files.hpp"
 #include "audit/inputs/archive_maker.hpp"
-#include "binary.hpp"
+#include "verdict/binary.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::image;
+using namespace interlock::auditing::verdict;
 namespace fs = std::filesystem;
 
 namespace {

@@ -4,10 +4,12 @@
 #define BOOST_TEST_MODULE audit_names
 #include <boost/test/unit_test.hpp>
 
-#include "python_abi.hpp"
+#include "verdict/python_abi.hpp"
 
 using namespace interlock;
 using namespace interlock::auditing;
+using namespace interlock::auditing::image;
+using namespace interlock::auditing::verdict;
 
 namespace {
 

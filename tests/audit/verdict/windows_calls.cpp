@@ -7,13 +7,13 @@
 #include <optional>
 #include <string>
 
-#include "windows_calls.hpp"
+#include "emulation/windows_calls.hpp"
 
 namespace {
 
-using interlock::auditing::Import;
-using interlock::auditing::StackUse;
-using interlock::auditing::windows_call;
+using interlock::auditing::emulation::StackUse;
+using interlock::auditing::emulation::windows_call;
+using interlock::auditing::image::Import;
 
 std::string text(const std::optional<StackUse>& use) {
     if (!use) return "unknown";
