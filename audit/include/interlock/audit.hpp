@@ -107,6 +107,26 @@ struct EffectOn {
     std::string why;
 };
 
+/// Where the marker of a module was found, or what is wrong with it.
+enum class MarkerKind : std::uint8_t {
+    none,
+    slot,               ///< Py_mod_gil
+    slot_twice,         ///< two Py_mod_gil slots, for which the import fails
+    slot_value,         ///< a Py_mod_gil slot with another value than CPython knows: ModuleAudit::marker_value
+    set_gil,            ///< a call of PyUnstable_Module_SetGIL
+    set_gil_too_late,   ///< such a call from an exec slot, when it has no effect any more
+    argument,           ///< what the module tells the library that makes it for it
+    delegated,          ///< the marker of the module that makes it
+    note,               ///< of a module of interlock, as are the next
+    init,               ///< il_set_threading in a legacy init function
+    manifest,           ///< beside the file
+    manifest_mismatch,  ///< a manifest beside the file that is for another file
+};
+inline constexpr std::size_t marker_kind_count = static_cast<std::size_t>(MarkerKind::manifest_mismatch) + 1;
+struct ModuleAudit;
+/// As all reports have it: "slot", "slot twice", "slot value 7", "SetGIL", "SetGIL too late", ...; empty for `none`.
+IL_API std::string marker_kind_text(const ModuleAudit& module);
+
 /// One module: one init function of one binary.
 struct ModuleAudit {
     std::string name;         ///< full dotted name as far as the path tells, else the last component
@@ -117,8 +137,8 @@ struct ModuleAudit {
     std::string reason;              ///< one sentence: why this verdict
     std::string delegated_to;        ///< module or library; for `delegated`, also when it has been resolved
     std::optional<bool> marker;      ///< what the marker says: true = GIL not used; nullopt = none, or unknown
-    /// "slot", "SetGIL", "note", "manifest", "init", ...: where the marker was; empty without one.
-    std::string marker_kind;
+    MarkerKind marker_kind = MarkerKind::none;
+    std::uint64_t marker_value = 0;  ///< for MarkerKind::slot_value
     std::string phase;               ///< "multi-phase", "single-phase", "export", or empty
     std::vector<Evidence> evidence;
     std::vector<std::string> assumed;  ///< C-API functions whose results were assumed before the decision

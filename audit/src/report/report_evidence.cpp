@@ -53,8 +53,8 @@ private:
 
 std::string marker_text(const ModuleAudit& module) {
     if (!module.marker) return "none";
-    return fmt::format("GIL {}{}", *module.marker ? "not used" : "used",
-                       module.marker_kind.empty() ? "" : " (" + base::printable(module.marker_kind) + ")");
+    const std::string kind = marker_kind_text(module);
+    return fmt::format("GIL {}{}", *module.marker ? "not used" : "used", kind.empty() ? "" : " (" + kind + ")");
 }
 
 std::string slot_text(const SlotSeen& slot) {

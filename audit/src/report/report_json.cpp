@@ -72,7 +72,7 @@ Json to_json(const ModuleAudit& module) {
               {"reason", module.reason},
               {"delegated_to", module.delegated_to}};
     json["marker"] = module.marker ? Json(*module.marker ? "gil_not_used" : "gil_used") : Json(nullptr);
-    json["marker_kind"] = module.marker_kind;
+    json["marker_kind"] = marker_kind_text(module);
     json["phase"] = module.phase;
     json["effects"] = to_json(module.effects);
     json["evidence"] = to_json(module.evidence);

@@ -18,8 +18,6 @@ namespace {
 /// Below this, writable data is what any module has: its definition, its method table, a few counters.
 constexpr std::uint64_t large_globals = 64 * 1024;  // bytes
 
-constexpr std::string_view value_kind = "slot value ";
-
 bool has_effect(const ModuleAudit& module, Effect effect) noexcept {
     return std::any_of(module.effects.begin(), module.effects.end(),
                        [&](const EffectOn& on) { return on.effect == effect; });
@@ -28,10 +26,11 @@ bool has_effect(const ModuleAudit& module, Effect effect) noexcept {
 /// The one rule about the marker that says most about the module; a file that cannot be imported at all, or whose
 /// marker is wrong in itself, is not "unmarked" on top of it.
 std::optional<RuleId> rule_about_marker(const ModuleAudit& module) noexcept {
-    if (module.marker_kind == "slot twice") return RuleId::marker_twice;
+    if (module.marker_kind == MarkerKind::slot_twice) return RuleId::marker_twice;
     if (module.verdict == Verdict::not_applicable || module.verdict == Verdict::not_a_module) return std::nullopt;
-    if (module.marker_kind.starts_with(value_kind)) return RuleId::marker_value;
-    if (module.marker_kind == "SetGIL too late" && module.verdict != Verdict::free) return RuleId::marker_too_late;
+    if (module.marker_kind == MarkerKind::slot_value) return RuleId::marker_value;
+    if (module.marker_kind == MarkerKind::set_gil_too_late && module.verdict != Verdict::free)
+        return RuleId::marker_too_late;
     switch (module.verdict) {
         case Verdict::free:
             // Interpreters before 3.15 run another entry point, which says something else.
@@ -97,7 +96,7 @@ std::string message_for(RuleId id, const BinaryAudit& binary, const ModuleAudit&
             return fmt::format("{} has two Py_mod_gil slots; an import fails with a SystemError", name);
         case RuleId::marker_value:
             return fmt::format("{} has a Py_mod_gil slot with the value {}, which is neither used (0) nor not used (1)",
-                               name, escape(std::string_view(module.marker_kind).substr(value_kind.size())));
+                               name, module.marker_value);
         case RuleId::delegation_target_missing:
             return fmt::format("{} leaves the decision to {}; what an import does in {} is not known{}", name,
                                module.delegated_to.empty() ? "another module" : quoted(module.delegated_to),
@@ -166,7 +165,7 @@ void find_about_marker(const BinaryAudit& binary, const ModuleAudit& module, boo
     const bool for_gil = binary.abi == AbiFlavour::gil || binary.abi == AbiFlavour::abi3;
     if (has_effect(module, Effect::unknown) && !says_so && !for_gil)
         add(module.delegated_to.empty() ? RuleId::undetermined : RuleId::delegation_target_missing);
-    if (module.marker_kind == "manifest hash mismatch") {
+    if (module.marker_kind == MarkerKind::manifest_mismatch) {
         Finding& finding =
             findings.add(RuleId::manifest_mismatch, binary, module,
                          fmt::format("the manifest of {} is for another binary and is ignored", named(binary, module)));

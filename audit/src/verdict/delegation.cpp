@@ -183,7 +183,7 @@ void resolve_delegations(AuditReport& report, std::span<const BinaryAudit> other
         module->verdict = from.verdict;
         module->confidence = from.confidence;
         module->marker = from.end->marker;
-        module->marker_kind = "delegated";
+        module->marker_kind = MarkerKind::delegated;
         module->reason = from.why;
     }
 }

@@ -56,7 +56,7 @@ private:
         });
         if (named != file.markers.end() && named->threading) {
             module.name = named->module;
-            set_level(module, *named->threading, "note", "its marker says");
+            set_level(module, *named->threading, MarkerKind::note, "its marker says");
             module.evidence.push_back({"marker note: threading " + quoted(named->threading_text, 100),
                                        fmt::format("offset {:#x}", named->offset)});
         } else if (legacy) {
@@ -94,12 +94,12 @@ private:
         } else {
             const auto where = fmt::format("{}, called from {:#x}", module.entry_point, seen.called_from);
             module.evidence.push_back({fmt::format("il_set_threading with level {}", seen.level), where});
-            set_level(module, static_cast<ThreadingLevel>(seen.level), "init", "its init function says");
+            set_level(module, static_cast<ThreadingLevel>(seen.level), MarkerKind::init, "its init function says");
             module.reason += "; the runtime is locked until it has said so";
         }
     }
 
-    static void set_level(ModuleAudit& module, ThreadingLevel level, const char* kind, const char* who) {
+    static void set_level(ModuleAudit& module, ThreadingLevel level, MarkerKind kind, const char* who) {
         module.marker_kind = kind;
         module.marker = level != ThreadingLevel::global_lock;
         module.verdict = *module.marker ? Verdict::free : Verdict::global_lock;
@@ -118,10 +118,10 @@ private:
         const bool right = (!manifest.build_id || *manifest.build_id == file.build_id) &&
                            (!manifest.sha256 || *manifest.sha256 == sha256_hex(of_.file));
         if (!right) {
-            module.marker_kind = "manifest hash mismatch";
+            module.marker_kind = MarkerKind::manifest_mismatch;
             return ignored("it is for another build of the file");
         }
-        set_level(module, manifest.threading, "manifest", "its manifest says");
+        set_level(module, manifest.threading, MarkerKind::manifest, "its manifest says");
         module.evidence.push_back(
             {"declared by " + quoted(manifest.declared_by, 200) + ": " + escape(manifest.reason, 400), "the manifest"});
     }

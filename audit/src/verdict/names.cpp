@@ -48,6 +48,15 @@ std::string_view effect_name(Effect effect) noexcept {
     return name_at(names, effect);
 }
 
+std::string marker_kind_text(const ModuleAudit& module) {
+    constexpr std::array<std::string_view, marker_kind_count> names = {
+        "",         "slot",      "slot twice", "slot value", "SetGIL",   "SetGIL too late",
+        "argument", "delegated", "note",       "init",       "manifest", "manifest hash mismatch"};
+    std::string text(name_at(names, module.marker_kind));
+    if (module.marker_kind == MarkerKind::slot_value) text += ' ' + std::to_string(module.marker_value);
+    return text;
+}
+
 std::string_view level_text(Level level) noexcept {
     constexpr std::array<std::string_view, 3> names = {"note", "warning", "error"};
     return name_at(names, level);

@@ -59,9 +59,9 @@ private:
         module_.reason = std::move(reason);
     }
 
-    void marked(bool free, std::string kind, std::string reason) {
+    void marked(bool free, MarkerKind kind, std::string reason) {
         module_.marker = free;
-        module_.marker_kind = std::move(kind);
+        module_.marker_kind = kind;
         module_.verdict = free ? Verdict::free : Verdict::global_lock;
         module_.reason = std::move(reason);
     }
@@ -69,13 +69,13 @@ private:
     void by_slots(const emulation::Slots& slots, const char* what) {
         if (!slots.problem.empty()) return undetermined(slots.problem);
         if (slots.gil.size() > 1) {
-            module_.marker_kind = "slot twice";
+            module_.marker_kind = MarkerKind::slot_twice;
             saw(fmt::format("{} has {} Py_mod_gil slots", what, slots.gil.size()), module_.entry_point);
             return undetermined("it has more than one Py_mod_gil slot, for which the import fails with SystemError");
         }
         if (slots.gil.empty()) {
             late_call();
-            return unmarked(module_.marker_kind.empty()
+            return unmarked(module_.marker_kind == MarkerKind::none
                                 ? fmt::format("{} has no Py_mod_gil slot", what)
                                 : "it calls PyUnstable_Module_SetGIL from its exec slot, which is too late: the "
                                   "interpreter decides when the module is created");
@@ -85,13 +85,14 @@ private:
         if (!slot.known)
             return undetermined("the value of its Py_mod_gil slot comes from a function that is not known");
         if (slot.value > 1) {
-            module_.marker_kind = fmt::format("slot value {}", slot.value);
+            module_.marker_kind = MarkerKind::slot_value;
+            module_.marker_value = slot.value;
             return undetermined(
                 fmt::format("its Py_mod_gil slot has the value {}, which is neither 0 nor 1: Python 3.13 "
                             "and 3.14 take it for \"not used\", 3.15 for \"used\"",
                             slot.value));
         }
-        marked(slot.value == 1, "slot",
+        marked(slot.value == 1, MarkerKind::slot,
                slot.value == 1 ? "its Py_mod_gil slot says Py_MOD_GIL_NOT_USED"
                                : "its Py_mod_gil slot says Py_MOD_GIL_USED");
     }
@@ -100,7 +101,7 @@ private:
         if (run_.set_gil_late.empty()) return;
         const auto& call = run_.set_gil_late.back();
         saw(fmt::format("its exec slot calls PyUnstable_Module_SetGIL({})", call.value), call.called_from);
-        if (call.value == 1) module_.marker_kind = "SetGIL too late";
+        if (call.value == 1) module_.marker_kind = MarkerKind::set_gil_too_late;
     }
 
     void by_calls() {
@@ -121,7 +122,7 @@ private:
         if (last.value > 1 && (last.value & 0xffffffff) > 1)
             return undetermined(
                 fmt::format("it calls PyUnstable_Module_SetGIL with {}", emulation::hex_text(last.value)));
-        marked(last.value != 0, "SetGIL",
+        marked(last.value != 0, MarkerKind::set_gil,
                last.value != 0 ? "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_NOT_USED"
                                : "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_USED");
         if (!run_.cut_short.empty())
@@ -139,7 +140,7 @@ private:
             module_.reason = "it tells " + quoted(run_.foreign, 200) + " that it uses the GIL";
             module_.verdict = Verdict::global_lock;
             module_.marker = false;
-            module_.marker_kind = "argument";
+            module_.marker_kind = MarkerKind::argument;
         }
     }
 
@@ -288,8 +289,8 @@ std::vector<EffectOn> effects_of(const BinaryAudit& binary, const FileTag& tag, 
                 effect.effect = Effect::turns_gil_on;
                 break;
             default:
-                if (seen.marker_kind == "slot twice") effect.effect = Effect::cannot_load;
-                if (seen.marker_kind.starts_with("slot value"))
+                if (seen.marker_kind == MarkerKind::slot_twice) effect.effect = Effect::cannot_load;
+                if (seen.marker_kind == MarkerKind::slot_value)
                     effect.effect = python < PythonVersion{3, 15} ? Effect::keeps_gil_off : Effect::turns_gil_on;
                 break;
         }

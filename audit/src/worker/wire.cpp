@@ -93,6 +93,7 @@ private:
     static constexpr std::uint8_t last(inputs::Compression) {
         return static_cast<std::uint8_t>(inputs::Compression::zstd);
     }
+    static constexpr std::uint8_t last(MarkerKind) { return marker_kind_count - 1; }
     static constexpr std::uint8_t last(Effect) { return static_cast<std::uint8_t>(Effect::unknown); }
     static constexpr auto last(Errc) { return static_cast<std::underlying_type_t<Errc>>(Errc::internal); }
     void get(std::string& text) {
@@ -155,10 +156,10 @@ void members(Archive& archive, EffectOn& effect_on) {
 }
 template <typename Archive>
 void members(Archive& archive, ModuleAudit& module) {
-    auto& [name, entry_point, primary, verdict, confidence, reason, delegated_to, marker, marker_kind, phase, evidence,
-           assumed, effects, slots, calls, calls_left_out, instructions] = module;
-    archive(name, entry_point, primary, verdict, confidence, reason, delegated_to, marker, marker_kind, phase, evidence,
-            assumed, effects, slots, calls, calls_left_out, instructions);
+    auto& [name, entry_point, primary, verdict, confidence, reason, delegated_to, marker, marker_kind, marker_value,
+           phase, evidence, assumed, effects, slots, calls, calls_left_out, instructions] = module;
+    archive(name, entry_point, primary, verdict, confidence, reason, delegated_to, marker, marker_kind, marker_value,
+            phase, evidence, assumed, effects, slots, calls, calls_left_out, instructions);
 }
 template <typename Archive>
 void members(Archive& archive, BinaryAudit& binary) {

@@ -20,7 +20,8 @@ std::vector<BinaryAudit> example() {
     module.reason = std::string("\0 and\n", 7);
     module.delegated_to = "other";
     module.marker = true;
-    module.marker_kind = "slot";
+    module.marker_kind = MarkerKind::slot_value;
+    module.marker_value = 7;
     module.phase = "multi-phase";
     module.evidence = {{"what", "where"}, {"", ""}};
     module.assumed = {"getenv"};

@@ -25,7 +25,7 @@ inline ModuleAudit module_with(Verdict verdict, std::string name = "pkg._m") {
     module.reason = "as the test wants it";
     if (verdict == Verdict::free || verdict == Verdict::global_lock) {
         module.marker = verdict == Verdict::free;
-        module.marker_kind = "slot";
+        module.marker_kind = MarkerKind::slot;
     }
     const Effect effect = verdict == Verdict::free                                          ? Effect::keeps_gil_off
                           : verdict == Verdict::unmarked || verdict == Verdict::global_lock ? Effect::turns_gil_on
@@ -112,7 +112,7 @@ inline constexpr std::string_view hostile[] = {
 inline AuditReport hostile_report(std::string_view text) {
     const std::string value(text);
     ModuleAudit module = module_with(Verdict::unmarked, value);
-    module.reason = module.entry_point = module.delegated_to = module.marker_kind = module.phase = value;
+    module.reason = module.entry_point = module.delegated_to = module.phase = value;
     module.evidence = {{value, value}};
     module.assumed = {value};
     module.slots = {{4, value, 1, 0, false, true}};

@@ -15,9 +15,10 @@ namespace {
 
 AuditReport one(ModuleAudit module) { return judged(wheel_with({binary_with(std::move(module))})); }
 
-ModuleAudit marked_as(Verdict verdict, std::string kind) {
+ModuleAudit marked_as(Verdict verdict, MarkerKind kind) {
     ModuleAudit module = module_with(verdict);
-    module.marker_kind = std::move(kind);
+    module.marker_kind = kind;
+    module.marker_value = 2;
     return module;
 }
 
@@ -124,16 +125,16 @@ BOOST_AUTO_TEST_CASE(the_marker) {
         {module_with(Verdict::global_lock), "IL002 error"},
         {module_with(Verdict::undetermined), "IL005 warning"},
         {module_with(Verdict::delegated), "IL011 warning"},
-        {marked_as(Verdict::unmarked, "SetGIL too late"), "IL007 error"},
-        {marked_as(Verdict::global_lock, "SetGIL too late"), "IL007 error"},
-        {marked_as(Verdict::not_applicable, "SetGIL too late"), ""},
-        {marked_as(Verdict::undetermined, "slot twice"), "IL014 error"},
-        {marked_as(Verdict::global_lock, "slot value 0x2"), "IL013 error"},
-        {marked_as(Verdict::free, "slot value 0x2"), "IL013 error"},
-        {marked_as(Verdict::unmarked, "manifest hash mismatch"), "IL001 error, IL012 warning"},
+        {marked_as(Verdict::unmarked, MarkerKind::set_gil_too_late), "IL007 error"},
+        {marked_as(Verdict::global_lock, MarkerKind::set_gil_too_late), "IL007 error"},
+        {marked_as(Verdict::not_applicable, MarkerKind::set_gil_too_late), ""},
+        {marked_as(Verdict::undetermined, MarkerKind::slot_twice), "IL014 error"},
+        {marked_as(Verdict::global_lock, MarkerKind::slot_value), "IL013 error"},
+        {marked_as(Verdict::free, MarkerKind::slot_value), "IL013 error"},
+        {marked_as(Verdict::unmarked, MarkerKind::manifest_mismatch), "IL001 error, IL012 warning"},
     };
     for (const Row& row : rows) {
-        BOOST_TEST_CONTEXT(verdict_name(row.module.verdict) << " " << row.module.marker_kind)
+        BOOST_TEST_CONTEXT(verdict_name(row.module.verdict) << " " << marker_kind_text(row.module))
         BOOST_TEST(in_short(one(row.module)) == row.expected);
     }
     ModuleAudit second = module_with(Verdict::unmarked);
@@ -473,7 +474,7 @@ BOOST_AUTO_TEST_CASE(accepts_and_refuses) {
         BOOST_TEST(contains(in_short(under(free, module_with(verdict))), "(policy: seen)"));
         BOOST_TEST(contains(in_short(under(lock, module_with(verdict))), "(policy: seen)"));
     }
-    BOOST_TEST(in_short(under(free, marked_as(Verdict::undetermined, "slot twice"))) == "IL014 error");
+    BOOST_TEST(in_short(under(free, marked_as(Verdict::undetermined, MarkerKind::slot_twice))) == "IL014 error");
     BOOST_TEST(in_short(under(refuse, module_with(Verdict::unmarked))) == "IL001 error, IL015 error");
     BOOST_TEST(in_short(under(refuse, module_with(Verdict::free))) == "IL015 error");
     const AuditReport refused = under(refuse, module_with(Verdict::free));

@@ -53,7 +53,7 @@ std::string manifest_for(const std::string& module, const std::string& pins) {
 void expect(const ModuleAudit& module, Verdict verdict, const std::string& kind, const std::string& reason) {
     BOOST_TEST_CONTEXT(module.name) {
         BOOST_TEST(verdict_name(module.verdict) == verdict_name(verdict));
-        BOOST_TEST(module.marker_kind == kind);
+        BOOST_TEST(marker_kind_text(module) == kind);
         BOOST_TEST(module.reason == reason);
         BOOST_TEST(module.marker.has_value() == !kind.empty());
     }
@@ -72,10 +72,10 @@ BOOST_AUTO_TEST_CASE(a_manifest_says_it) {
     const std::string hash = sha256_hex(file_of("marked_unmarked"));
     const ModuleAudit right = audited("marked_unmarked", manifest_for("marked_unmarked", sha256(hash)));
     BOOST_TEST((right.verdict == Verdict::free));
-    BOOST_TEST(right.marker_kind == "manifest");
+    BOOST_TEST((right.marker_kind == MarkerKind::manifest));
     const ModuleAudit wrong = audited("marked_unmarked", manifest_for("marked_unmarked", sha256(std::string(64, '0'))));
     BOOST_TEST((wrong.verdict == Verdict::unmarked));
-    BOOST_TEST(wrong.marker_kind == "manifest hash mismatch");
+    BOOST_TEST((wrong.marker_kind == MarkerKind::manifest_mismatch));
 }
 
 BOOST_AUTO_TEST_CASE(of_two_pins_both_must_match) {
@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(of_two_pins_both_must_match) {
         BOOST_TEST_CONTEXT(pins) {
             const ModuleAudit module = audited("marked_unmarked", file, manifest_for("marked_unmarked", pins));
             BOOST_TEST((module.verdict == (row.counts ? Verdict::free : Verdict::unmarked)));
-            BOOST_TEST(module.marker_kind == (row.counts ? "manifest" : "manifest hash mismatch"));
+            BOOST_TEST(marker_kind_text(module) == (row.counts ? "manifest" : "manifest hash mismatch"));
         }
     }
     const std::string one_pin = R"("build_id": ")" + id + '"';
