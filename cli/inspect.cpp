@@ -38,8 +38,9 @@ Inspection inspect(const std::string& path, ModuleFile file) {
     Result<std::optional<ManifestFile>> manifest = read_manifest_of(path);
     if (!manifest) throw CommandError(exit_unreadable, manifest.error().message);
     Inspection result{std::move(file), std::move(*sha256), std::move(*manifest), false};
-    result.manifest_fits = result.manifest && !has_errors(result.manifest->diagnostics) &&
-                           manifest_mismatch(result.manifest->manifest, result.file, result.sha256).empty();
+    result.manifest_fits =
+        result.manifest && !has_errors(result.manifest->diagnostics) &&
+        manifest_mismatch(result.manifest->manifest, result.file.build_id, [&] { return result.sha256; }).empty();
     return result;
 }
 

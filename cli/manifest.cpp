@@ -116,7 +116,7 @@ int run_check(Context& context, const std::vector<std::string>& arguments) {
 
     const Result<ModuleFile> file = read_module_file(binary);
     if (!file) throw CommandError(exit_unreadable, file.error().message);
-    const std::string why = manifest_mismatch(manifest.manifest, *file, hash_of(binary));
+    const std::string why = manifest_mismatch(manifest.manifest, file->build_id, [&] { return hash_of(binary); });
     const std::string name = escape(manifest.manifest.path.string(), 4096);
     if (!why.empty()) {
         context.output.write_line(

@@ -53,15 +53,6 @@ bool is_module(const ModuleFile& file) noexcept {
     return !file.markers.empty() || !file.exports.empty() || !file.legacy_inits.empty();
 }
 
-std::string manifest_mismatch(const Manifest& manifest, const ModuleFile& file, const std::string& sha256) {
-    if (manifest.build_id && *manifest.build_id != file.build_id)
-        return fmt::format("it is for build-id {}, the file has {}", *manifest.build_id,
-                           file.build_id.empty() ? "none" : file.build_id);
-    if (manifest.sha256 && *manifest.sha256 != sha256)
-        return fmt::format("it is for sha256 {}, the file has {}", *manifest.sha256, sha256);
-    return "";
-}
-
 FolderScan scan_folder(const fs::path& folder) {
     FolderScan found;
     std::error_code error;

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <filesystem>
-#include <interlock/manifest.hpp>
 #include <interlock/marker.hpp>
 #include <string>
 #include <vector>
@@ -27,8 +26,5 @@ FolderScan scan_folder(const std::filesystem::path& folder);
 
 /// Whether the file offers any module.
 bool is_module(const ModuleFile& file) noexcept;
-
-/// Why the manifest is of no use for that binary, whose hash is `sha256`; "" if it is.
-std::string manifest_mismatch(const Manifest& manifest, const ModuleFile& file, const std::string& sha256);
 
 }  // namespace interlock::cli

@@ -1,5 +1,5 @@
 // plan_python.cpp: see plan_python.hpp. The interpreter itself says which modules there are and which of them a script
-// reaches (environment.py); the host's own code decides about them (python/src/decision.hpp).
+// reaches (environment.py); what becomes of them is decided as at their import (cpython_import.hpp).
 //
 // SPDX-License-Identifier: MIT
 #include "plan_python.hpp"
@@ -18,9 +18,10 @@
 #include <interlock/escape.hpp>
 
 #include "../loader/src/library_search.hpp"
-#include "../python/src/decision.hpp"
+#include "audit/cpython_import.hpp"
 #include "exit_codes.hpp"
 #include "python_interpreter.hpp"
+#include "session.hpp"
 
 namespace interlock::cli {
 
@@ -30,7 +31,7 @@ struct Module {
     std::string name, file;
     std::string reached;  ///< "imported", "possible", "all"
     std::vector<std::string> by;
-    python::Decision decision;
+    auditing::ImportDecision decision;
     std::vector<detail::MissingLibrary> lacks;  ///< so an import fails
 };
 
@@ -58,7 +59,7 @@ struct Environment {
     }
     bool leaves_gil_off() const {
         return unseen.empty() && std::all_of(modules.begin(), modules.end(), [](const Module& module) {
-                   return module.decision.action == python::Action::free;
+                   return module.decision.action == PolicyAction::free;
                });
     }
 };
@@ -128,56 +129,67 @@ void find_missing_libraries(Environment& environment) {
     }
 }
 
-python::Settings settings_for(PythonVersion version, const Context& context) {
-    python::Settings settings;
-    settings.python = version;
-    settings.verdict_folder.clear();  // what is written there is the host's
+auditing::ImportSettings settings_for(const Context& context) {
+    auditing::ImportSettings settings;
     try {
-        if (load_policy(context)) settings.policy = python::policy_for_cpython(context.settings.policy->value);
+        if (load_policy(context)) settings.policy = auditing::policy_for_cpython(context.settings.policy->value);
     } catch (const Failure& failure) {
         throw CommandError(exit_bad_policy, failure.what());
     }
     try {
-        for (const std::string& text : context.options.overrides)
-            settings.overrides.insert_or_assign(python::override_from_text(text).first,
-                                                python::override_from_text(text).second);
+        for (const std::string& text : context.options.overrides) {
+            auto [module, action] = auditing::override_from_text(text);
+            settings.overrides.insert_or_assign(std::move(module), action);
+        }
     } catch (const Failure& failure) {
         throw UsageError(fmt::format("--override: {}", failure.what()));
     }
     return settings;
 }
 
-/// As the host: where another module decides, that of this one.
-python::Decision decide(python::Decider& decider, const Environment& environment, const std::string& name,
-                        const std::string& file, unsigned depth = 0) {
-    constexpr unsigned deepest = 8;
-    python::Decision decision = decider.decide(name, file);
-    if (decision.action != python::Action::interpreter || !decision.module ||
-        decision.module->verdict != Verdict::delegated || depth > deepest)
-        return decision;
-    const auto target = environment.files.find(decision.module->delegated_to);
-    if (target == environment.files.end()) return decision;
-    const python::Decision other = decide(decider, environment, target->first, target->second, depth + 1);
-    if (other.action == python::Action::interpreter) return decision;
-    decision.action = other.action == python::Action::refuse ? python::Action::global_lock : other.action;
-    decision.decided_by = "marker";
-    for (python::Reason& reason : decision.why) reason.decided = false;
-    decision.why.push_back({"marker", std::string(python::action_name(decision.action)),
-                            fmt::format("its module is made by {}, which says: {}", escape(target->first),
-                                        other.module ? other.module->reason : std::string()),
-                            true});
-    return decision;
-}
+/// Each file is judged once, also where it makes the modules of many others.
+class Decisions {
+public:
+    Decisions(const Environment& environment, auditing::ImportSettings settings)
+        : environment_(environment), settings_(std::move(settings)) {}
 
-std::string_view effect_on_gil(python::Action action) noexcept {
+    auditing::ImportDecision about(const std::string& module, const std::string& file) {
+        auditing::ImportDecision decision = alone(module, file);
+        auditing::follow_delegation(decision, [&](const std::string& name) -> std::optional<auditing::MakerModule> {
+            const auto maker = environment_.files.find(name);
+            if (maker == environment_.files.end()) return std::nullopt;
+            return auditing::MakerModule{escape(name), alone(name, maker->second)};
+        });
+        return decision;
+    }
+
+private:
+    const auditing::ImportDecision& alone(const std::string& module, const std::string& file) {
+        const auto [place, fresh] = known_.try_emplace({file, module});
+        if (fresh) {
+            auto found = auditing::audit_extension(environment_.version, file, module);
+            place->second = auditing::decide_import(
+                settings_, module, file,
+                found ? std::make_shared<const auditing::ExtensionModule>(std::move(*found)) : nullptr,
+                found ? std::string() : found.error().message);
+        }
+        return place->second;
+    }
+
+    const Environment& environment_;
+    const auditing::ImportSettings settings_;
+    std::map<std::pair<std::string, std::string>, auditing::ImportDecision> known_;  ///< by file and name
+};
+
+std::string_view effect_on_gil(PolicyAction action) noexcept {
     switch (action) {
-        case python::Action::free:
+        case PolicyAction::free:
             return "off";
-        case python::Action::global_lock:
+        case PolicyAction::global_lock:
             return "ON";
-        case python::Action::refuse:
+        case PolicyAction::refuse:
             return "import fails";
-        case python::Action::interpreter:
+        default:
             break;
     }
     return "not known";
@@ -193,16 +205,10 @@ std::string how(const Module& module) {
 Json to_json(const Environment& environment) {
     Json modules = Json::array(), on = Json::array();
     for (const Module& module : environment.modules) {
-        Json why = Json::array();
-        for (const python::Reason& reason : module.decision.why)
-            why.push_back({{"source", reason.source},
-                           {"says", reason.says.empty() ? Json(nullptr) : Json(reason.says)},
-                           {"decided", reason.decided},
-                           {"text", reason.text}});
         Json lacks = Json::array();
         for (const detail::MissingLibrary& library : module.lacks)
             lacks.push_back({{"name", library.name}, {"needed_by", library.needed_by}});
-        const python::KnownModule* known = module.decision.module.get();
+        const auditing::ExtensionModule* known = module.decision.module.get();
         modules.push_back(
             {{"module", module.name},
              {"file", module.file},
@@ -211,11 +217,11 @@ Json to_json(const Environment& environment) {
              {"verdict", known == nullptr ? "" : verdict_name(known->verdict)},
              {"confidence",
               known == nullptr || known->verdict == Verdict::undetermined ? "" : confidence_name(known->confidence)},
-             {"action", python::action_name(module.decision.action)},
-             {"decided_by", module.decision.decided_by},
-             {"why", std::move(why)},
+             {"action", action_name(module.decision.action)},
+             {"decided_by", source_name(module.decision.source)},
+             {"why", cli::to_json(module.decision.why)},
              {"missing_libraries", std::move(lacks)}});
-        if (module.decision.action == python::Action::global_lock) on.push_back(module.name);
+        if (module.decision.action == PolicyAction::global_lock) on.push_back(module.name);
     }
     Json missing = Json::array();
     for (const MissingModule& one : environment.missing)
@@ -258,27 +264,27 @@ std::string failures_in_words(const Environment& environment) {
 std::string in_words(const Environment& environment, const Context& context) {
     Table table({"MODULE", "VERDICT", "DECISION", "DECIDED BY", "GIL", "REACHED"});
     std::string reasons;
-    std::array<std::size_t, 4> counts{};
+    std::array<std::size_t, 5> counts{};
     std::size_t shown = 0, failing = 0;
     for (const Module& module : environment.modules) {
-        const python::Decision& decision = module.decision;
+        const auditing::ImportDecision& decision = module.decision;
         if (module.lacks.empty())
             ++counts[static_cast<std::size_t>(decision.action)];
         else
             ++failing;
         const bool by_marker =
-            decision.action == python::Action::free && decision.decided_by == "marker" && module.lacks.empty();
+            decision.action == PolicyAction::free && decision.source == DecisionSource::marker && module.lacks.empty();
         if (by_marker && module.reached != "imported" && context.options.verbose == 0) continue;
         ++shown;
         table.add({escape(module.name, 1000),
                    decision.module ? std::string(verdict_name(decision.module->verdict)) : "-",
-                   std::string(python::action_name(decision.action)), decision.decided_by,
+                   std::string(action_name(decision.action)), std::string(source_name(decision.source)),
                    module.lacks.empty() ? std::string(effect_on_gil(decision.action)) : "import fails", how(module)});
         if (by_marker) continue;
         reasons += fmt::format("{}  {}\n", escape(module.name, 1000), escape(module.file, 4096));
-        for (const python::Reason& reason : decision.why)
-            reasons += fmt::format("  {:<11} {}: {}\n", reason.decided ? "decided by" : "asked", reason.source,
-                                   reason.text);
+        for (const Reason& reason : decision.why)
+            reasons += fmt::format("  {:<11} {}: {}\n", reason.decided ? "decided by" : "asked",
+                                   source_name(reason.source), reason.text);
         reasons += failure_in_words(module);
     }
     for (const MissingModule& one : environment.missing)
@@ -290,13 +296,13 @@ std::string in_words(const Environment& environment, const Context& context) {
     if (context.options.quiet) return text;
     if (!text.empty()) text += "\n";
     for (const std::string& note : environment.notes) text += fmt::format("note: {}\n", escape(note, 4096));
-    const auto count = [&](python::Action action) { return counts[static_cast<std::size_t>(action)]; };
-    text += fmt::format("Python {}: {} extension module{}: {} leave the GIL off, {} would turn it on, {} are refused, "
-                        "of {} it is not known",
-                        environment.version.text(), environment.modules.size(),
-                        environment.modules.size() == 1 ? "" : "s", count(python::Action::free),
-                        count(python::Action::global_lock), count(python::Action::refuse),
-                        count(python::Action::interpreter));
+    const auto count = [&](PolicyAction action) { return counts[static_cast<std::size_t>(action)]; };
+    text += fmt::format(
+        "Python {}: {} extension module{}: {} leave the GIL off, {} would turn it on, {} are refused, "
+        "of {} it is not known",
+        environment.version.text(), environment.modules.size(), environment.modules.size() == 1 ? "" : "s",
+        count(PolicyAction::free), count(PolicyAction::global_lock), count(PolicyAction::refuse),
+        count(PolicyAction::interpreter));
     if (failing != 0) text += fmt::format(", {} cannot be loaded", failing);
     if (!environment.missing.empty())
         text += fmt::format("; {} import{} not found", environment.missing.size(),
@@ -323,8 +329,8 @@ int plan_python(const std::string& python, Context& context, const std::vector<s
                                              failures_in_words(environment), escape(environment.interpreter, 4096)));
         return environment.fails_to_import() ? exit_findings : exit_ok;
     }
-    python::Decider decider(settings_for(environment.version, context));
-    for (Module& module : environment.modules) module.decision = decide(decider, environment, module.name, module.file);
+    Decisions decisions(environment, settings_for(context));
+    for (Module& module : environment.modules) module.decision = decisions.about(module.name, module.file);
     if (context.options.json)
         context.output.write_json(to_json(environment));
     else

@@ -14,6 +14,7 @@
 #include "linker_turn.hpp"
 #include "loaded_image.hpp"
 #include "loader_state.hpp"
+#include "manifests/decide.hpp"
 
 namespace interlock::detail {
 
@@ -96,7 +97,7 @@ private:
         file_ = std::move(*file);
         auto libraries = state_.libraries_of(file_, LoaderState::Whose::this_process, of_libraries_);
         if (!libraries) return failed(libraries.error().code, libraries.error().message);
-        if (Outcome judged = judge(std::move(*libraries)); !judged) return judged;
+        judge(std::move(*libraries));
         if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
         if (const std::string& why = LinkerTurn::lost(); !why.empty()) return failed(Errc::wrong_state, why);
         // Open until it is mapped, so that no other file can get its inode.
@@ -110,12 +111,9 @@ private:
         return Ok{};
     }
 
-    Outcome judge(std::vector<PulledLibrary> libraries) {
-        Result<LoaderState::Judged> judged = state_.decide(name_, file_, options_.threading, std::move(libraries));
-        if (!judged) return std::move(judged).error();
-        judged_ = std::move(*judged);
+    void judge(std::vector<PulledLibrary> libraries) {
+        judged_ = state_.decide(name_, file_, options_.threading, std::move(libraries));
         judged_.warnings.insert(judged_.warnings.end(), of_libraries_.begin(), of_libraries_.end());
-        return Ok{};
     }
 
     Error changed() const {
@@ -200,7 +198,7 @@ private:
         const bool had_lock = state_.needs_lock(judged_.decision);
         std::vector<PulledLibrary> all = std::move(judged_.libraries);
         std::move(beyond->begin(), beyond->end(), std::back_inserter(all));
-        if (Outcome judged = judge(std::move(all)); !judged) return judged;
+        judge(std::move(all));
         if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
         set_gate(*record_, false);
         return had_lock ? Outcome(Ok{}) : fall_back_if_needed();
@@ -300,12 +298,12 @@ private:
         const auto level = static_cast<ThreadingLevel>(*record_->stated_threading);
         Decision& decision = judged_.decision;
         const bool decides = decision.source == DecisionSource::default_;
-        decision.why.push_back({DecisionSource::init, static_cast<PolicyAction>(level), decides,
-                                "its init function says " + std::string(level_name(level))});
-        if (!decides) return Ok{};
-        for (Reason& reason : decision.why) reason.decided = reason.source == DecisionSource::init;
-        decision.action = static_cast<PolicyAction>(level);
-        decision.source = DecisionSource::init;
+        const auto says = static_cast<PolicyAction>(level);
+        if (!decides) {
+            decision.why.push_back({DecisionSource::init, says, false, manifests::said_in_init(level)});
+            return Ok{};
+        }
+        decision.overrule(DecisionSource::init, says, manifests::said_in_init(level));
         set_gate(*record_, true);
         if (level != ThreadingLevel::global_lock) {
             lock_on_ = false;

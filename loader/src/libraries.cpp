@@ -26,7 +26,8 @@ unsigned strictness(PolicyAction action) noexcept {
         case PolicyAction::global_lock:
             return 2;
         case PolicyAction::refuse:
-            return 3;
+        case PolicyAction::interpreter:
+            break;
     }
     return 3;
 }
@@ -107,15 +108,10 @@ private:
     }
 
     void judge(PulledLibrary& library, const std::string& module, const ModuleFile& file) {
-        Result<LoaderState::Judged> judged = state_.decide(module, file, std::nullopt, {});
-        if (!judged) {
-            library.error = judged.error();
-            return;
-        }
-        std::move(judged->warnings.begin(), judged->warnings.end(), std::back_inserter(warnings_));
-        if (!library.marker || strictness(judged->marker) > strictness(*library.marker))
-            library.marker = judged->marker;
-        const Decision& decision = judged->decision;
+        LoaderState::Judged judged = state_.decide(module, file, std::nullopt, {});
+        std::move(judged.warnings.begin(), judged.warnings.end(), std::back_inserter(warnings_));
+        if (!library.marker || strictness(judged.marker) > strictness(*library.marker)) library.marker = judged.marker;
+        const Decision& decision = judged.decision;
         if (library.action && strictness(*library.action) >= strictness(decision.action)) return;
         library.action = decision.action;
         library.why.clear();

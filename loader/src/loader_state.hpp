@@ -174,7 +174,7 @@ struct LoaderState {
     Result<std::vector<PulledLibrary>> libraries_beyond(const std::vector<PulledLibrary>& planned,
                                                         const std::vector<LinkedObject>& fresh,
                                                         std::vector<Warning>& warnings) const;
-    // decide.cpp
+    // facts.cpp
     struct Judged {
         Decision decision;
         MarkerState marker = MarkerState::unmarked;
@@ -182,8 +182,8 @@ struct LoaderState {
         std::vector<Warning> warnings;  ///< beside the fallback's
     };
     /// `pulled_in` counts, but for what an override or the policy says of the module itself.
-    Result<Judged> decide(std::string_view name, const ModuleFile& file, const std::optional<PolicyAction>& override_,
-                          std::vector<PulledLibrary> pulled_in) const;
+    Judged decide(std::string_view name, const ModuleFile& file, const std::optional<PolicyAction>& override_,
+                  std::vector<PulledLibrary> pulled_in) const;
     /// What the policy says of a library that is no module: a rule that refuses it, as text.
     std::optional<std::string> refusal_of(const ModuleFile& library) const;
     /// What stands against an import, of all that is known before anything is mapped.

@@ -90,20 +90,16 @@ Result<Plan> LoaderState::plan_anew(std::string_view name, const ImportOptions& 
         stops(pulled.error());
         return plan;
     }
-    Result<LoaderState::Judged> judged = decide(name, *file, import_options.threading, std::move(*pulled));
-    if (!judged) {
-        stops(judged.error());
-        return plan;
-    }
-    plan.decision = judged->decision;
-    plan.marker = judged->marker;
-    plan.libraries = judged->libraries;
-    std::move(of_libraries.begin(), of_libraries.end(), std::back_inserter(judged->warnings));
-    plan.warnings.insert(plan.warnings.end(), judged->warnings.begin(), judged->warnings.end());
+    LoaderState::Judged judged = decide(name, *file, import_options.threading, std::move(*pulled));
+    plan.decision = judged.decision;
+    plan.marker = judged.marker;
+    plan.libraries = judged.libraries;
+    std::move(of_libraries.begin(), of_libraries.end(), std::back_inserter(judged.warnings));
+    plan.warnings.insert(plan.warnings.end(), judged.warnings.begin(), judged.warnings.end());
     const std::vector<std::string> imported_by{import_options.importer.empty() ? "a plan" : import_options.importer};
-    std::optional<Error> error = obstacle(name, *file, *judged, imported_by);
+    std::optional<Error> error = obstacle(name, *file, judged, imported_by);
     const bool locks = needs_lock(plan.decision);
-    if (locks) plan.warnings.push_back(fallback_warning(name, *file, *judged, imported_by, std::nullopt));
+    if (locks) plan.warnings.push_back(fallback_warning(name, *file, judged, imported_by, std::nullopt));
     if (error)
         stops(std::move(*error));
     else if (!plan.error)

@@ -104,6 +104,18 @@ Result<std::optional<ManifestFile>> read_manifest_of(const std::filesystem::path
     return text.error();
 }
 
+std::string manifest_mismatch(const Manifest& manifest, std::string_view build_id,
+                              const std::function<std::string()>& sha256) {
+    const auto differs = [](const char* what, const std::string& wanted, std::string_view is) {
+        return std::string("it is for ") + what + ' ' + escape(wanted) + ", the file has " + std::string(is);
+    };
+    if (manifest.build_id && *manifest.build_id != build_id)
+        return differs("build-id", *manifest.build_id, build_id.empty() ? "none" : build_id);
+    if (!manifest.sha256) return "";
+    const std::string hash = sha256();
+    return *manifest.sha256 == hash ? "" : differs("sha256", *manifest.sha256, hash);
+}
+
 std::string to_json_text(const Manifest& manifest) {
     JsonText text;
     text.number("version", 1);

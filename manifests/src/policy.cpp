@@ -80,7 +80,9 @@ std::size_t deciding_rule(const Policy& policy, const PolicySubject& given, std:
 
 }  // namespace
 
-std::string_view action_name(PolicyAction action) noexcept { return policy_actions[static_cast<std::size_t>(action)]; }
+std::string_view action_name(PolicyAction action) noexcept {
+    return action == PolicyAction::interpreter ? "interpreter" : policy_actions[static_cast<std::size_t>(action)];
+}
 
 std::optional<PolicyAction> policy_action_from_name(std::string_view name) noexcept {
     for (std::size_t i = 0; i < policy_actions.size(); ++i) {

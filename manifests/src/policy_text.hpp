@@ -13,7 +13,7 @@
 
 namespace interlock::manifests {
 
-/// By the values of PolicyAction and MarkerState.
+/// By the values of PolicyAction, as far as files have them, and MarkerState.
 inline constexpr std::array<std::string_view, 4> policy_actions = {"global_lock", "module_lock", "free", "refuse"};
 inline constexpr std::array<std::string_view, 4> marker_states = {"global_lock", "module_lock", "free", "unmarked"};
 

@@ -42,10 +42,11 @@ def take_over() -> None:
 class _Import:
     """One that is not over in a moment: who imports, and what."""
 
-    def __init__(self, module: str, file: str, importer: types.FrameType | None, importing: list[str],
-                 create: Callable[..., Any], *arguments: Any) -> None:
+    def __init__(self, module: str, file: str, found: _host.Decision, importer: types.FrameType | None,
+                 importing: list[str], create: Callable[..., Any], *arguments: Any) -> None:
         self.module = module
         self.file = file
+        self.found = found
         self.importer = importer
         self.importing = importing
         self.call = (create, *arguments)  # as CPython does it
@@ -68,8 +69,9 @@ def _decided_create_dynamic(spec: Any, file: Any = None) -> Any:
             module = _host.call_held(_create_dynamic, spec) if file is None else \
                 _host.call_held(_create_dynamic, spec, file)
         else:
-            decision = known = _resolved(name, path, found.to_dict())
-            module = _create(known, _Import(name, path, importer, importing, _create_dynamic, spec,
+            found.follow(_file_of)
+            decision = known = found.to_dict()
+            module = _create(known, _Import(name, path, found, importer, importing, _create_dynamic, spec,
                                             *(() if file is None else (file,))))
         if name in _subinterpreters.MAKERS:
             _subinterpreters.adapt(module)
@@ -97,8 +99,9 @@ def _decided_create_builtin(spec: Any) -> Any:
     decision: dict[str, Any] | None = None
     error: str | None = None
     try:
-        decision = known = _host.decide(name, None).to_dict()
-        return _create(known, _Import(name, "built-in", importer, importing, _create_builtin, spec))
+        found = _host.decide(name, None)
+        decision = known = found.to_dict()
+        return _create(known, _Import(name, "built-in", found, importer, importing, _create_builtin, spec))
     except BaseException as exception:
         error = _report.error_text(exception)
         raise
@@ -107,27 +110,16 @@ def _decided_create_builtin(spec: Any) -> Any:
                      importer and importer.f_code, line, importing, decision, error))
 
 
-def _resolved(name: str, file: str, decision: dict[str, Any], depth: int = 0) -> dict[str, Any]:
-    """The decision; where another module decides, that of this one."""
-    target = decision["delegated_to"]
-    if decision["action"] != "interpreter" or decision["verdict"] != "delegated" or not target or depth > 8:
-        return decision
+def _file_of(name: str) -> str | None:
+    """The extension module that an import of this name would find, which makes another one. Here and not beside what
+    decides about it: only the import system of this moment knows where it looks."""
     try:
-        spec = importlib.machinery.PathFinder.find_spec(target, None if "." not in target else _parent_path(target))
+        spec = importlib.machinery.PathFinder.find_spec(name, None if "." not in name else _parent_path(name))
     except Exception:
-        spec = None
-    if spec is None or not spec.origin or not isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
-        return decision
-    other = _resolved(target, spec.origin, _host.decide(target, spec.origin).to_dict(), depth + 1)
-    if other["action"] == "interpreter":
-        return decision
-    decision["action"] = "global_lock" if other["action"] == "refuse" else other["action"]
-    decision["decided_by"] = "marker"
-    for reason in decision["why"]:
-        reason["decided"] = False
-    decision["why"].append({"source": "marker", "says": decision["action"], "decided": True,
-                            "text": f"its module is made by {target} ({spec.origin}), which says: {other['reason']}"})
-    return decision
+        return None
+    if spec is None or not isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
+        return None
+    return spec.origin or None
 
 
 def _parent_path(name: str) -> list[str] | None:
@@ -221,10 +213,6 @@ def _leave_to_cpython(what: _Import, decision: dict[str, Any]) -> Any:
     except _host.Stuck:
         pass
     _report.note(f"an import took longer than {PATIENCE:g} s while another one had to wait for it")
-    for reason in decision["why"]:
-        reason["decided"] = False
-    decision["why"].append({
-        "source": "default", "says": "global_lock", "decided": True,
-        "text": "CPython cannot decide while another import is under way that does not end"})
-    decision["action"] = "global_lock"
+    what.found.give_up_on_interpreter()
+    decision.update(what.found.to_dict())
     return _create_with_gil(what, decision)

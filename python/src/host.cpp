@@ -1,4 +1,4 @@
-// host.cpp: the extension module interlock._host: decisions (decision.hpp), where an import comes from, and the
+// host.cpp: the extension module interlock._host: decisions (decider.hpp), where an import comes from, and the
 // interpreter's own switch (switch_calls.hpp).
 //
 // That switch is `enable_gil` in the configuration of the interpreter, which _Py_GetConfig() returns: -1 lets imports turn
@@ -23,7 +23,8 @@
 
 #include <interlock/escape.hpp>
 
-#include "decision.hpp"
+#include "decider.hpp"
+#include "manifests/decide.hpp"
 #include "switch_calls.hpp"
 
 namespace {
@@ -85,7 +86,7 @@ private:
 };
 
 /// Names of files need not be UTF-8.
-PyObject* text(const std::string& value) {
+PyObject* text(std::string_view value) {
     return PyUnicode_DecodeUTF8(value.data(), static_cast<Py_ssize_t>(value.size()), "backslashreplace");
 }
 
@@ -94,13 +95,22 @@ bool put(PyObject* dict, const char* key, PyObject* value) {
     return owned && PyDict_SetItemString(dict, key, value) == 0;
 }
 
+/// bytes or str, as a file name.
+bool path_from(PyObject* object, std::filesystem::path& path) {
+    PyObject* bytes = nullptr;
+    if (!PyUnicode_FSConverter(object, &bytes)) return false;
+    const Reference owned(bytes);
+    path = std::string(PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes)));
+    return true;
+}
+
 /// interlock._host.Decision: what decide() returns. Most of it is only asked for when someone is warned, or in a report.
 struct DecisionObject {
     PyObject_HEAD
-    python::Decision decision;
+    auditing::ImportDecision decision;
 };
 
-PyObject* action_names[4] = {};  ///< by action; set once, when the module is executed
+PyObject* action_names[5] = {};  ///< by action; set once, when the module is executed
 
 PyObject* get_action(PyObject* self, void*) {
     const auto& decision = reinterpret_cast<DecisionObject*>(self)->decision;
@@ -111,32 +121,69 @@ PyObject* to_dict(PyObject* self, PyObject*) {
     const auto& decision = reinterpret_cast<DecisionObject*>(self)->decision;
     Reference why(PyList_New(0)), evidence(PyList_New(0)), dict(PyDict_New());
     if (!why || !evidence || !dict) return nullptr;
-    for (const python::Reason& reason : decision.why) {
+    for (const Reason& reason : decision.why) {
         Reference one(PyDict_New());
-        if (!one || !put(one.get(), "source", text(reason.source)) ||
-            !put(one.get(), "says", reason.says.empty() ? Py_NewRef(Py_None) : text(reason.says)) ||
-            !put(one.get(), "text", text(reason.text)) ||
-            !put(one.get(), "decided", PyBool_FromLong(reason.decided)) || PyList_Append(why.get(), one.get()) != 0)
+        if (!one || !put(one.get(), "source", text(source_name(reason.source))) ||
+            !put(one.get(), "says", reason.says ? text(action_name(*reason.says)) : Py_NewRef(Py_None)) ||
+            !put(one.get(), "text", text(reason.text)) || !put(one.get(), "decided", PyBool_FromLong(reason.decided)) ||
+            PyList_Append(why.get(), one.get()) != 0)
             return nullptr;
     }
-    static const python::KnownModule nothing;
+    static const auditing::ExtensionModule nothing;
     const bool known = decision.module != nullptr;
-    const python::KnownModule& module = known ? *decision.module : nothing;
+    const auditing::ExtensionModule& module = known ? *decision.module : nothing;
     for (const Evidence& one : module.evidence) {
         const Reference line(text(one.where.empty() ? one.what : one.what + " (" + one.where + ")"));
         if (!line || PyList_Append(evidence.get(), line.get()) != 0) return nullptr;
     }
     if (!put(dict.get(), "action", get_action(self, nullptr)) ||
-        !put(dict.get(), "decided_by", text(decision.decided_by)) || !put(dict.get(), "why", why.release()) ||
-        !put(dict.get(), "verdict", text(known ? std::string(verdict_name(module.verdict)) : std::string())) ||
+        !put(dict.get(), "decided_by", text(source_name(decision.source))) || !put(dict.get(), "why", why.release()) ||
+        !put(dict.get(), "verdict", text(known ? verdict_name(module.verdict) : std::string_view())) ||
         !put(dict.get(), "confidence",
-             text(known && module.verdict != Verdict::undetermined ? std::string(confidence_name(module.confidence))
-                                                                   : std::string())) ||
+             text(known && module.verdict != Verdict::undetermined ? confidence_name(module.confidence)
+                                                                   : std::string_view())) ||
         !put(dict.get(), "reason", text(module.reason)) ||
         !put(dict.get(), "delegated_to", text(module.delegated_to)) ||
         !put(dict.get(), "build_id", text(module.build_id)) || !put(dict.get(), "evidence", evidence.release()))
         return nullptr;
     return dict.release();
+}
+
+/// No handler for all exceptions is in here: to find a module is Python code, and threads may end in that (detached()).
+PyObject* follow(PyObject* self, PyObject* find) {
+    struct Raised {};  ///< an exception of Python's
+    python::Decider* const current = decider.load();
+    std::exception_ptr thrown;
+    const auto find_maker = [&](const std::string& name) -> std::optional<auditing::MakerModule> {
+        std::filesystem::path file;
+        {
+            const Reference found(PyObject_CallFunction(find, "N", text(name)));
+            if (found.get() == Py_None) return std::nullopt;
+            if (!found || !path_from(found.get(), file)) throw Raised();
+        }
+        auditing::MakerModule maker{name + " (" + file.string() + ")", {}};
+        thrown = detached([&] { maker.decision = current->decide(name, file); });
+        if (thrown) throw Raised();
+        return maker;
+    };
+    try {
+        auditing::follow_delegation(reinterpret_cast<DecisionObject*>(self)->decision, find_maker);
+    } catch (const Raised&) {
+        if (!thrown) return nullptr;
+        return guarded([&]() -> PyObject* { std::rethrow_exception(thrown); });
+    } catch (const std::bad_alloc&) {
+        return PyErr_NoMemory();
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject* give_up_on_interpreter(PyObject* self, PyObject*) {
+    return guarded([&]() -> PyObject* {
+        manifests::Statement stuck = manifests::interpreter_is_stuck();
+        reinterpret_cast<DecisionObject*>(self)->decision.overrule(DecisionSource::default_, *stuck.says,
+                                                                   std::move(stuck.text));
+        Py_RETURN_NONE;
+    });
 }
 
 void delete_decision(PyObject* self) {
@@ -151,6 +198,10 @@ PyGetSetDef decision_attributes[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyMethodDef decision_methods[] = {
     {"to_dict", to_dict, METH_NOARGS, "A new dict with the decision, its reasons, and what is known of the module."},
+    {"follow", follow, METH_O,
+     "follow(find): takes over what the module says that makes this one, if that decides. find(name) is the file of an "
+     "extension module, or None."},
+    {"give_up_on_interpreter", give_up_on_interpreter, METH_NOARGS, "CPython was to decide, and cannot."},
     {nullptr, nullptr, 0, nullptr}};
 PyType_Slot decision_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(delete_decision)},
                                 {Py_tp_getset, decision_attributes},
@@ -161,20 +212,11 @@ PyType_Spec decision_spec = {"interlock._host.Decision", sizeof(DecisionObject),
                              decision_slots};
 PyTypeObject* decision_type = nullptr;  ///< set once, when the module is executed
 
-PyObject* to_object(python::Decision&& decision) {
+PyObject* to_object(auditing::ImportDecision&& decision) {
     PyObject* object = decision_type->tp_alloc(decision_type, 0);
     if (object != nullptr)
         std::construct_at(&reinterpret_cast<DecisionObject*>(object)->decision, std::move(decision));
     return object;
-}
-
-/// bytes or str, as a file name.
-bool path_from(PyObject* object, std::filesystem::path& path) {
-    PyObject* bytes = nullptr;
-    if (!PyUnicode_FSConverter(object, &bytes)) return false;
-    const Reference owned(bytes);
-    path = std::string(PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes)));
-    return true;
 }
 
 PyObject* configure(PyObject*, PyObject* arguments, PyObject* keywords) {
@@ -189,13 +231,13 @@ PyObject* configure(PyObject*, PyObject* arguments, PyObject* keywords) {
         if (policy != Py_None) {
             std::filesystem::path path;
             if (!path_from(policy, path)) return nullptr;
-            settings.policy = python::policy_for_cpython(path);
+            settings.imports.policy = auditing::policy_for_cpython(path);
         }
         for (Py_ssize_t i = 0; overrides != nullptr && i < PyTuple_GET_SIZE(overrides); ++i) {
             Py_ssize_t size = 0;
             const char* one = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(overrides, i), &size);
             if (one == nullptr) return nullptr;
-            settings.overrides.insert(python::override_from_text({one, static_cast<std::size_t>(size)}));
+            settings.imports.overrides.insert(auditing::override_from_text({one, static_cast<std::size_t>(size)}));
         }
         // Who is in the middle of a decision goes on with the one that was there.
         decider.store(new python::Decider(std::move(settings)));
@@ -219,7 +261,7 @@ PyObject* decide(PyObject*, PyObject* arguments) {
         return file == Py_None || path_from(file, path.emplace()) ? Py_None : nullptr;
     });
     if (parsed == nullptr) return nullptr;
-    python::Decision decision;
+    auditing::ImportDecision decision;
     const std::exception_ptr thrown = detached([&] { decision = current->decide(module, path); });
     return guarded([&]() -> PyObject* {
         if (thrown) std::rethrow_exception(thrown);
@@ -302,9 +344,9 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr}};
 
 int execute(PyObject* module) {
-    for (const python::Action action : {python::Action::free, python::Action::global_lock, python::Action::refuse,
-                                        python::Action::interpreter}) {
-        PyObject* name = PyUnicode_InternFromString(std::string(python::action_name(action)).c_str());
+    for (const PolicyAction action :
+         {PolicyAction::free, PolicyAction::global_lock, PolicyAction::refuse, PolicyAction::interpreter}) {
+        PyObject* name = PyUnicode_InternFromString(std::string(action_name(action)).c_str());
         if (name == nullptr) return -1;
         action_names[static_cast<std::size_t>(action)] = name;
     }

@@ -18,15 +18,16 @@ std::filesystem::path file_of_judge() {
     return std::filesystem::path(info.dli_fname).parent_path() / "_judge.so";
 }
 
-Result<std::vector<BinaryAudit>> judge(PythonVersion python, const std::filesystem::path& file,
-                                       const std::string& module) {
+Result<auditing::ExtensionModule> judge(PythonVersion python, const std::filesystem::path& file,
+                                        const std::string& module) {
     void* library = ::dlopen(file_of_judge().c_str(), RTLD_NOW | RTLD_LOCAL);
     void* found = library == nullptr ? nullptr : ::dlsym(library, "interlock_python_judge");
     if (found == nullptr)
-        return Error{Errc::io_error, fmt::format("what reads module files cannot be loaded, so nothing is known of this "
-                                                 "one; is interlock installed completely? {}",
-                                                 escape(::dlerror()))};
-    Result<std::vector<BinaryAudit>> result = std::vector<BinaryAudit>();
+        return Error{Errc::io_error,
+                     fmt::format("what reads module files cannot be loaded, so nothing is known of this "
+                                 "one; is interlock installed completely? {}",
+                                 escape(::dlerror()))};
+    Result<auditing::ExtensionModule> result = auditing::ExtensionModule();
     reinterpret_cast<decltype(&interlock_python_judge)>(found)(python, file, module, result);
     return result;
 }

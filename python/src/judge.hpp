@@ -7,18 +7,16 @@
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
-#include <interlock/audit.hpp>
+#include "audit/extension_module.hpp"
 
 namespace interlock::python {
 
 /// Of the library, which lies beside the one with this code. Empty when that cannot be found out.
 std::filesystem::path file_of_judge();
 
-/// As Auditor::audit(), in a process that ends with the call. Errors: also io_error, when the library cannot be mapped or
-/// there can be no process. [any-thread]
-Result<std::vector<BinaryAudit>> judge(PythonVersion python, const std::filesystem::path& file,
-                                       const std::string& module);
+/// audit_extension(). Errors: also io_error, when the library cannot be mapped. [any-thread]
+Result<auditing::ExtensionModule> judge(PythonVersion python, const std::filesystem::path& file,
+                                        const std::string& module);
 
 }  // namespace interlock::python

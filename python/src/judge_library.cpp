@@ -3,22 +3,12 @@
 // SPDX-License-Identifier: MIT
 #include "judge_library.hpp"
 
-#include <utility>
-
-#include <interlock/auditor.hpp>
-
 namespace interlock::python {
 
+// It throws nothing: the caller is another library, with types of the same names.
 void interlock_python_judge(PythonVersion python, const std::filesystem::path& file, const std::string& module,
-                            Result<std::vector<BinaryAudit>>& result) {
-    AuditOptions options;
-    options.pythons = {python};
-    // Caught here: the caller may be another library, with a type of the same name.
-    try {
-        result = Auditor(std::move(options)).audit(file, module);
-    } catch (const Failure& failure) {
-        result = failure.error();
-    }
+                            Result<auditing::ExtensionModule>& result) {
+    result = auditing::audit_extension(python, file, module);
 }
 
 }  // namespace interlock::python

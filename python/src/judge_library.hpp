@@ -10,6 +10,6 @@ namespace interlock::python {
 /// What judge() returns.
 extern "C" __attribute__((visibility("default"))) void interlock_python_judge(
     PythonVersion python, const std::filesystem::path& file, const std::string& module,
-    Result<std::vector<BinaryAudit>>& result);
+    Result<auditing::ExtensionModule>& result);
 
 }  // namespace interlock::python

@@ -1,5 +1,5 @@
-// known_module.hpp: what the audit says of one module of one file, as far as an import needs it; kept in memory and on
-// disk, as running an init function in an emulator takes longer than an import.
+// known_module.hpp: what the audit says of one module of one file, kept in memory and on disk, as running an init
+// function in an emulator takes longer than an import.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -7,19 +7,13 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include <interlock/audit.hpp>
+#include "audit/extension_module.hpp"
 
 namespace interlock::python {
 
-struct KnownModule {
+struct KnownModule : auditing::ExtensionModule {
     std::string identity;  ///< of the file, as it was when it was read (identity_of)
-    Verdict verdict = Verdict::undetermined;
-    Confidence confidence = Confidence::certain;
-    Effect effect = Effect::unknown;  ///< in this interpreter
-    std::string effect_why, reason, delegated_to, build_id;
-    std::vector<Evidence> evidence;
 };
 
 /// Changes when the file does: device, inode, size and times. Empty when it cannot be looked at.

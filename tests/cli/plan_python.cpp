@@ -89,6 +89,31 @@ BOOST_AUTO_TEST_CASE(of_all_that_can_be_imported) {
     BOOST_TEST(Json({"bad.multi_used", "good.multi_unmarked"}) == report.at("turn_gil_on"));
 }
 
+BOOST_AUTO_TEST_CASE(a_module_that_another_one_makes_is_as_that_one) {
+    const Folder folder;
+    const std::string python = write_python(folder), lib = folder / "lib";
+    copy_extension(folder, "delegated_cffi", "lib/made");
+    CHECK_SUMMARY(plan({python, lib}, {}, 1), {"made all interpreter default"});
+    copy_extension(folder, "multi_free", "lib/_cffi_backend");
+    const Json report = plan({python, lib}, {}, 0);
+    CHECK_SUMMARY(report, {"_cffi_backend all free marker", "made all free marker"});
+    const Json& made = report.at("modules")[1];
+    BOOST_TEST(made.at("verdict") == "delegated");
+    const Json& why = made.at("why");
+    BOOST_REQUIRE(why.size() == 3u);
+    BOOST_TEST(why[1] == Json({{"source", "default"},
+                               {"says", "interpreter"},
+                               {"decided", false},
+                               {"text", "what it does is not known, so the interpreter decides"}}));
+    BOOST_TEST(why[2].at("decided") == true);
+    BOOST_TEST(why[2].at("text") == "its module is made by _cffi_backend, which says: " +
+                                        report.at("modules")[0].at("why")[0].at("text").get<std::string>());
+    // By whatever decides about that one; where it is refused, what becomes of this one is to be seen.
+    for (const char* action : {"global_lock", "refuse"})
+        CHECK_SUMMARY(plan({python, lib, "--override", std::string("_cffi_backend=") + action}, {}, 1),
+                      {std::string("_cffi_backend all ") + action + " override", "made all global_lock marker"});
+}
+
 BOOST_AUTO_TEST_CASE(of_what_a_script_reaches) {
     const Folder folder;
     const std::string python = write_python(folder), packages = write_packages(folder);

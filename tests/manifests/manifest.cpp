@@ -31,6 +31,39 @@ BOOST_AUTO_TEST_CASE(values) {
     BOOST_TEST(file.manifest.reason == "r");
 }
 
+BOOST_AUTO_TEST_CASE(it_is_for_a_file_when_all_hashes_that_it_gives_match) {
+    const std::string other(64, 'b');
+    struct Row {
+        std::optional<std::string> sha256, build_id;  // of the manifest
+        std::string has_build_id, mismatch;
+        bool asks_for_hash;
+    };
+    const Row rows[] = {
+        {hash, {}, "", "", true},
+        {hash, {}, "00aabbcc", "", true},
+        {{}, "00aabbcc", "00aabbcc", "", false},
+        {hash, "00aabbcc", "00aabbcc", "", true},
+        {{}, "00aabbcc", "", "it is for build-id 00aabbcc, the file has none", false},
+        {{}, "00aabbcc", "00aabbcd", "it is for build-id 00aabbcc, the file has 00aabbcd", false},
+        {other, {}, "", "it is for sha256 " + other + ", the file has " + hash, true},
+        // One that matches does not make up for one that does not.
+        {other, "00aabbcc", "00aabbcc", "it is for sha256 " + other + ", the file has " + hash, true},
+        {hash, "00aabbcc", "00aabbcd", "it is for build-id 00aabbcc, the file has 00aabbcd", false},
+    };
+    for (const Row& row : rows) {
+        Manifest manifest;
+        manifest.sha256 = row.sha256;
+        manifest.build_id = row.build_id;
+        bool asked = false;
+        const std::string mismatch = manifest_mismatch(manifest, row.has_build_id, [&] {
+            asked = true;
+            return hash;
+        });
+        BOOST_TEST(mismatch == row.mismatch);
+        BOOST_TEST(asked == row.asks_for_hash);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(every_problem_is_reported) {
     const auto file = parse_manifest(
         "{\"module\": \"a..b\",\n \"sha256\": \"12\",\n \"threading\": \"fee\",\n \"why\": 1}", "m.json");

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import unittest
 
-from cases import Case, Expect, table
+import cases
+from cases import Case, Expect, INTERLOCK, table
 
 
 def imports(*names: str) -> str:
@@ -49,6 +50,43 @@ def ok(gil: bool, *warned: str, result: tuple[str, ...] = ("ok",), **more: objec
 })
 class Kinds(unittest.TestCase):
     pass
+
+
+@table({
+    # What another module makes is as that one, which is named first: it is decided before anything is mapped.
+    "free": Case(imports("made_free"), ok(False)),
+    "used": Case(imports("made_used"), ok(True, "maker_used"), ok(True, "made_used", "maker_used")),
+    "maker_is_overridden": Case(imports("made_used"), ok(True, "maker_used"), ok(False),
+                                options=("--override", "maker_used=free")),
+    "maker_is_refused": Case(imports("made_free"), ok(False), ok(True, "made_free", result=("ImportError",)),
+                             options=("--override", "maker_free=refuse")),
+    "overridden": Case(imports("made_used"), ok(True, "maker_used"), ok(True, "maker_used"),
+                       options=("--override", "made_used=free")),
+    "there_is_no_maker": Case(imports("made_of_nothing"), ok(False, result=("ModuleNotFoundError",))),
+})
+class MadeByOthers(unittest.TestCase):
+    def test_says_by_whom__interlock(self) -> None:
+        run = Case(imports("made_free") + "\nimport interlock\n"
+                   "say(why=[(one['says'], one['decided'], one['text']) for one in interlock.modules()[-1]['why']])\n",
+                   None).run(INTERLOCK)
+        maker = cases.world.path_of("maker_free")
+        self.assertEqual(run.facts["why"], [
+            [None, False, "its module is made by 'maker_free', which decides"],
+            ["interpreter", False, "what it does is not known, so the interpreter decides"],
+            ["free", True, f"its module is made by maker_free ({maker}), which says: its Py_mod_gil slot says "
+                           "Py_MOD_GIL_NOT_USED"]], run)
+
+    def test_search_is_interrupted__interlock(self) -> None:
+        """What is found by Python code may end in any way, and the import with it."""
+        code = ("import importlib.machinery\nfinder = importlib.machinery.PathFinder\n"
+                "def search(name, path=None, target=None, find=finder.find_spec):\n"
+                "    if name == 'maker_free':\n        raise {}('enough')\n    return find(name, path, target)\n"
+                "finder.find_spec = staticmethod(search)\n" + imports("made_free"))
+        run = Case(code.format("KeyboardInterrupt"), None).run(INTERLOCK)
+        self.assertEqual((run.status, run.gil, run.facts), (0, False, {"result": ["KeyboardInterrupt"]}), run)
+        # A search that fails finds nothing: then CPython decides, and comes to the same.
+        run = Case(code.format("ValueError"), None).run(INTERLOCK)
+        self.assertEqual((run.status, run.gil, run.facts), (0, False, {"result": ["ValueError"]}), run)
 
 
 @table({

@@ -9,6 +9,7 @@
 #include <interlock/escape.hpp>
 
 #include "verdict/binary.hpp"
+#include "verdict/delegation_way.hpp"
 #include "verdict/python_abi.hpp"
 #include "verdict/verdict.hpp"
 
@@ -16,22 +17,9 @@ namespace interlock::auditing::verdict {
 
 namespace {
 
-/// Two is what is seen in the wild; each link is a call of its own.
-constexpr unsigned longest_chain = 64;
-
 struct Target {
     const BinaryAudit* binary;
     const ModuleAudit* module;
-};
-
-/// What one interpreter makes of a module, and who decides it.
-struct Answer {
-    Verdict verdict = Verdict::delegated;  ///< `delegated`: there is none who decides
-    Effect effect = Effect::unknown;
-    std::string why = "who decides is not known: the modules make each other";
-    const ModuleAudit* end = nullptr;  ///< who decides
-    std::vector<std::string> way;      ///< to it
-    Confidence confidence = Confidence::certain;
 };
 
 /// The effects of a module by itself. Those that only other modules call have none yet.
@@ -50,128 +38,157 @@ std::string_view effect_in_a_clause(Effect effect) noexcept {
 
 bool is_loaded(Effect effect) noexcept { return effect != Effect::cannot_load && effect != Effect::crashes; }
 
-class Resolver {
+/// All modules of an audit, as one interpreter finds them. The first that it can load decides, from the same package if
+/// there is one.
+class Modules : public MakerFinder {
 public:
-    Resolver(const AuditReport& report, std::span<const BinaryAudit> others) {
+    Modules(const AuditReport& report, std::span<const BinaryAudit> others, PythonVersion python) : python_(python) {
         for (const BinaryAudit& binary : report.binaries) add(binary, true);
         for (const BinaryAudit& binary : others) add(binary, false);
     }
 
-    /// What `python` makes of it: the first that it can load decides, from the same package if there is one.
-    const Answer& ask(const Target& from, PythonVersion python, unsigned depth = 0) {
-        const auto [place, fresh] = answers_.try_emplace({from.module, python});
-        Answer& answer = place->second;  // while it is sought, "nobody": who comes back to it is in a circle
-        if (fresh && depth < longest_chain) answer = find(from, python, depth);
-        return answer;
+    std::size_t number_of(const ModuleAudit& module) const { return numbers_.at(&module); }
+    const Target& target(std::size_t module) const { return known_[module].target; }
+    const EffectOn& own_effect(std::size_t module) {
+        std::optional<EffectOn>& effect = known_[module].effect;
+        if (!effect) effect = effect_of(known_[module].target, python_);
+        return *effect;
+    }
+
+    std::optional<std::string> maker_of(std::size_t module) override {
+        const ModuleAudit& audit = *target(module).module;
+        if (audit.verdict != Verdict::delegated || !is_loaded(own_effect(module).effect)) return std::nullopt;
+        return audit.delegated_to;
+    }
+
+    std::optional<unsigned> says(std::size_t module) override {
+        const Effect effect = own_effect(module).effect;
+        return effect == Effect::unknown ? std::nullopt : std::optional(static_cast<unsigned>(effect));
+    }
+
+    std::vector<Found> find(const std::string& name, std::size_t module) override {
+        const BinaryAudit& from = *target(module).binary;
+        std::vector<Found> found;
+        const auto [first, last] = by_name_.equal_range(name);
+        for (auto one = first; one != last; ++one) {
+            const Known& known = known_[one->second];
+            const BinaryAudit& binary = *known.target.binary;
+            if (&binary == &from) continue;
+            found.push_back({one->second, known.reported && binary.package == from.package, unfit(one->second, from)});
+        }
+        return found;
     }
 
 private:
     struct Known {
         Target target;
         bool reported;  ///< in the report, where the number of its package means something
+        std::optional<EffectOn> effect{};
     };
 
     void add(const BinaryAudit& binary, bool reported) {
-        for (const ModuleAudit& module : binary.modules)
-            if (module.verdict != Verdict::not_a_module)
-                known_.emplace(module.name, Known{Target{&binary, &module}, reported});
+        for (const ModuleAudit& module : binary.modules) {
+            numbers_.emplace(&module, known_.size());
+            if (module.verdict != Verdict::not_a_module) by_name_.emplace(module.name, known_.size());
+            known_.push_back({{&binary, &module}, reported});
+        }
     }
 
-    Answer find(const Target& from, PythonVersion python, unsigned depth) {
-        EffectOn own = effect_of(from, python);
-        Answer answer{from.module->verdict, own.effect, own.why, from.module, {}, from.module->confidence};
-        if (from.module->verdict != Verdict::delegated || !is_loaded(answer.effect)) return answer;
-        const std::string& name = from.module->delegated_to;
-        const Answer* best = nullptr;
-        const Target* target = nullptr;
-        const Target* contradicts = nullptr;  // another that is as good, with another effect
-        unsigned best_rank = 0;
-        std::string unfit;
-        const auto [first, last] = known_.equal_range(name);
-        for (auto known = first; known != last; ++known) {
-            const auto& [to, reported] = known->second;
-            if (to.binary == from.binary) continue;
-            const bool same_machine =
-                to.binary->platform == from.binary->platform && to.binary->architecture == from.binary->architecture;
-            const Answer* next = same_machine ? &ask(to, python, depth + 1) : nullptr;
-            const bool for_gil = next != nullptr && next->verdict == Verdict::not_applicable;
-            if (next == nullptr || for_gil || !is_loaded(next->effect)) {
-                if (unfit.empty() && for_gil && is_loaded(next->effect))
-                    unfit = fmt::format("; {} is for interpreters with a GIL", quoted(to.binary->path, 600));
-                else if (unfit.empty())
-                    unfit = next == nullptr ? fmt::format("; {} is for {} {}", quoted(to.binary->path, 600),
-                                                          escape(to.binary->platform), escape(to.binary->architecture))
-                                            : fmt::format("; not {}, which {} {}", quoted(to.binary->path, 600),
-                                                          python.text(), effect_in_a_clause(next->effect));
-                continue;
-            }
-            const bool same_package = reported && to.binary->package == from.binary->package;
-            const unsigned rank = 1u + (next->end != nullptr ? 2u : 0u) + (same_package ? 1u : 0u);
-            if (rank == best_rank && contradicts == nullptr && next->effect != best->effect) contradicts = &to;
-            if (rank <= best_rank) continue;
-            best_rank = rank;
-            best = next;
-            target = &to;
-            contradicts = nullptr;
-        }
-        if (best == nullptr) {
-            answer.end = nullptr;
-            answer.why = fmt::format("its module is made by {}, and there is none for {} in the audit or on --path{}",
-                                     quoted(name, 200), python.text(), unfit);
-            return answer;
-        }
-        if (contradicts != nullptr) {
-            answer.end = nullptr;
-            answer.effect = Effect::unknown;
-            answer.why = fmt::format(
-                "its module is made by {}, of which there are several that say different things: "
-                "{} and {}; audit them apart",
-                quoted(name, 200), quoted(target->binary->path, 600), quoted(contradicts->binary->path, 600));
-            return answer;
-        }
-        const Confidence confidence = answer.confidence;
-        answer = *best;
-        answer.confidence = std::max(confidence, answer.confidence);
-        answer.why = fmt::format("its module is made by {}: {}", quoted(name, 200), best->why);
-        answer.way.insert(answer.way.begin(), name + " (" + target->binary->path + ")");
-        return answer;
+    std::string unfit(std::size_t module, const BinaryAudit& from) {
+        const BinaryAudit& binary = *target(module).binary;
+        const std::string path = quoted(binary.path, 600);
+        if (binary.platform != from.platform || binary.architecture != from.architecture)
+            return fmt::format("; {} is for {} {}", path, escape(binary.platform), escape(binary.architecture));
+        const Effect effect = own_effect(module).effect;
+        if (!is_loaded(effect))
+            return fmt::format("; not {}, which {} {}", path, python_.text(), effect_in_a_clause(effect));
+        if (target(module).module->verdict == Verdict::not_applicable)
+            return fmt::format("; {} is for interpreters with a GIL", path);
+        return "";
     }
 
-    std::multimap<std::string, Known, std::less<>> known_;
-    std::map<std::pair<const ModuleAudit*, PythonVersion>, Answer> answers_;
+    PythonVersion python_;
+    std::vector<Known> known_;
+    std::map<const ModuleAudit*, std::size_t> numbers_;
+    std::multimap<std::string, std::size_t, std::less<>> by_name_;
 };
+
+/// What one interpreter makes of a module, and who decides it.
+struct Answer {
+    EffectOn effect;
+    const ModuleAudit* end = nullptr;  ///< who decides; null: nobody that is known
+    std::vector<std::string> way{};    ///< to it
+    Confidence confidence = Confidence::certain;
+};
+
+Answer answer_of(Modules& modules, std::size_t module, const DelegationWay& way, PythonVersion python) {
+    using End = DelegationWay::End;
+    Answer answer{{python, way.says ? static_cast<Effect>(*way.says) : Effect::unknown, ""}};
+    std::string& why = answer.effect.why;
+    const Target* from = &modules.target(module);
+    answer.confidence = from->module->confidence;
+    for (const std::size_t next : way.modules) {
+        const std::string& name = from->module->delegated_to;
+        from = &modules.target(next);
+        why += fmt::format("its module is made by {}: ", quoted(name, 200));
+        answer.way.push_back(name + " (" + from->binary->path + ")");
+        answer.confidence = std::max(answer.confidence, from->module->confidence);
+    }
+    const std::string maker = quoted(from->module->delegated_to, 200);
+    switch (way.end) {
+        case End::decided:
+            answer.end = from->module;
+            why += modules.own_effect(way.modules.empty() ? module : way.modules.back()).why;
+            break;
+        case End::not_found:
+            why += fmt::format("its module is made by {}, and there is none for {} in the audit or on --path{}", maker,
+                               python.text(), way.unfit);
+            break;
+        case End::contradiction:
+            why += fmt::format(
+                "its module is made by {}, of which there are several that say different things: {} and "
+                "{}; audit them apart",
+                maker, quoted(modules.target(way.one).binary->path, 600),
+                quoted(modules.target(way.other).binary->path, 600));
+            break;
+        case End::circle:
+            why += "who decides is not known: the modules make each other";
+            break;
+    }
+    return answer;
+}
 
 /// Taken over at the end, so that the order of modules does not matter.
 struct Resolved {
     Verdict verdict = Verdict::not_a_module;
-    std::optional<Answer> decisive;  ///< the worst
-    std::vector<EffectOn> effects;
-};
+    std::optional<Answer> decisive{};  ///< the worst
+    std::vector<EffectOn> effects{};
 
-Resolved resolve(Resolver& resolver, const Target& from, std::span<const PythonVersion> pythons) {
-    Resolved resolved;
-    for (const PythonVersion python : pythons) {
-        const Answer& answer = resolver.ask(from, python);
-        resolved.effects.push_back({python, answer.effect, answer.why});
-        if (!is_loaded(answer.effect)) continue;
-        resolved.verdict = std::max(resolved.verdict, answer.verdict);
-        if (answer.end != nullptr && (!resolved.decisive || answer.verdict > resolved.decisive->verdict))
-            resolved.decisive = answer;
+    void add(Answer answer) {
+        effects.push_back(answer.effect);
+        if (!is_loaded(answer.effect.effect)) return;
+        const Verdict says = answer.end == nullptr ? Verdict::delegated : answer.end->verdict;
+        verdict = std::max(verdict, says);
+        if (answer.end != nullptr && (!decisive || says > decisive->end->verdict)) decisive = std::move(answer);
     }
-    return resolved;
-}
+};
 
 }  // namespace
 
 void resolve_delegations(AuditReport& report, std::span<const BinaryAudit> others, const AuditOptions& options) {
-    Resolver resolver(report, others);
     const std::span<const PythonVersion> pythons =
         options.pythons.empty() ? default_pythons() : std::span(options.pythons);
     std::map<ModuleAudit*, Resolved> found;
-    for (BinaryAudit& binary : report.binaries)
-        for (ModuleAudit& module : binary.modules)
-            if (module.verdict == Verdict::delegated)
-                found.emplace(&module, resolve(resolver, {&binary, &module}, pythons));
+    for (const PythonVersion python : pythons) {
+        Modules modules(report, others, python);
+        DelegationWays ways(modules);
+        for (BinaryAudit& binary : report.binaries)
+            for (ModuleAudit& module : binary.modules) {
+                if (module.verdict != Verdict::delegated) continue;
+                const std::size_t number = modules.number_of(module);
+                found[&module].add(answer_of(modules, number, ways.from(number), python));
+            }
+    }
     for (auto& [module, resolved] : found) {
         if (module->primary) module->effects = std::move(resolved.effects);
         if (!resolved.decisive) continue;
@@ -179,12 +196,12 @@ void resolve_delegations(AuditReport& report, std::span<const BinaryAudit> other
         for (const std::string& step : from.way)
             module->evidence.push_back({"delegates to " + escape(step, 600), module->entry_point});
         // Some interpreters may find a module that decides, and others none: what is not known stays so.
-        if (resolved.verdict != from.verdict) continue;
-        module->verdict = from.verdict;
+        if (resolved.verdict != from.end->verdict) continue;
+        module->verdict = from.end->verdict;
         module->confidence = from.confidence;
         module->marker = from.end->marker;
         module->marker_kind = MarkerKind::delegated;
-        module->reason = from.why;
+        module->reason = from.effect.why;
     }
 }
 

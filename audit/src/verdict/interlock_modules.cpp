@@ -114,10 +114,7 @@ private:
         };
         if (has_errors(read.diagnostics)) return ignored(error_text(read.diagnostics));
         if (manifest.module != module.name) return ignored("it is for module " + quoted(manifest.module, 200));
-        // Each pin that is given must match, as for the loader; parse_manifest() sees to it that there is one.
-        const bool right = (!manifest.build_id || *manifest.build_id == file.build_id) &&
-                           (!manifest.sha256 || *manifest.sha256 == sha256_hex(of_.file));
-        if (!right) {
+        if (!manifest_mismatch(manifest, file.build_id, [this] { return sha256_hex(of_.file); }).empty()) {
             module.marker_kind = MarkerKind::manifest_mismatch;
             return ignored("it is for another build of the file");
         }

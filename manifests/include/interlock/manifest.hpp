@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,12 @@ IL_API std::filesystem::path manifest_path(const std::filesystem::path& binary);
 IL_API ManifestFile parse_manifest(std::string_view text, const std::filesystem::path& path);
 /// Reads the manifest of `binary`: nullopt when there is none. Errors: unreadable.
 IL_API Result<std::optional<ManifestFile>> read_manifest_of(const std::filesystem::path& binary);
+
+/// Whether the manifest is for a file: all hashes that it gives must be the file's. Empty if it is, else which one is
+/// not: "it is for build-id 0a1b, the file has none". `build_id` is empty for a file without; `sha256` is only called
+/// where the manifest gives one.
+IL_API std::string manifest_mismatch(const Manifest& manifest, std::string_view build_id,
+                                     const std::function<std::string()>& sha256);
 
 /// The JSON text of a manifest on one line, as the warnings print it to paste.
 IL_API std::string to_json_text(const Manifest& manifest);

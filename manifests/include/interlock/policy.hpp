@@ -24,7 +24,13 @@
 namespace interlock {
 
 /// What a rule or a default does with a module: one of the threading levels, or refuse the import.
-enum class PolicyAction : std::uint8_t { global_lock = 0, module_lock = 1, free = 2, refuse = 3 };
+enum class PolicyAction : std::uint8_t {
+    global_lock = 0,
+    module_lock = 1,
+    free = 2,
+    refuse = 3,
+    interpreter = 4,  ///< in no file, and only for CPython: too little is known, so it does as without interlock
+};
 IL_API std::string_view action_name(PolicyAction action) noexcept;  ///< the spelling in files
 IL_API std::optional<PolicyAction> policy_action_from_name(std::string_view name) noexcept;
 

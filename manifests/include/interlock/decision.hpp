@@ -15,7 +15,8 @@
 
 namespace interlock {
 
-/// Who can decide, in the order of docs/policies.md: the first one that has something to say.
+/// Who can decide. In which order they are asked is in docs/policies.md: the first one that has something to say
+/// decides.
 enum class DecisionSource : std::uint8_t {
     override_,  ///< the API or the command line
     policy,     ///< a rule of the policy
@@ -24,6 +25,7 @@ enum class DecisionSource : std::uint8_t {
     default_,   ///< the policy's "default", else global_lock
     init,       ///< a legacy module, from inside its init function
     library,    ///< a library that it pulls in needs the global lock; counts more than the module's own marker
+    abi,        ///< only for CPython: the file is for another interpreter, so no rule can make it fit
 };
 IL_API std::string_view source_name(DecisionSource source) noexcept;  ///< "override", "policy", ...
 
@@ -43,6 +45,8 @@ struct Decision {
     bool refused() const noexcept { return action == PolicyAction::refuse; }
     /// Only when not refused.
     ThreadingLevel level() const noexcept { return static_cast<ThreadingLevel>(action); }
+    /// For what is known only later, and counts: nothing that was said before has decided then.
+    IL_API void overrule(DecisionSource by, PolicyAction says, std::string text);
 };
 
 }  // namespace interlock

@@ -1,4 +1,5 @@
-// The decision (decision.hpp): asks each source in order, keeps what every one said.
+// What is known of a module before its library is mapped, and what follows from it: the facts for the decision
+// (decide() in manifests/), and what stands against an import.
 //
 // SPDX-License-Identifier: MIT
 #include <algorithm>
@@ -8,27 +9,11 @@
 #include <interlock/manifest.hpp>
 
 #include "loader_state.hpp"
+#include "manifests/decide.hpp"
 
-namespace interlock {
-
-std::string_view source_name(DecisionSource source) noexcept {
-    switch (source) {
-        case DecisionSource::override_: return "override";
-        case DecisionSource::policy: return "policy";
-        case DecisionSource::marker: return "marker";
-        case DecisionSource::manifest: return "manifest";
-        case DecisionSource::default_: return "default";
-        case DecisionSource::init: return "init";
-        case DecisionSource::library: return "library";
-    }
-    return "default";
-}
-
-namespace detail {
+namespace interlock::detail {
 
 namespace {
-
-PolicyAction as_action(ThreadingLevel level) noexcept { return static_cast<PolicyAction>(level); }
 
 /// What of a path dlopen() takes for one of its own variables: $LIB, ${LIB}. More than any version does, as they differ
 /// in what may follow.
@@ -42,17 +27,6 @@ std::optional<std::string> replaced_by_linker(std::string_view path) {
     return std::nullopt;
 }
 
-std::string where(const Policy& policy, const PolicyRule& rule) {
-    return (policy.path.empty() ? std::string("the policy")
-                                : escape(policy.path.string()) + ":" + std::to_string(rule.line)) +
-           ": the rule for " + describe(rule);
-}
-
-std::string in_words(const Policy& policy, const PolicyRule& rule) {
-    return where(policy, rule) + " says " + std::string(action_name(rule.threading)) + ", because: " +
-           escape(rule.reason);
-}
-
 PolicySubject subject_for(const ModuleFile& file) {
     PolicySubject subject;
     subject.file = file.path;
@@ -64,54 +38,33 @@ PolicySubject subject_for(const ModuleFile& file) {
     return subject;
 }
 
+/// Gathers the facts; the warnings are about those that are no facts.
 class Judge {
 public:
-    Judge(const LoaderState& state, std::string_view name, const ModuleFile& file,
-          std::vector<PulledLibrary> libraries)
-        : state_(state), name_(name), file_(file) {
+    Judge(const LoaderState& state, std::string_view name, const ModuleFile& file, std::vector<PulledLibrary> libraries)
+        : state_(state), name_(name), file_(file), marker_(file.marker_for(name)) {
         judged_.libraries = std::move(libraries);
+        if (marker_ != nullptr && marker_->threading) judged_.marker = static_cast<MarkerState>(*marker_->threading);
     }
 
-    Result<LoaderState::Judged> decide(const std::optional<PolicyAction>& override_) {
-        read_marker();
-        ask_override(override_);
+    LoaderState::Judged decide(const std::optional<PolicyAction>& override_) {
+        facts_.override_ = override_;
+        if (const auto entry = state_.options.overrides.find(name_);
+            !override_ && entry != state_.options.overrides.end())
+            facts_.override_ = entry->second;
         ask_policy();
-        // Who needs the lock by himself is not asked why others need it.
-        if (marker_state_ == MarkerState::global_lock) ask_marker();
-        ask_libraries();
-        if (marker_state_ != MarkerState::global_lock) ask_marker();
-        if (Outcome manifest = ask_manifest(); !manifest) return std::move(manifest).error();
-        ask_default();
-        judged_.marker = marker_state_;
+        for (const PulledLibrary& library : judged_.libraries)
+            if (library.needs_lock()) facts_.libraries.push_back(pulled_in(library) + ": " + library.why);
+        facts_.marker = manifests::statement_of(file_, name_);
+        if (marker_ != nullptr && !marker_->threading) warn_of_unknown_level();
+        ask_manifest();
+        judged_.decision = manifests::decide(facts_);
         return std::move(judged_);
     }
 
 private:
-    void say(DecisionSource source, std::optional<PolicyAction> says, std::string text) {
-        Decision& decision = judged_.decision;
-        const bool decides = says.has_value() && !decided_;
-        decision.why.push_back({source, says, decides, std::move(text)});
-        if (!decides) return;
-        decided_ = true;
-        decision.action = *says;
-        decision.source = source;
-    }
-
     void warn(WarningCategory category, std::string headline, std::vector<WarningDetail> details) {
         judged_.warnings.push_back({category, std::string(name_), std::move(headline), std::move(details)});
-    }
-
-    void read_marker() {
-        marker_ = file_.marker_for(name_);
-        if (marker_ != nullptr && marker_->threading) marker_state_ = static_cast<MarkerState>(*marker_->threading);
-    }
-
-    void ask_override(const std::optional<PolicyAction>& override_) {
-        std::optional<PolicyAction> says = override_;
-        if (const auto entry = state_.options.overrides.find(name_); !says && entry != state_.options.overrides.end())
-            says = entry->second;
-        if (says)
-            say(DecisionSource::override_, says, "an override says " + std::string(action_name(*says)));
     }
 
     const std::string& sha256() {
@@ -127,85 +80,42 @@ private:
         const Policy& policy = *state_.options.policy;
         PolicySubject subject = subject_for(file_);
         subject.module = name_;
-        subject.marker = marker_state_;
+        subject.marker = judged_.marker;
         subject.sha256 = [this] { return sha256(); };
         const std::chrono::year_month_day today = today_utc();
-        const PolicyRule* rule = policy.match(subject, today);
-        // What would have decided if it had not expired.
+        facts_.policy = &policy;
+        facts_.rule = policy.match(subject, today);
         for (const PolicyRule& other : policy.rules) {
-            if (&other == rule) break;
+            if (&other == facts_.rule) break;
             if (other.expires && *other.expires < today && rule_matches(other, policy.path.parent_path(), subject))
-                say(DecisionSource::policy, std::nullopt, where(policy, other) + " has expired, so it does not count");
+                facts_.expired.push_back(&other);
         }
-        if (rule == nullptr) return;
-        say(DecisionSource::policy, rule->threading, in_words(policy, *rule));
     }
 
-    // Its lock, and the global one, are taken by who imports it; who is linked to it goes in without.
-    void ask_libraries() {
-        constexpr std::size_t most_reasons = 10;
-        std::size_t reasons = 0;
-        for (const PulledLibrary& library : judged_.libraries)
-            if (library.needs_lock() && ++reasons <= most_reasons)
-                say(DecisionSource::library, PolicyAction::global_lock, pulled_in(library) + ": " + library.why);
-        if (reasons > most_reasons)
-            say(DecisionSource::library, PolicyAction::global_lock,
-                "and " + std::to_string(reasons - most_reasons) + " other libraries");
-    }
-
-    void ask_marker() {
-        if (marker_ == nullptr) {
-            say(DecisionSource::marker, std::nullopt,
-                file_.markers.empty()
-                    ? "the file carries no marker"
-                    : "the file carries a marker, but for module " + quoted(file_.markers.front().module));
-            return;
-        }
-        if (marker_->threading) {
-            say(DecisionSource::marker, as_action(*marker_->threading),
-                "the marker in the file says " + std::string(level_name(*marker_->threading)));
-            return;
-        }
-        std::string text = "the marker in the file says " + quoted(marker_->threading_text) +
-                           ", which this version of interlock does not know";
+    void warn_of_unknown_level() {
         warn(WarningCategory::marker,
              "module " + quoted(name_) + " states a threading level that is not known: " +
                  quoted(marker_->threading_text) + "; it is treated as unmarked",
              {{"file", escape(file_.path.string())},
               {"fix", "use a newer version of interlock, or state the level in a policy rule"}});
-        say(DecisionSource::marker, std::nullopt, std::move(text));
     }
 
-    Outcome ask_manifest() {
-        Result<std::optional<ManifestFile>> found = read_manifest_of(file_.path);
-        if (!found) {
-            manifest_ignored("it cannot be read: " + found.error().message);
-            return Ok{};
-        }
-        if (!*found) return Ok{};
+    void ask_manifest() {
+        const Result<std::optional<ManifestFile>> found = read_manifest_of(file_.path);
+        if (!found) return ignore_manifest("it cannot be read: " + found.error().message);
+        if (!*found) return;
         const ManifestFile& read = **found;
         if (has_errors(read.diagnostics)) {
             std::string errors = error_text(read.diagnostics);
             while (!errors.empty() && errors.back() == '\n') errors.pop_back();
             for (std::size_t end; (end = errors.find('\n')) != errors.npos;) errors.replace(end, 1, "; ");
-            manifest_ignored("it is not valid: " + errors);
-            return Ok{};
+            return ignore_manifest("it is not valid: " + errors);
         }
         const Manifest& manifest = read.manifest;
-        if (manifest.module != name_) {
-            manifest_ignored("it is for module " + quoted(manifest.module));
-            return Ok{};
-        }
-        if (manifest.build_id && *manifest.build_id != file_.build_id) {
-            manifest_ignored("manifest hash mismatch: it is for build-id " + escape(*manifest.build_id) +
-                             ", the file has " + (file_.build_id.empty() ? std::string("none") : file_.build_id));
-            return Ok{};
-        }
-        if (manifest.sha256 && *manifest.sha256 != sha256()) {
-            manifest_ignored("manifest hash mismatch: it is for sha256 " + escape(*manifest.sha256) +
-                             ", the file has " + sha256());
-            return Ok{};
-        }
+        if (manifest.module != name_) return ignore_manifest("it is for module " + quoted(manifest.module));
+        if (const std::string mismatch = manifest_mismatch(manifest, file_.build_id, [this] { return sha256(); });
+            !mismatch.empty())
+            return ignore_manifest("manifest hash mismatch: " + mismatch);
         if (marker_ != nullptr && marker_->threading && *marker_->threading != manifest.threading)
             warn(WarningCategory::marker,
                  "module " + quoted(name_) + ": the marker in the file says " +
@@ -213,44 +123,30 @@ private:
                      std::string(level_name(manifest.threading)) + "; the marker counts",
                  {{"file", escape(file_.path.string())},
                   {"fix", "remove the manifest, or state the exception in a policy rule"}});
-        say(DecisionSource::manifest, as_action(manifest.threading),
-            "the manifest beside the file, declared by " + quoted(manifest.declared_by) + ", says " +
-                std::string(level_name(manifest.threading)) + ", because: " + escape(manifest.reason));
-        return Ok{};
+        facts_.manifest = manifests::statement_of(manifest);
     }
 
-    void manifest_ignored(std::string why) {
+    void ignore_manifest(std::string why) {
         warn(WarningCategory::manifest, "the manifest of module " + quoted(name_) + " is ignored: " + why,
              {{"file", escape(manifest_path(file_.path).string())},
               {"fix", "write it anew: interlock manifest create " + escape(file_.path.string())}});
-        say(DecisionSource::manifest, std::nullopt, std::move(why));
-    }
-
-    void ask_default() {
-        if (state_.options.policy && state_.options.policy->default_unmarked) {
-            const PolicyAction action = *state_.options.policy->default_unmarked;
-            say(DecisionSource::default_, action,
-                "the policy's default for unmarked modules is " + std::string(action_name(action)));
-            return;
-        }
-        say(DecisionSource::default_, PolicyAction::global_lock, "a module that says nothing needs the global lock");
+        facts_.manifest = {std::nullopt, std::move(why)};
     }
 
     const LoaderState& state_;
     std::string_view name_;
     const ModuleFile& file_;
-    const Marker* marker_ = nullptr;
-    MarkerState marker_state_ = MarkerState::unmarked;
+    const Marker* marker_;
     std::optional<std::string> sha256_;
-    bool decided_ = false;
+    manifests::DecisionFacts facts_;
     LoaderState::Judged judged_;
 };
 
 }  // namespace
 
-Result<LoaderState::Judged> LoaderState::decide(std::string_view name, const ModuleFile& file,
-                                                const std::optional<PolicyAction>& override_,
-                                                std::vector<PulledLibrary> pulled_in) const {
+LoaderState::Judged LoaderState::decide(std::string_view name, const ModuleFile& file,
+                                        const std::optional<PolicyAction>& override_,
+                                        std::vector<PulledLibrary> pulled_in) const {
     return Judge(*this, name, file, std::move(pulled_in)).decide(override_);
 }
 
@@ -288,8 +184,9 @@ std::optional<Error> LoaderState::obstacle(std::string_view name, const ModuleFi
         const std::string text = warning.text();
         const std::size_t begin = warning.python ? 0 : text.find(warning.headline);
         return Error{Errc::warning_as_error,
-                     text.substr(begin) + "  the import is refused, as a warning filter turns this warning into an "
-                                          "error; the runtime stays as it was"};
+                     text.substr(begin) +
+                         "  the import is refused, as a warning filter turns this warning into an "
+                         "error; the runtime stays as it was"};
     };
     if (!file.native)
         return failed(Errc::load_failed,
@@ -328,12 +225,11 @@ std::optional<std::string> LoaderState::refusal_of(const ModuleFile& library) co
     subject.is_module = false;
     const PolicyRule* rule = options.policy->match(subject, today_utc());
     if (rule == nullptr || rule->threading != PolicyAction::refuse) return std::nullopt;
-    return in_words(*options.policy, *rule);
+    return manifests::statement_of(*options.policy, *rule);
 }
 
 bool LoaderState::needs_lock(const Decision& decision) const noexcept {
     return decision.action == PolicyAction::global_lock && runtime.options().gil == GilSetting::automatic;
 }
 
-}  // namespace detail
-}  // namespace interlock
+}  // namespace interlock::detail
