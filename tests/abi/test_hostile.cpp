@@ -19,6 +19,7 @@
 #include <interlock/marker.hpp>
 
 #include "support/elf_builder.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/why.hpp"
 
 using namespace interlock;
@@ -55,25 +56,6 @@ void check_orderly(const Result<ModuleFile>& result) {
         BOOST_TEST(marker.threading.has_value() == level_from_name(marker.threading_text).has_value());
     }
 }
-
-/// A directory that is removed with what is in it.
-class TemporaryDirectory {
-public:
-    TemporaryDirectory() {
-        std::string name = (fs::temp_directory_path() / "interlock-hostile-XXXXXX").string();
-        BOOST_REQUIRE(mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    ~TemporaryDirectory() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    fs::path operator/(const std::string& name) const { return path_ / name; }
-    const fs::path& path() const { return path_; }
-
-private:
-    fs::path path_;
-};
 
 void write(const fs::path& path, const Image& image) {
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
@@ -112,14 +94,14 @@ BOOST_AUTO_TEST_CASE(cut_off_at_every_byte) {
 }
 
 BOOST_AUTO_TEST_CASE(a_file_gives_the_same_answer_as_its_image) {
-    const TemporaryDirectory directory;
+    const TemporaryFolder directory;
     const auto path = directory / "cut.so";
     const Image whole = sample(true, true, HashTable::gnu);
     for (std::size_t size = 0; size <= whole.size(); size += size < whole.size() && size + 13 > whole.size() ? 1 : 13) {
         const Image cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
         write(path, cut);
         const auto from_file = read_module_file(path);
-        const auto from_image = read_module_image(cut, path.native());
+        const auto from_image = read_module_image(cut, path);
         BOOST_REQUIRE(from_file.ok() == from_image.ok());
         if (!from_file.ok()) BOOST_TEST(from_file.error().message == from_image.error().message);
     }
@@ -173,7 +155,7 @@ BOOST_AUTO_TEST_CASE(what_lies_beyond_the_first_read_is_found) {
     builder.note_segments = {{filler}, {marker_note(R"({"abi":1,"module":"far","threading":"module_lock"})")}};
     for (int i = 0; i < 300; ++i) builder.symbols.push_back({"function_" + std::to_string(i)});
     builder.symbols.push_back({"il_module_export_far"});
-    const TemporaryDirectory directory;
+    const TemporaryFolder directory;
     write(directory / "far.so", builder.build());
     const auto file = read_module_file(directory / "far.so");
     BOOST_REQUIRE_MESSAGE(file.ok(), test::why(file));
@@ -183,7 +165,7 @@ BOOST_AUTO_TEST_CASE(what_lies_beyond_the_first_read_is_found) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_regular_file_is_refused_without_blocking) {
-    const TemporaryDirectory directory;
+    const TemporaryFolder directory;
     BOOST_REQUIRE(mkfifo((directory / "fifo.so").c_str(), 0600) == 0);
     const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un address{};
@@ -206,13 +188,13 @@ BOOST_AUTO_TEST_CASE(what_is_no_regular_file_is_refused_without_blocking) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_there) {
-    const TemporaryDirectory directory;
+    const TemporaryFolder directory;
     write(directory / "file", {});
     fs::create_symlink("nowhere", directory / "dangling.so");
     fs::create_symlink("loop.so", directory / "loop.so");
     expect_error(directory / "missing.so", Errc::not_found, "no such file: '");
     expect_error(directory / "dangling.so", Errc::not_found, "no such file: '");
-    expect_error((directory / "file") / "below.so", Errc::not_found, "no such file: '");
+    expect_error(directory / "file/below.so", Errc::not_found, "no such file: '");
     expect_error("", Errc::not_found, "no such file: ''");
     expect_error(std::string("/etc/passwd\0.so", 15), Errc::not_found, "a path cannot contain a zero byte");
     expect_error(directory / "loop.so", Errc::unreadable, "cannot read '");
@@ -222,7 +204,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_there) {
 }
 
 BOOST_AUTO_TEST_CASE(no_permission) {
-    const TemporaryDirectory directory;
+    const TemporaryFolder directory;
     fs::permissions(directory.path(), fs::perms::all);
     const auto path = directory / "secret.so";
     write(path, sample(true, true, HashTable::gnu));
@@ -241,7 +223,7 @@ BOOST_AUTO_TEST_CASE(no_permission) {
 }
 
 BOOST_AUTO_TEST_CASE(links_are_followed_and_identity_tells_files_apart) {
-    const TemporaryDirectory directory;
+    const TemporaryFolder directory;
     const auto image = sample(true, true, HashTable::gnu);
     write(directory / "a.so", image);
     write(directory / "b.so", image);
@@ -267,7 +249,7 @@ BOOST_AUTO_TEST_CASE(links_are_followed_and_identity_tells_files_apart) {
 
 // Somebody cuts and rewrites the file while it is read: an orderly answer, and no SIGBUS.
 BOOST_AUTO_TEST_CASE(a_file_that_changes_under_the_reader) {
-    const TemporaryDirectory directory;
+    const TemporaryFolder directory;
     const auto path = directory / "moving.so";
     NoteSpec filler;
     filler.owner = "Filler";

@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(statuses) {
     for (const Json& diagnostic : json.at("diagnostics")) codes.push_back(diagnostic.at("code"));
     BOOST_TEST(std::count(codes.begin(), codes.end(), "unknown-key") == 1);
 
-    for (const std::string& file : {folder / "none.json", folder.path()}) {
+    for (const std::string& file : {folder / "none.json", folder.path().native()}) {
         finished = call({"policy", "check", file});
         CHECK_STATUS(finished, 3);
         CHECK_CONTAINS(finished.err, "interlock: error: ");
@@ -252,7 +252,7 @@ BOOST_AUTO_TEST_CASE(others) {
     const std::string file = folder.copy_module("plain.so", "plain.so");
     folder.write("plain.so.interlock.json", "[]");
     CHECK_CONTAINS(call({"inspect", file}).out, "  manifest     " + file + ".interlock.json:1:1: error: ");
-    for (const std::string& bad : {folder / "none.so", folder.path(), folder.write("text.so", "x")}) {
+    for (const std::string& bad : {folder / "none.so", folder.path().native(), folder.write("text.so", "x")}) {
         const Finished finished = call({"inspect", bad});
         CHECK_STATUS(finished, 3);
         BOOST_TEST(finished.out == "");

@@ -7,7 +7,7 @@
 
 #include <interlock/digest.hpp>
 
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace interlock::test {
 namespace {
@@ -57,7 +57,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_file) {
         const char* why;
     } rows[] = {
         {folder.path() / "absent", Errc::not_found, "No such file"},
-        {folder.write("plain", "") / "below", Errc::not_found, "Not a directory"},
+        {folder.write("plain", "") + "/below", Errc::not_found, "Not a directory"},
         {folder.path(), Errc::unreadable, "it is a directory"},
         {fifo, Errc::unreadable, "it is not a regular file"},
         {"/dev/null", Errc::unreadable, "it is not a regular file"},

@@ -87,8 +87,8 @@ BOOST_AUTO_TEST_CASE(all_codes_and_words_are_explained) {
     const auto entries = table_entries(document);
     const std::string codes = content_of(std::filesystem::path(DOCS_FOLDER) / "../manifests/codes.md") + '\n';
     for (const DiagnosticCode& code : diagnostic_codes()) {
-        const std::string heading = "\n## " + std::string(code.code) +
-                                    (code.severity == Severity::error ? " (error)\n" : " (warning)\n");
+        const std::string heading =
+            "\n## " + std::string(code.code) + (code.severity == Severity::error ? " (error)\n" : " (warning)\n");
         const std::size_t at = codes.find(heading);
         BOOST_REQUIRE_MESSAGE(at != std::string::npos, code.code);
         BOOST_TEST(codes.find(heading, at + 1) == std::string::npos, code.code);

@@ -8,7 +8,7 @@
 #include <interlock/manifest.hpp>
 
 #include "json_source.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace interlock::test {
 namespace {
@@ -52,7 +52,7 @@ BOOST_AUTO_TEST_CASE(beside_the_binary) {
     const auto binary = folder.path() / "tok.so";
     BOOST_TEST(manifest_path(binary) == folder.path() / "tok.so.interlock.json");
     BOOST_TEST(!read_manifest_of(binary).value().has_value());
-    BOOST_TEST(!read_manifest_of(folder.write("plain", "") / "tok.so").value().has_value());
+    BOOST_TEST(!read_manifest_of(folder.write("plain", "") + "/tok.so").value().has_value());
 
     Manifest manifest;
     manifest.module = "tok";
@@ -73,7 +73,7 @@ BOOST_AUTO_TEST_CASE(beside_the_binary) {
     folder.write("tok.so.interlock.json", std::string(manifests::max_json_size + 1, ' '));
     const auto large = read_manifest_of(binary).value().value();
     BOOST_TEST(error_text(large.diagnostics) ==
-               path.string() + ": error: the file has more than 1048576 bytes [too-large]");
+               path + ": error: the file has more than 1048576 bytes [too-large]");
 
     std::filesystem::remove(path);
     BOOST_REQUIRE(::mkfifo(path.c_str(), 0600) == 0);

@@ -8,7 +8,7 @@
 
 #include "json_source.hpp"
 #include "source_files.hpp"
-#include "temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace interlock::test {
 namespace {
@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_file_is_not_loaded) {
   {"match": {"module": "x"}, "threading": "free"}]})");
     const Error error = load_error(typo);
     BOOST_TEST((error.code == Errc::invalid_policy));
-    const std::string begin = "the policy '" + typo.string() + "' is wrong, so it is not used:\n";
+    const std::string begin = "the policy '" + typo + "' is wrong, so it is not used:\n";
     BOOST_TEST(error.message == begin + error_text(read_policy(typo, today_utc()).value().diagnostics));
     BOOST_TEST((load_error(folder.path() / "none.json").code == Errc::not_found));
     BOOST_TEST((load_error(folder.path()).code == Errc::unreadable));

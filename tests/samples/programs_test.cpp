@@ -12,7 +12,7 @@
 #include <regex>
 #include <string>
 
-#include "manifests/temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 using interlock::test::TemporaryFolder;
 

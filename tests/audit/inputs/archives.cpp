@@ -16,7 +16,7 @@ using namespace interlock::test;
 BOOST_AUTO_TEST_SUITE(archives)
 
 BOOST_AUTO_TEST_CASE(formats) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::vector<TarEntry> entries = {{"pkg", "", AE_IFDIR},
                                            {"pkg/a.so", library(std::string(100'000, 'a'))},
                                            {"pkg/readme.txt", "text"},
@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_CASE(formats) {
 }
 
 BOOST_AUTO_TEST_CASE(nested) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string wheel = zip({{"m.so", library("m")}});
     tar(folder / "wheels.tar.gz", {{"dist/p-1-cp313-cp313t-any.whl", wheel}, {"top.so", library("top")}},
         ARCHIVE_FILTER_GZIP);
@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE(nested) {
 }
 
 BOOST_AUTO_TEST_CASE(named_members) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string inner = zip({{"m.so", library("m")}, {"n.so", library("n")}, {"script", "text"}});
     folder.write("x.zip", zip({{"a/b!c.so", library("b!c")},
                                {"a/d.so", library("d")},
@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(named_members) {
 }
 
 BOOST_AUTO_TEST_CASE(manifests) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::vector<TarEntry> entries = {{"before.so.interlock.json", "{before}"},
                                            {"before.so", library("b")},
                                            {"none.so", library("n")},
@@ -149,7 +149,7 @@ BOOST_AUTO_TEST_CASE(manifests) {
 }
 
 BOOST_AUTO_TEST_CASE(manifest_that_is_too_large) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("x.zip", zip({{"a.so.interlock.json", std::string((1 << 20) + 1, ' ')}, {"a.so", library("a")}}));
     const Walk walk({folder / "x.zip"});
     BOOST_TEST(walk.found.size() == 1);
@@ -159,7 +159,7 @@ BOOST_AUTO_TEST_CASE(manifest_that_is_too_large) {
 }
 
 BOOST_AUTO_TEST_CASE(something_in_front_of_a_zip) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("x.zip", "#!/usr/bin/python3\n" + std::string(1000, '#') +
                               zip({{"first.so", library("1")}, {"second.so", library("2")}}));
     const Walk walk({folder / "x.zip"});
@@ -171,7 +171,7 @@ BOOST_AUTO_TEST_CASE(something_in_front_of_a_zip) {
 BOOST_AUTO_TEST_CASE(names_in_any_locale) {
     // A program starts in this one.
     BOOST_REQUIRE(std::setlocale(LC_ALL, "C") != nullptr);
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("x.zip", zip({{"p\xc3\xa9/\xe6\x97\xa5.so", library("utf-8"), 0x800},
                                {"\xc3\xa9.so", library("not said to be")},
                                {"\xff\xfe.so", library("no utf-8")},

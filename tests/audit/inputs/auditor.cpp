@@ -23,7 +23,7 @@ std::string name_of(Auditor& auditor, const std::string& file, std::string_view 
 BOOST_AUTO_TEST_SUITE(auditor)
 
 BOOST_AUTO_TEST_CASE(the_name_leads_to_the_place_in_the_package) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string file = folder.write("_core.cpython-313t-x86_64-linux-gnu.so", library("good"));
     const std::string package = folder.write("__init__.so", library("good"));
     Auditor auditor;
@@ -34,7 +34,7 @@ BOOST_AUTO_TEST_CASE(the_name_leads_to_the_place_in_the_package) {
 }
 
 BOOST_AUTO_TEST_CASE(a_file_that_kills_the_process_leaves_it_usable) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string good = folder.write("good.so", library("good"));
     AuditOptions options;
     options.pythons = {{3, 14}};
@@ -49,7 +49,7 @@ BOOST_AUTO_TEST_CASE(a_file_that_kills_the_process_leaves_it_usable) {
 }
 
 BOOST_AUTO_TEST_CASE(parent_and_child_of_a_fork_each_have_a_process) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string file = folder.write("good.so", library("good"));
     Auditor auditor;
     BOOST_REQUIRE(name_of(auditor, file, "x.good") == "x/good.so");

@@ -133,7 +133,7 @@ Seen seen_without(const char* layers, const std::set<std::string>& only = {}) {
     for (const Attempt& attempt : attempts())
         if (only.empty() || only.contains(attempt.what)) made.push_back(attempt);
     ::setenv(without_variable, layers, 1);
-    const Folder folder;
+    const TemporaryFolder folder;
     Target target{folder.write("file", "content"), -1, -1, ::getpid()};
     const Descriptor inherited(::open(target.file.c_str(), O_RDWR)), handed_over(::open(target.file.c_str(), O_RDWR));
     // Where the process has its socket something else may be open here.

@@ -33,7 +33,7 @@ private:
 BOOST_AUTO_TEST_SUITE(folders)
 
 BOOST_AUTO_TEST_CASE(in_stable_order_without_what_is_ignored) {
-    const Folder folder;
+    const TemporaryFolder folder;
     for (const char* file : {"b/x.so", "a/z.so", "a/b/c/d.pyd", "c.dylib", "a/readme.txt", ".git/x.so",
                              "a/__pycache__/x.so", "libx.so.1.2", "a.dSYM/Contents/x.dylib"})
         folder.write(file, library(file));
@@ -49,7 +49,7 @@ BOOST_AUTO_TEST_CASE(in_stable_order_without_what_is_ignored) {
 }
 
 BOOST_AUTO_TEST_CASE(links) {
-    const Folder folder, outside;
+    const TemporaryFolder folder, outside;
     folder.write("real/libx.so.1.2", library("x"));
     outside.write("far/y.so", library("y"));
     outside.write("z.so", library("z"));
@@ -73,7 +73,7 @@ BOOST_AUTO_TEST_CASE(links) {
 }
 
 BOOST_AUTO_TEST_CASE(each_file_once_whatever_the_inputs) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("a/x.so", library("x"));
     folder.write("p.whl", zip({{"m.so", library("m")}, {"n.so", library("n")}}));
     const Walk walk(
@@ -85,7 +85,7 @@ BOOST_AUTO_TEST_CASE(each_file_once_whatever_the_inputs) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_file) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("x.so", library("x"));
     BOOST_REQUIRE(::mkfifo((folder / "fifo.so").c_str(), 0600) == 0);
     fs::create_directory(folder.path() / "folder.so");
@@ -101,7 +101,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_file) {
 }
 
 BOOST_AUTO_TEST_CASE(deeper_than_any_path) {
-    const Folder folder;
+    const TemporaryFolder folder;
     constexpr int levels = 1'200;
     std::string deep = folder.path().native();
     int at = ::open(deep.c_str(), O_RDONLY | O_DIRECTORY);
@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(deeper_than_any_path) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_installed_is_not_ignored) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("x-1.dist-info/METADATA", "Name: x\n");
     folder.write("x-1.dist-info/RECORD", "");
     for (const char* file : {"node_modules/a.so", "x/__pycache__/b.so", "x/.git/c.so"})
@@ -152,7 +152,7 @@ BOOST_AUTO_TEST_CASE(what_is_installed_is_not_ignored) {
 }
 
 BOOST_AUTO_TEST_CASE(folder_without_permission) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("a/x.so", library("x"));
     folder.write("closed/y.so", library("y"));
     folder.write("z/z.so", library("z"));
@@ -170,12 +170,12 @@ BOOST_AUTO_TEST_CASE(folder_without_permission) {
 }
 
 BOOST_AUTO_TEST_CASE(nothing_in_it) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("pure-1-py3-none-any.whl", zip({{"pure/__init__.py", ""}}));
     const Walk wheel({folder / "pure-1-py3-none-any.whl"});
     BOOST_TEST(wheel.skips == Texts{(folder / "pure-1-py3-none-any.whl") + ": no compiled modules in it"},
                boost::test_tools::per_element());
-    const Folder empty;
+    const TemporaryFolder empty;
     const Walk walk({empty.path().native()});
     BOOST_TEST(walk.skips == Texts{empty.path().native() + ": no compiled modules in it"},
                boost::test_tools::per_element());
@@ -183,7 +183,7 @@ BOOST_AUTO_TEST_CASE(nothing_in_it) {
 }
 
 BOOST_AUTO_TEST_CASE(named_files) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("any name", library("x"));
     folder.write("script", "no binary");
     folder.write("pkg/__init__.py", "");
@@ -202,7 +202,7 @@ BOOST_AUTO_TEST_CASE(named_files) {
 }
 
 BOOST_AUTO_TEST_CASE(module_paths_of_folders) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("pkg/__init__.py", "");
     folder.write("pkg/m.so", library("m"));
     folder.write("build/lib/n.so", library("n"));

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 BOOST_AUTO_TEST_SUITE(hostile_archives)
 
 BOOST_AUTO_TEST_CASE(names_that_lead_astray) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::vector<std::string> names = {"../../../../evil.so",
                                             "/etc/evil.so",
                                             "..\\..\\evil2.so",
@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE(names_that_lead_astray) {
 }
 
 BOOST_AUTO_TEST_CASE(links_and_devices) {
-    const Folder folder;
+    const TemporaryFolder folder;
     tar(folder / "x.tar", {{"real.so", library("r")},
                            {"soft.so", "", AE_IFLNK, "/etc/passwd"},
                            {"hard.so", "", AE_IFREG, "real.so", true},
@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(links_and_devices) {
 }
 
 BOOST_AUTO_TEST_CASE(wrong_checksum) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("x.whl",
                  zip({{"a.so", library("a")}, {"b.so", library("b"), 0, 0, 0x12345678}, {"c.so", library("c")}}));
     const Walk walk({folder / "x.whl"});
@@ -79,7 +79,7 @@ BOOST_AUTO_TEST_CASE(wrong_checksum) {
 }
 
 BOOST_AUTO_TEST_CASE(encrypted_and_unsupported) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("x.zip", zip({{"a.so", library("0123456789ab"), 1},
                                {"readme", "encrypted, and of no interest", 1},
                                {"b.so", "lzma", 0, 14},
@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(encrypted_and_unsupported) {
 }
 
 BOOST_AUTO_TEST_CASE(sizes_that_lie) {
-    const Folder folder;
+    const TemporaryFolder folder;
     // Stored: libarchive goes by one of the two sizes; whichever it is, nothing is read beyond the member.
     folder.write("x.zip", zip({{"a.so", library("a"), 0, 0, std::nullopt, 0xfffffff0u}, {"b.so", library("b")}}));
     const Walk walk({folder / "x.zip"});
@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(sizes_that_lie) {
 
 // A tar file is unpacked with its links, so that what is behind one can be imported by its name.
 BOOST_AUTO_TEST_CASE(links_to_what_is_not_named_like_a_library) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string file = tar(folder / "x.tar", {{"pkg/data.bin", library("hidden")},
                                                     {"pkg/a.so", "", AE_IFLNK, "data.bin"},
                                                     {"b.so", "", AE_IFREG, "pkg/data.bin", true},
@@ -121,7 +121,7 @@ BOOST_AUTO_TEST_CASE(links_to_what_is_not_named_like_a_library) {
 }
 
 BOOST_AUTO_TEST_CASE(same_name_twice) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("x.whl", zip({{"a.so", library("1")}, {"b.so", library("b")}, {"a.so", library("2")}}));
     const Walk walk({folder / "x.whl"});
     BOOST_REQUIRE(walk.found.size() == 3);
@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(same_name_twice) {
 }
 
 /// Every archive, cut at every place in `step`s: never a crash, and never fewer findings without an error.
-void cut_everywhere(const Folder& folder, const std::string& name, std::size_t step) {
+void cut_everywhere(const TemporaryFolder& folder, const std::string& name, std::size_t step) {
     const std::string whole = content_of(folder / name);
     const std::size_t all = Walk({folder / name}).found.size();
     BOOST_REQUIRE(all > 0);
@@ -151,7 +151,7 @@ void cut_everywhere(const Folder& folder, const std::string& name, std::size_t s
 }
 
 BOOST_AUTO_TEST_CASE(truncated) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::vector<TarEntry> entries = {{"a.so", library(std::string(700, 'a'))}, {"b.so", library("b")}};
     folder.write("x.zip", zip({{"a.so", entries[0].content}, {"b.so", entries[1].content}}));
     cut_everywhere(folder, "x.zip", 7);
@@ -171,7 +171,7 @@ BOOST_AUTO_TEST_CASE(truncated) {
 }
 
 BOOST_AUTO_TEST_CASE(flipped_bytes) {
-    const Folder folder;
+    const TemporaryFolder folder;
     tar(folder / "x.tar.gz", {{"m.so", library("m")}}, ARCHIVE_FILTER_GZIP);
     folder.write("x.deb", ar({{"debian-binary", "2.0\n"}, {"data.tar.gz", content_of(folder / "x.tar.gz")}}));
     folder.write("x.zip", zip({{"a.so", library("a")}, {"n.whl", zip({{"b.so", library("b")}})}}));
@@ -194,7 +194,7 @@ BOOST_AUTO_TEST_CASE(flipped_bytes) {
 }
 
 BOOST_AUTO_TEST_CASE(empty_ones) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("empty.zip", zip({}));
     folder.write("zero.whl", "");
     folder.write("zero.tar", "");
@@ -213,7 +213,7 @@ BOOST_AUTO_TEST_CASE(empty_ones) {
 }
 
 BOOST_AUTO_TEST_CASE(broken_archive_in_a_good_one) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("x.zip", zip({{"bad.whl", "no zip"}, {"bad.tar.gz", "\x1f\x8b\x08 no gzip"}, {"m.so", library("m")}}));
     const Walk walk({folder / "x.zip"});
     BOOST_TEST(walk.paths(folder.path()) == Texts{"x.zip!m.so"}, boost::test_tools::per_element());

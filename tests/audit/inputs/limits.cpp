@@ -16,7 +16,7 @@ constexpr std::uint64_t mebibyte = 1u << 20;
 BOOST_AUTO_TEST_SUITE(limits)
 
 BOOST_AUTO_TEST_CASE(ratio) {
-    const Folder folder;
+    const TemporaryFolder folder;
     // 100 MiB of zeros: a thousandth of that in a zip, less in the others.
     write_archive(folder / "x.zip", ARCHIVE_FORMAT_ZIP, ARCHIVE_FILTER_NONE, {{"m.so", library("m")}}, 100 * mebibyte);
     write_archive(folder / "x.tar.zst", ARCHIVE_FORMAT_TAR_PAX_RESTRICTED, ARCHIVE_FILTER_ZSTD,
@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(ratio) {
 }
 
 BOOST_AUTO_TEST_CASE(ratio_of_what_is_skipped) {
-    const Folder folder;
+    const TemporaryFolder folder;
     // Nobody wants this member, and it has to be unpacked all the same to get behind it.
     write_archive(folder / "x.tar.gz", ARCHIVE_FORMAT_TAR_PAX_RESTRICTED, ARCHIVE_FILTER_GZIP, {{"m.so", library("m")}},
                   100 * mebibyte);
@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_CASE(ratio_of_what_is_skipped) {
 }
 
 BOOST_AUTO_TEST_CASE(size) {
-    const Folder folder;
+    const TemporaryFolder folder;
     std::vector<TarEntry> entries;
     for (int i = 0; i < 8; ++i) entries.push_back({std::to_string(i) + ".so", library(std::string(mebibyte, 'x'))});
     AuditBudget budget;
@@ -74,7 +74,7 @@ BOOST_AUTO_TEST_CASE(size) {
 }
 
 BOOST_AUTO_TEST_CASE(entries) {
-    const Folder folder;
+    const TemporaryFolder folder;
     std::vector<TarEntry> tarred;
     std::vector<ZipEntry> zipped;
     for (int i = 0; i < 100; ++i) {
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(entries) {
 }
 
 BOOST_AUTO_TEST_CASE(hundred_thousand_entries) {
-    const Folder folder;
+    const TemporaryFolder folder;
     std::vector<ZipEntry> zipped;
     for (int i = 0; i < 100'000; ++i) zipped.push_back({std::to_string(i) + (i % 10'000 == 0 ? ".so" : ".py"), "x"});
     folder.write("x.zip", zip(zipped));
@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(hundred_thousand_entries) {
 }
 
 BOOST_AUTO_TEST_CASE(nesting) {
-    const Folder folder;
+    const TemporaryFolder folder;
     std::string content = zip({{"deep.so", library("deep")}});
     std::string inside;
     for (int i = 0; i < 4; ++i) {
@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(nesting) {
 }
 
 BOOST_AUTO_TEST_CASE(binary_size) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("x.zip", zip({{"big.so", library(std::string(1000, 'x'))}, {"m.so", library("m")}}));
     folder.write("big.so", library(std::string(1000, 'x')));
     AuditBudget budget;
@@ -154,7 +154,7 @@ BOOST_AUTO_TEST_CASE(binary_size) {
 
 BOOST_AUTO_TEST_CASE(header_of_a_tar_file) {
     // A map of a sparse file that takes 32 times its size in libarchive.
-    const Folder folder;
+    const TemporaryFolder folder;
     std::string text = tar(folder / "x.tar", {{"m.so", library("m")}});
     std::string bytes = content_of(text);
     // GNU.sparse 1.0 in a pax header, by hand: the map is in front of the content.
@@ -205,7 +205,7 @@ BOOST_AUTO_TEST_CASE(header_of_a_tar_file) {
 
 BOOST_AUTO_TEST_CASE(dictionary_of_xz) {
     // The header of an xz file with a dictionary of 1.5 GiB: liblzma decides on it before it unpacks anything.
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string name = folder / "x.tar.xz";
     tar(name, {{"m.so", library(std::string(100, 'm'))}}, ARCHIVE_FILTER_XZ);
     std::string bytes = content_of(name);

@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(records) {
 }
 
 BOOST_AUTO_TEST_CASE(wheel) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string name = "Pkg_x-1.0-cp313-cp313t-linux_x86_64.whl";
     folder.write(name, zip({{"pkg_x/a.so", library("a")},
                             {"Pkg_x-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: pkg.x\nVersion: 1.0.0\n"},
@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(wheel) {
 }
 
 BOOST_AUTO_TEST_CASE(wheel_that_contradicts_itself) {
-    const Folder folder;
+    const TemporaryFolder folder;
     // Whether the metadata comes before or behind the library makes no difference.
     for (const bool before : {false, true}) {
         std::vector<ZipEntry> entries = {{"y-2.dist-info/METADATA", "Name: y\nVersion: 2\n"},
@@ -126,7 +126,7 @@ BOOST_AUTO_TEST_CASE(wheel_that_contradicts_itself) {
 }
 
 BOOST_AUTO_TEST_CASE(conda_and_deb) {
-    const Folder folder;
+    const TemporaryFolder folder;
     tar(folder / "info.tar.zst", {{"info/index.json", R"({"name": "named", "version": "3.0", "depends": ["x"]})"}},
         ARCHIVE_FILTER_ZSTD);
     tar(folder / "pkg.tar.zst", {{"lib/python3.13/site-packages/p/m.so", library("m")}}, ARCHIVE_FILTER_ZSTD);
@@ -158,7 +158,7 @@ BOOST_AUTO_TEST_CASE(conda_and_deb) {
 }
 
 BOOST_AUTO_TEST_CASE(site_packages) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string site = "lib/python3.13t/site-packages/";
     folder.write("pyvenv.cfg", "home = /usr\n");
     folder.write("lib/other.so", library("outside of site-packages"));
@@ -201,7 +201,7 @@ BOOST_AUTO_TEST_CASE(environments) {
         {"bin/python3", "local/lib/python3.11/dist-packages"}, {"conda-meta/history", "lib/python3.13/site-packages"},
     };
     for (const auto& row : rows) {
-        const Folder folder;
+        const TemporaryFolder folder;
         folder.write(row.sign, "");
         folder.write(std::string(row.packages) + "/p/x.so", library("x"));
         folder.write("share/y.so", library("y"));
@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(environments) {
         BOOST_TEST(walk.paths(folder.path()) == Texts{std::string(row.packages) + "/p/x.so"},
                    boost::test_tools::per_element());
     }
-    const Folder none;  // a folder with packages, and no environment
+    const TemporaryFolder none;  // a folder with packages, and no environment
     none.write("lib/python3.13/site-packages/p/x.so", library("x"));
     none.write("share/y.so", library("y"));
     BOOST_TEST(Walk({none.path().native()}).found.size() == 2);

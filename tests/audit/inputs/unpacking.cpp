@@ -39,14 +39,14 @@ BOOST_AUTO_TEST_SUITE(unpacking)
 BOOST_AUTO_TEST_CASE(tar_files_of_all_kinds) {
     for (const int filter :
          {ARCHIVE_FILTER_NONE, ARCHIVE_FILTER_GZIP, ARCHIVE_FILTER_BZIP2, ARCHIVE_FILTER_XZ, ARCHIVE_FILTER_ZSTD}) {
-        const Folder folder;
+        const TemporaryFolder folder;
         tar(folder / "x.tar", members(), filter);
         BOOST_TEST(names_in(audit(folder.path()), folder.path()) == both_in("x.tar"), boost::test_tools::per_element());
     }
 }
 
 BOOST_AUTO_TEST_CASE(archives_in_archives) {
-    const Folder folder, aside;
+    const TemporaryFolder folder, aside;
     const std::string inner_tar = content_of(tar(aside / "in.tar.xz", members(), ARCHIVE_FILTER_XZ));
     const std::string inner_zip = zip({deflated_entry("a.so", library("good")), {"b.so", library("good")}});
     folder.write("a.zip", zip({deflated_entry("in.tar.xz", inner_tar)}));
@@ -60,7 +60,7 @@ BOOST_AUTO_TEST_CASE(archives_in_archives) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_wrong_there_is_said_here) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string whole = content_of(tar(folder / "x", members(), ARCHIVE_FILTER_GZIP));
     const std::string file = folder.write("cut.tar.gz", whole.substr(0, whole.size() / 2));
     const AuditReport cut = audit(file);
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_there_is_said_here) {
 
 // Who unpacked it may have been taken over by what it unpacked, and is going to unpack for others.
 BOOST_AUTO_TEST_CASE(nobody_can_change_what_was_unpacked) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string content = library(std::string(100'000, 'x'));
     const auto index = ZipIndex::of_file(folder.write("x.zip", zip({deflated_entry("a.so", content)})), {});
     BOOST_REQUIRE(index.ok());

@@ -114,7 +114,7 @@ std::string text_of(const AuditReport& report) {
 BOOST_AUTO_TEST_SUITE(whole)
 
 BOOST_AUTO_TEST_CASE(one_bad_file_stops_nobody) {
-    const Folder folder;
+    const TemporaryFolder folder;
     for (const char* text : {"throws", "no memory", "something else", "failure", "good"})
         folder.write(std::string(text) + ".so", library(text));
     folder.write("script.so", "/* GNU ld script */ INPUT(x)");
@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE(one_bad_file_stops_nobody) {
 
 // Each layer may be missing; without both the audit does the same, and only says less with `interlock config`.
 BOOST_AUTO_TEST_CASE(who_judges_has_no_files) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("a.so", library("opens a file"));
     folder.write("b.zip", zip({{"b.so", library("opens a file")}}));
     for (const char* without : {"", "seccomp", "landlock", "landlock,seccomp"}) {
@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(who_judges_has_no_files) {
 }
 
 BOOST_AUTO_TEST_CASE(what_kills_the_judge_concerns_nobody_else) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("a.so", library("good"));
     folder.write("b.so", library("dies when run"));
     folder.write("c.so", library("always dies"));
@@ -210,7 +210,7 @@ BOOST_AUTO_TEST_CASE(what_kills_the_judge_concerns_nobody_else) {
 
 // Whatever was not judged by then is in the report, and its process is gone.
 BOOST_AUTO_TEST_CASE(what_is_not_judged_in_time_is_said) {
-    const Folder folder;
+    const TemporaryFolder folder;
     std::vector<std::string> inputs;
     for (const char* name : {"a.so", "b.so", "c.so"}) inputs.push_back(folder.write(name, library("spins")));
     inputs.push_back(folder.write("d.zip", zip({{"d.so", library("spins")}, {"e.so", library("spins")}})));
@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_judged_in_time_is_said) {
 
 // Members of a tar file wait in memory, each with a descriptor: there are never more than the process can have.
 BOOST_AUTO_TEST_CASE(few_descriptors_are_enough) {
-    const Folder folder;
+    const TemporaryFolder folder;
     std::vector<TarEntry> members;
     std::vector<ZipEntry> others;
     for (int i = 0; i < 300; ++i) {
@@ -261,7 +261,7 @@ BOOST_AUTO_TEST_CASE(few_descriptors_are_enough) {
 }
 
 BOOST_AUTO_TEST_CASE(a_program_may_ignore_its_children) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("a.so", library("good"));
     folder.write("b.so", library("dies when run"));
     const auto before = ::signal(SIGCHLD, SIG_IGN);
@@ -272,7 +272,7 @@ BOOST_AUTO_TEST_CASE(a_program_may_ignore_its_children) {
 }
 
 BOOST_AUTO_TEST_CASE(what_the_user_names_has_to_be_a_binary) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::vector<std::string> inputs = {folder.write("script.so", "text"), folder.write("o", library("object"))};
     const AuditReport report = audit(inputs);
     BOOST_TEST(report.errors.size() == 2);
@@ -287,7 +287,7 @@ BOOST_AUTO_TEST_CASE(what_the_user_names_has_to_be_a_binary) {
 }
 
 BOOST_AUTO_TEST_CASE(report_does_not_depend_on_threads) {
-    const Folder folder;
+    const TemporaryFolder folder;
     std::vector<ZipEntry> members;
     for (int i = 0; i < 150; ++i) {
         const std::string text = i % 7 == 0 ? "throws" : i % 11 == 0 ? "fat" : "good";
@@ -312,7 +312,7 @@ BOOST_AUTO_TEST_CASE(report_does_not_depend_on_threads) {
 }
 
 BOOST_AUTO_TEST_CASE(packages_are_numbered_by_path) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("b/x.so", library("good"));
     folder.write("a/y.so", library("good"));
     folder.write("c/z.so", library("throws"));
@@ -327,7 +327,7 @@ BOOST_AUTO_TEST_CASE(packages_are_numbered_by_path) {
 }
 
 BOOST_AUTO_TEST_CASE(manifests) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("a.so", library("good"));
     folder.write("a.so.interlock.json", "{beside}");
     folder.write("b.so", library("good"));
@@ -347,7 +347,7 @@ BOOST_AUTO_TEST_CASE(manifests) {
 }
 
 BOOST_AUTO_TEST_CASE(hashes_when_they_are_needed) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("a.so", library("good"));
     const std::string hash = *sha256_file(folder / "a.so");
     AuditOptions options;
@@ -363,7 +363,7 @@ BOOST_AUTO_TEST_CASE(hashes_when_they_are_needed) {
 }
 
 BOOST_AUTO_TEST_CASE(search_path) {
-    const Folder folder, others;
+    const TemporaryFolder folder, others;
     folder.write("a.so", library("good"));
     others.write("o.so", library("good"));
     others.write("bad.so", library("throws"));
@@ -380,7 +380,7 @@ BOOST_AUTO_TEST_CASE(search_path) {
 }
 
 BOOST_AUTO_TEST_CASE(an_interpreter_is_asked_once) {
-    const Folder folder;
+    const TemporaryFolder folder;
     folder.write("a.so", library("good"));
     AuditOptions options;
     options.pythons = {{3, 14}, {3, 13}, {3, 14}};
@@ -390,7 +390,7 @@ BOOST_AUTO_TEST_CASE(an_interpreter_is_asked_once) {
 }
 
 BOOST_AUTO_TEST_CASE(progress) {
-    const Folder folder;
+    const TemporaryFolder folder;
     for (int i = 0; i < 50; ++i) folder.write(std::to_string(i) + ".so", library(i % 3 == 0 ? "throws" : "good"));
     AuditOptions options;
     const tbb::global_control more(tbb::global_control::max_allowed_parallelism, 4);
@@ -416,7 +416,7 @@ BOOST_AUTO_TEST_CASE(progress) {
 }
 
 BOOST_AUTO_TEST_CASE(very_many_errors) {
-    const Folder folder;
+    const TemporaryFolder folder;
     std::vector<ZipEntry> members;
     for (int i = 0; i < 10'020; ++i) members.push_back({std::to_string(i) + ".so", library("failure")});
     folder.write("x.zip", zip(members));

@@ -45,7 +45,7 @@ struct Waiting : InputSink {
 BOOST_AUTO_TEST_SUITE(zip_files)
 
 BOOST_AUTO_TEST_CASE(ways_to_write_a_member) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string content = much(300'000);
     ZipEntry descriptor = deflated_entry("descriptor.so", content), large = deflated_entry("large.so", content);
     descriptor.descriptor = true;
@@ -78,7 +78,7 @@ BOOST_AUTO_TEST_CASE(ways_to_write_a_member) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_false_concerns_one_member) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string content = much(5'000);
     const auto good = deflated_entry("a.so", content);
     ZipEntry smaller = good, larger = good, none = good, checksum = good, cut = good, damaged = good, name = good,
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(what_is_false_concerns_one_member) {
 }
 
 BOOST_AUTO_TEST_CASE(members_that_overlap) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string inside = zip({{"b.so", "inside"}});
     // The content of the first reaches over the second, as far as the directory goes.
     ZipEntry over{"a.so", "content"};
@@ -142,7 +142,7 @@ BOOST_AUTO_TEST_CASE(members_that_overlap) {
 }
 
 BOOST_AUTO_TEST_CASE(one_place_for_several_names) {
-    const Folder folder;
+    const TemporaryFolder folder;
     ZipEntry same{"a.so", "content"}, other{"b.so", "content"};
     same.same_place = other.same_place = true;
     const std::string file = folder.write("x.zip", zip({{"a.so", "content"}, same, other}));
@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(one_place_for_several_names) {
 
 BOOST_AUTO_TEST_CASE(one_place_many_times_is_a_bomb) {
     // Each of them is harmless; together they unpack to more than the limit.
-    const Folder folder;
+    const TemporaryFolder folder;
     std::vector<ZipEntry> entries(100, deflated_entry("a.so", much(1 << 20)));
     for (std::size_t i = 1; i < entries.size(); ++i) {
         entries[i].same_place = true;
@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE(one_place_many_times_is_a_bomb) {
 }
 
 BOOST_AUTO_TEST_CASE(damaged_directory) {
-    const Folder folder;
+    const TemporaryFolder folder;
     std::string bytes = zip({{"a.so", "a"}, {"b.so", "b"}, {"c.so", "c"}});
     bytes[bytes.rfind("PK\1\2")] = 'X';
     const std::string file = folder.write("x.zip", bytes),
@@ -187,7 +187,7 @@ BOOST_AUTO_TEST_CASE(damaged_directory) {
 }
 
 BOOST_AUTO_TEST_CASE(names_as_installers_have_them) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const auto second_name = [](std::string_view first, std::string_view second) {
         std::string field;
         put(field, 0x7075, 2);
@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(names_as_installers_have_them) {
 
 BOOST_AUTO_TEST_CASE(what_claims_to_be_no_file) {
     // An installer makes a file of each of them; none can hide a library, however small.
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string small = library("small");
     ZipEntry link{"a.so", "../b.so"}, hidden{"b.so", much(5'000)}, folder_entry{"c.so/", ""}, device{"d.so", ""},
         small_link{"e.so", small}, small_device{"f.so", small}, small_folder{"g.so", small}, fifo{"h.so", small};
@@ -226,7 +226,7 @@ BOOST_AUTO_TEST_CASE(what_claims_to_be_no_file) {
 }
 
 BOOST_AUTO_TEST_CASE(what_nobody_wants_is_not_unpacked) {
-    const Folder folder;
+    const TemporaryFolder folder;
     ZipEntry damaged = deflated_entry("x.py", much(1000));
     damaged.content = "nothing of the kind";
     const Walk walk({folder.write("x.zip", zip({damaged, {"a.so", "a"}}))});
@@ -235,7 +235,7 @@ BOOST_AUTO_TEST_CASE(what_nobody_wants_is_not_unpacked) {
 }
 
 BOOST_AUTO_TEST_CASE(manifests_and_metadata_are_read_first) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string file = folder.write(
         "x-1-py3-none-any.whl",
         zip({{"a.so", "a"}, deflated_entry("a.so.interlock.json", "{a}"), {"x-1.dist-info/METADATA", "Name: X\n"}}));
@@ -247,7 +247,7 @@ BOOST_AUTO_TEST_CASE(manifests_and_metadata_are_read_first) {
 }
 
 BOOST_AUTO_TEST_CASE(too_large_for_memory) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string content = much(in_memory_limit + 1'000'000);
     const std::string file = folder.write("x.zip", zip({deflated_entry("a.so", content), {"b.so", "b"}}));
     const Walk walk({file});
@@ -258,7 +258,7 @@ BOOST_AUTO_TEST_CASE(too_large_for_memory) {
 }
 
 BOOST_AUTO_TEST_CASE(unpacked_after_the_walk) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string content = much(1'000'000);
     const std::string inner = zip({deflated_entry("in.so", content)});
     // The one in the middle is a temporary file as long as somebody wants something of it.
@@ -281,7 +281,7 @@ BOOST_AUTO_TEST_CASE(unpacked_after_the_walk) {
 }
 
 BOOST_AUTO_TEST_CASE(archive_that_shrinks_meanwhile) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string file = folder.write("x.zip", zip({deflated_entry("a.so", much(1'000'000))}));
     AuditBudget budget;
     MemoryBudget memory(budget.memory);
@@ -295,7 +295,7 @@ BOOST_AUTO_TEST_CASE(archive_that_shrinks_meanwhile) {
 }
 
 BOOST_AUTO_TEST_CASE(members_by_name) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string content = much(100'000);
     ZipEntry damaged = deflated_entry("damaged.so", content);
     damaged.crc = 1;
@@ -344,7 +344,7 @@ public:
 
 // Modules of one wheel ask for the same libraries.
 BOOST_AUTO_TEST_CASE(a_library_is_unpacked_once) {
-    const Folder folder;
+    const TemporaryFolder folder;
     const std::string content(100'000, 'x');
     const std::string file =
         folder.write("x.whl", zip({deflated_entry("a.so", content), deflated_entry("b.so", content)}));

@@ -2,8 +2,6 @@
 // the standard ask for.
 //
 // SPDX-License-Identifier: MIT
-#include <unistd.h>
-
 #include <fstream>
 #include <set>
 
@@ -16,6 +14,7 @@
 #include <valijson/validator.hpp>
 
 #include "fabricated.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace interlock;
 using namespace interlock::test;
@@ -216,13 +215,11 @@ BOOST_AUTO_TEST_CASE(places_are_uris) {
     BOOST_TEST(uri_of("/home/x/other/x.so", at) == "file:///home/x/other/x.so");
     BOOST_TEST(uri_of("../other/x.so", at) == "file:///home/x/other/x.so");
     // From a folder within a repository.
-    const std::filesystem::path root =
-        std::filesystem::temp_directory_path() / ("interlock-sarif-root-" + std::to_string(::getpid()));
-    std::filesystem::create_directories(root / ".git");
+    const TemporaryFolder root;
+    root.write(".git/HEAD", "");
     at.base = root / "sub/folder";
     BOOST_TEST(uri_of("x.so", at) == "sub/folder/x.so");
     BOOST_TEST(uri_of("../../dist/x.so", at) == "dist/x.so");
-    std::filesystem::remove_all(root);
     BOOST_TEST(uri_of("a b:c%[1]#\xff.so") == "a%20b%3Ac%25%5B1%5D%23%FF.so");
     BOOST_TEST(uri_of("") == ".");
 }

@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(memory_is_shared) {
 BOOST_AUTO_TEST_CASE(what_needs_more_than_its_share_waits_for_it) {
     if (!has_emulator()) return;
     const test::Image image = test::fixture_bytes("elf-x86_64/uses_memory" + linux_name);
-    const test::Folder folder;
+    const test::TemporaryFolder folder;
     for (const char* name : {"a", "b", "c", "d"})
         folder.write(name + std::string("/uses_memory") + linux_name, std::string(image.begin(), image.end()));
     for (const std::uint64_t memory : {0ull, 300ull << 20}) {

@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(a_library_of_no_use) {
 BOOST_AUTO_TEST_CASE(on_disk_where_the_dynamic_linker_looks) {
     if (!has_emulator()) return;
     const fs::path from = folder_of("elf-x86_64"), module = file_in(from, "bundled_init.");
-    const test::Folder folder;
+    const test::TemporaryFolder folder;
     fs::create_directories(folder.path() / "pack");
     fs::copy_file(module, folder.path() / "pack" / module.filename());
     const auto verdict = [&] { return verdict_in(audit(folder.path() / "pack" / module.filename()), "bundled_init"); };
@@ -153,7 +153,7 @@ BOOST_AUTO_TEST_CASE(on_disk_where_the_dynamic_linker_looks) {
 BOOST_AUTO_TEST_CASE(on_disk_where_wheels_have_it) {
     if (!has_emulator()) return;
     const fs::path from = folder_of("pe-x86_64"), module = file_in(from, "bundled_check.");
-    const test::Folder folder;
+    const test::TemporaryFolder folder;
     fs::create_directories(folder.path() / "site-packages/pack/inner");
     fs::create_directories(folder.path() / "site-packages/pack.libs");
     fs::copy_file(module, folder.path() / "site-packages/pack/inner" / module.filename());
@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(in_a_wheel) {
     if (!has_emulator()) return;
     for (const std::string& target : targets) BOOST_TEST_CONTEXT(target) {
             const fs::path library = library_in(folder_of(target));
-            const test::Folder folder;
+            const test::TemporaryFolder folder;
             std::vector<test::ZipEntry> entries;
             for (const char* name : {"bundled_check.", "bundled_version.", "bundled_init."}) {
                 const fs::path module = file_in(folder_of(target), name);

@@ -16,7 +16,7 @@ namespace {
 // A module whose init function cannot be followed, under a name without a tag.
 ModuleAudit in_wheel(const std::string& tags, BinaryAudit& binary) {
     const auto bytes = test::fixture_bytes("elf-x86_64/init_loops.cpython-313t-x86_64-linux-gnu.so");
-    const test::Folder folder;
+    const test::TemporaryFolder folder;
     const auto report = audit(folder.write("pack-1.0-" + tags + ".whl",
                                            test::zip({{"init_loops.so", std::string(bytes.begin(), bytes.end())}})));
     binary = report.binaries.at(0);
