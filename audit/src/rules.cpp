@@ -1,5 +1,5 @@
-// rules.cpp: the table of the rules, each of which is a page in audit/rules. Ids and names are part of the interface: they
-// are in baselines, policies of CI and SARIF histories, so none is ever given another meaning.
+// rules.cpp: the table of the rules, each of which is a page in audit/rules. Ids and names are part of the interface:
+// they are in baselines, policies of CI and SARIF histories, so none is ever given another meaning.
 //
 // SPDX-License-Identifier: MIT
 #include "rules.hpp"

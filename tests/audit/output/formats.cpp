@@ -123,7 +123,6 @@ BOOST_AUTO_TEST_CASE(the_same_report_gives_the_same_text) {
         report.statistics.duration = std::chrono::seconds(7);
         BOOST_TEST(first == format_audit(report, format), audit_format_name(format));
     }
-    BOOST_TEST(json::parse(format_audit(report, AuditFormat::json, {.timing = true}))["summary"]["seconds"] == 7.0);
 }
 
 BOOST_AUTO_TEST_CASE(an_empty_report) {
