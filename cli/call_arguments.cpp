@@ -1,6 +1,5 @@
-// call_arguments.cpp: see call_arguments.hpp.
-//
-// JSON goes into values directly: by way of a tree, a whole number that does not fit would have become another one.
+// call_arguments.cpp: JSON goes into values directly: by way of a tree, a whole number that does not fit would have
+// become another one. Octets come from a file or from stdin, which is read to its end.
 //
 // SPDX-License-Identifier: MIT
 #include "call_arguments.hpp"

@@ -1,4 +1,5 @@
-// call_guard.cpp: see call_guard.hpp.
+// call_guard.cpp: the handlers that run when the process ends, and the thread that watches how long calls take.
+// Handlers allocate nothing, take no lock, and act in the guarded process alone, not in a child of it.
 //
 // SPDX-License-Identifier: MIT
 #include "call_guard.hpp"

@@ -1,16 +1,17 @@
-// explain.cpp: `interlock explain`: what a code means, why it comes, what to do.
+// explain.cpp: `interlock explain`: what a code means, why it comes, what to do. The texts are in pages: cli/codes,
+// manifests/codes.md and audit/rules.
 //
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <interlock/audit.hpp>
 #include <interlock/diagnostic.hpp>
 #include <interlock/escape.hpp>
 #include <interlock/suggest.hpp>
 
 #include "exit_codes.hpp"
-#include "explanations.hpp"
 #include "options.hpp"
 #include "verbs.hpp"
 
@@ -18,10 +19,23 @@ namespace interlock::cli {
 
 namespace {
 
+struct Explanation {
+    std::string_view kind;  ///< "error", "warning", "policy diagnostic", "exit status", "audit rule"
+    std::string_view code;
+    std::string_view what;  ///< it means: one sentence
+    std::string_view why;   ///< the usual reasons
+    std::string_view fix;   ///< what to do
+};
+
+/// All but the diagnostics of policy files and the rules, which are tables of the library.
+constexpr auto own_codes = std::to_array<Explanation>({
+#include "codes.inc"
+});
+
 constexpr std::string_view audit_rule = "audit rule";
 
 std::vector<Explanation> all() {
-    std::vector<Explanation> list(explanations().begin(), explanations().end());
+    std::vector<Explanation> list(own_codes.begin(), own_codes.end());
     for (const DiagnosticCode& code : diagnostic_codes())
         list.push_back({"policy diagnostic", code.code, code.explanation, "", ""});
     for (const Rule& rule : rules()) list.push_back({audit_rule, rule.id, rule.summary, rule.help, rule.fix});

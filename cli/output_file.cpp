@@ -1,4 +1,5 @@
-// output_file.cpp: see output_file.hpp.
+// output_file.cpp: a file that is nobody else's and has one name is written under another one and then renamed, so that
+// nobody sees half of it. Pipes, devices and files of others are written to as they are.
 //
 // SPDX-License-Identifier: MIT
 #include "output_file.hpp"

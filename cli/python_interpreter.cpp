@@ -1,4 +1,5 @@
-// python_interpreter.cpp: see python_interpreter.hpp.
+// python_interpreter.cpp: --python, then INTERLOCK_PYTHON, then PATH. It is asked by a program on its command line,
+// with no stdin, and its answer read from a pipe to the end.
 //
 // SPDX-License-Identifier: MIT
 #include "python_interpreter.hpp"

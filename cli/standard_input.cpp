@@ -1,4 +1,4 @@
-// standard_input.cpp: see standard_input.hpp.
+// standard_input.cpp: reads with read(2) and not with a stream, which would not tell an error from the end.
 //
 // SPDX-License-Identifier: MIT
 #include "standard_input.hpp"

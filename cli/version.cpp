@@ -1,4 +1,5 @@
-// version.cpp: see version.hpp.
+// version.cpp: the version, and for -VV what a report of a bug should have: compiler, oneTBB, and what the kernel can
+// do.
 //
 // SPDX-License-Identifier: MIT
 #include "version.hpp"

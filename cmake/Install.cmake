@@ -48,4 +48,8 @@ foreach(file ${pc_files})
 endforeach()
 
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc FILES_MATCHING PATTERN *.md)
+# In the folders of the tree, so that links between pages lead somewhere.
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc FILES_MATCHING PATTERN *.md)
+install(DIRECTORY audit/rules DESTINATION ${CMAKE_INSTALL_DOCDIR}/audit COMPONENT doc)
+install(DIRECTORY cli/codes DESTINATION ${CMAKE_INSTALL_DOCDIR}/cli COMPONENT doc)
+install(FILES manifests/codes.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/manifests COMPONENT doc)

@@ -12,7 +12,7 @@ usage() {
     cat <<END
 usage: $program [--check] [--record NAME]... BINARY
 
-Brings README.md and docs/*.md up to date with BINARY (the interlock command of a build).
+Brings README.md, docs/*.md and the pages of rules and codes up to date with BINARY (the interlock command of a build).
 
   --check         writes nothing; fails when a file is not up to date
   --record NAME   runs what the transcript NAME shows and puts its output in: demo, fallback, audit, oracle, bench,
@@ -134,7 +134,7 @@ refresh() {
 fresh=$(mktemp)
 trap 'rm -f "$fresh"' EXIT
 stale=false
-for file in README.md docs/*.md; do
+for file in README.md docs/*.md audit/rules/*.md cli/codes/*.md manifests/codes.md; do
     refresh "$file" >"$fresh"
     if cmp -s "$file" "$fresh"; then continue; fi
     if $check; then

@@ -1,4 +1,5 @@
-// byte_source.cpp: see byte_source.hpp.
+// byte_source.cpp: the beginning of a file is read at once, as most of what is asked for lies there; the rest piece by
+// piece, within a budget. A file that shrinks meanwhile is an error like one that was cut off before.
 //
 // SPDX-License-Identifier: MIT
 #include "abi/byte_source.hpp"

@@ -1,4 +1,5 @@
-// elf_dynamic.cpp: see elf_dynamic.hpp.
+// elf_dynamic.cpp: the dynamic section is found by its address and not by its offset, and the string table may be
+// larger than it says: the dynamic linker goes by the one and does not ask for the other.
 //
 // SPDX-License-Identifier: MIT
 #include "elf_dynamic.hpp"

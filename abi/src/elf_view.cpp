@@ -1,4 +1,5 @@
-// elf_view.cpp: see elf_view.hpp.
+// elf_view.cpp: the header and the segments are checked field by field, in the order in which each depends on those
+// before, and each error has the offset of what is wrong.
 //
 // SPDX-License-Identifier: MIT
 #include "abi/elf_view.hpp"

@@ -1,4 +1,5 @@
-// auditor.cpp: see interlock/auditor.hpp.
+// auditor.cpp: a worker that is kept between two files, and the place that a file has in its package, made up from the
+// name of the module. No package is looked at, as an import knows none.
 //
 // SPDX-License-Identifier: MIT
 #include <interlock/auditor.hpp>

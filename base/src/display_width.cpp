@@ -1,4 +1,5 @@
-// display_width.cpp: see display_width.hpp.
+// display_width.cpp: characters of which terminals show two columns or none, by their blocks in Unicode; the others
+// take one. The C library's wcwidth() would need a locale.
 //
 // SPDX-License-Identifier: MIT
 #include <interlock/display_width.hpp>

@@ -1,4 +1,5 @@
-// printable.cpp: see printable.hpp.
+// printable.cpp: what escape() leaves alone passes; backslashes do, too, as what is escaped already must not be so
+// twice.
 //
 // SPDX-License-Identifier: MIT
 #include "base/printable.hpp"

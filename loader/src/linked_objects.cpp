@@ -1,4 +1,5 @@
-// linked_objects.cpp: see linked_objects.hpp.
+// linked_objects.cpp: walks dl_iterate_phdr(), but compares only what is new when the linker's counters say that
+// something changed. Names are read from the mapped dynamic section, within what the file has.
 //
 // SPDX-License-Identifier: MIT
 #include "linked_objects.hpp"

@@ -1,4 +1,5 @@
-// loaded_image.cpp: see loaded_image.hpp.
+// loaded_image.cpp: the notes are compared, and the kernel is asked in /proc/self/maps which file lies there: against a
+// page of the right file, mapped for that, as stat() has other numbers on some file systems.
 //
 // SPDX-License-Identifier: MIT
 #include "loaded_image.hpp"

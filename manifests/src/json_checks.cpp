@@ -1,4 +1,5 @@
-// json_checks.cpp: see json_checks.hpp.
+// json_checks.cpp: what is wrong is reported at its own place, down to the character within a text, with a hint how to
+// write it; and the check goes on, so that one run shows all errors.
 //
 // SPDX-License-Identifier: MIT
 #include "manifests/json_checks.hpp"

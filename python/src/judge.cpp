@@ -1,4 +1,4 @@
-// judge.cpp: see judge.hpp. Finds and maps the library.
+// judge.cpp: maps the library at first use, from the folder in which the host itself lies, and keeps it.
 //
 // SPDX-License-Identifier: MIT
 #include "judge.hpp"

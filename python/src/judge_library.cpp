@@ -1,4 +1,5 @@
-// judge_library.cpp: see judge_library.hpp.
+// judge_library.cpp: an Auditor for one file. Exceptions end here, as the caller has types of the same names of its
+// own.
 //
 // SPDX-License-Identifier: MIT
 #include "judge_library.hpp"

@@ -1,4 +1,5 @@
-// known_module.cpp: see known_module.hpp.
+// known_module.cpp: entries on disk are texts with lengths in front, one for each module, file and judge, and count for
+// one identity of the file. Only what nobody else could write is believed: it decides about the GIL of this process.
 //
 // SPDX-License-Identifier: MIT
 #include "known_module.hpp"

@@ -1,4 +1,5 @@
-// switch.cpp: see switch.hpp.
+// switch.cpp: the counts behind the rules. All of it is under one mutex that is held for some instructions only; who
+// has to wait does so outside, for a change.
 //
 // SPDX-License-Identifier: MIT
 #include "switch.hpp"

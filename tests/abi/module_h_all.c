@@ -1,4 +1,4 @@
-/* module_h_all.c: see module_h_all.inc.
+/* module_h_all.c: everything in module.h once, compiled as C; the uses themselves are in module_h_all.inc.
  *
  * SPDX-License-Identifier: MIT */
 #include "module_h_all.inc"

@@ -11,13 +11,13 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <ostream>
-#include <random>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "support/process.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace interlock::test {
 
@@ -66,41 +66,15 @@ inline std::string content_of(const std::filesystem::path& file) {
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// A new folder, removed at the end with all that is in it.
-class Folder {
+class Folder : public TemporaryFolder {
 public:
-    Folder() {
-        std::random_device random;
-        path_ = std::filesystem::temp_directory_path() /
-                ("interlock-cli-" + std::to_string(random()) + "-" + std::to_string(::getpid()));
-        std::filesystem::create_directory(path_);
-    }
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-
-    std::string operator/(std::string_view name) const { return (path_ / name).string(); }
-    std::string path() const { return path_.string(); }
-    /// Writes a file, and the folders that it needs; returns its full name.
-    std::string write(std::string_view name, std::string_view content) const {
-        const std::filesystem::path file = path_ / name;
-        std::filesystem::create_directories(file.parent_path());
-        std::ofstream(file, std::ios::binary) << content;
-        return file.string();
-    }
     /// Copies one of the modules of these tests.
     std::string copy_module(std::string_view module, std::string_view as) const {
-        const std::filesystem::path file = path_ / as;
+        const std::filesystem::path file = path() / as;
         std::filesystem::create_directories(file.parent_path());
         std::filesystem::copy_file(std::filesystem::path(module_folder()) / module, file);
         return file.string();
     }
-
-private:
-    std::filesystem::path path_;
 };
 
 }  // namespace interlock::test

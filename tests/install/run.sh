@@ -46,7 +46,8 @@ diff "$work/headers.tree" "$work/headers.installed" || fail "the installed heade
 (cd "$source_dir" && find {manifests,audit}/schema -name '*.json' -printf '%f\n' | sort) >"$work/schemas.tree"
 sed -n 's!^devel/share/interlock/schema/!!p' "$work/contents" | diff "$work/schemas.tree" - ||
     fail "the installed schemas are not those of the tree"
-for file in LICENSE README.md CHANGELOG.md; do
+for file in LICENSE README.md CHANGELOG.md docs/audit.md audit/rules/IL001-unmarked.md cli/codes/errors.md \
+    manifests/codes.md; do
     grep -qxF "doc/share/doc/interlock/$file" "$work/contents" || fail "component doc lacks $file"
 done
 

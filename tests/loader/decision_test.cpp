@@ -164,15 +164,14 @@ BOOST_AUTO_TEST_CASE(a_link_with_another_name_is_no_way_around_a_rule_for_a_file
 
 BOOST_AUTO_TEST_CASE(the_first_rule_that_has_not_expired_decides_and_names_its_place) {
     TemporaryFolder folder;
-    const auto path = folder.write("my.policy.json", R"({"rules": [
+    const std::string where = folder.write("my.policy.json", R"({"rules": [
  {"match": {"module": "unm1"}, "threading": "free", "reason": "old", "expires": "2001-02-03"},
  {"match": {"module": "other"}, "threading": "free", "reason": "no", "expires": "2001-02-03"},
  {"match": {"module": "unm*"}, "threading": "module_lock", "reason": "new\nline", "expires": "2999-12-31"},
  {"match": {"module": "unm1"}, "threading": "refuse", "reason": "never reached"}]})");
     Lab lab(
-        {.change = [&](LoaderOptions& options) { options.policy = read_policy(path, today_utc()).value().policy; }});
+        {.change = [&](LoaderOptions& options) { options.policy = read_policy(where, today_utc()).value().policy; }});
     const Decision decision = lab.import("unm1").decision();
-    const std::string where = path.string();
     BOOST_TEST(reasons(decision) ==
                    (Texts{"policy: -: " + where + ":2: the rule for module 'unm1' has expired, so it does not count",
                           "policy: module_lock (decided): " + where +

@@ -18,8 +18,8 @@
 
 #include <interlock/interlock.hpp>
 
-#include "manifests/temporary_folder.hpp"
 #include "runtime/threads.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace interlock {
 /// For the messages of Boost.Test.
@@ -111,7 +111,8 @@ struct LabOptions {
 class Lab {
 public:
     explicit Lab(const LabOptions& options = {})
-        : runtime(RuntimeOptions{.gil = options.gil, .threads = options.threads}), loader(runtime, loader_options(options)) {}
+        : runtime(RuntimeOptions{.gil = options.gil, .threads = options.threads}),
+          loader(runtime, loader_options(options)) {}
     ~Lab() {
         // Hooks refer to variables of the test, which may be gone.
         if (!keep_events) Events::all().clear();

@@ -7,7 +7,7 @@
 #include <interlock/interlock.hpp>
 
 #include "host.hpp"
-#include "manifests/temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace interlock;
 using namespace interlock::test;

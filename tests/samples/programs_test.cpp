@@ -1,5 +1,5 @@
-// The two programs among the samples, run as a user runs them: samples/host and samples/demo, and scripts/demo_run.sh,
-// which shows the latter together with the command.
+// The programs among the samples, run as a user runs them: samples/host, samples/count_host.c and samples/demo, and
+// scripts/demo_run.sh, which shows the latter together with the command.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE samples_programs
@@ -12,7 +12,7 @@
 #include <regex>
 #include <string>
 
-#include "manifests/temporary_folder.hpp"
+#include "support/temporary_folder.hpp"
 
 using interlock::test::TemporaryFolder;
 
@@ -56,6 +56,7 @@ std::string contents(const std::filesystem::path& file) {
 }
 
 const std::string host = "'" FILTER_HOST "'";
+const std::string count_host = "INTERLOCK_PATH='" SAMPLE_MODULES "' '" COUNT_HOST "'";
 const std::string demo = "'" INTERLOCK_DEMO "'";
 const std::string demo_run = "'" SOURCE_DIR "/scripts/demo_run.sh'";
 const std::string fallback_warning = "interlock: warning: module 'legacy_sharpen' needs the global lock: ";
@@ -161,6 +162,30 @@ BOOST_AUTO_TEST_CASE(the_host_says_what_is_wrong) {
         BOOST_TEST(finished.status == row.status, row.arguments);
         BOOST_TEST(count_of(finished.output, row.message) > 0, finished.output << " lacks " << row.message);
     }
+}
+
+BOOST_AUTO_TEST_CASE(the_host_in_c_counts) {
+    const TemporaryFolder folder;
+    const std::string one = folder.write("one", "a b\nc\n"), two = folder.write("two", "d e"), none = folder / "none";
+    const Finished finished = run(count_host + " --reload --report '" + one + "' '" + two + "'");
+    BOOST_TEST(finished.status == 0);
+    BOOST_TEST(count_of(finished.output, one + ": {\"lines\":2,\"words\":3,\"bytes\":6}\n") == 2u);
+    BOOST_TEST(count_of(finished.output, two + ": {\"lines\":0,\"words\":2,\"bytes\":3}\n") == 2u);
+    BOOST_TEST(count_of(finished.output, "\n5 words, parallel\n") == 2u);
+    BOOST_TEST(count_of(finished.output, "\"name\":\"textkit\"") >= 1u);
+    BOOST_TEST(count_of(finished.output, "count-host: 0 warnings\n") == 1u);
+
+    const Finished missing = run(count_host + " '" + none + "' '" + two + "'");
+    BOOST_TEST(missing.status == 1);
+    BOOST_TEST(count_of(missing.output, none + ": it cannot be read\n") == 1u);
+    BOOST_TEST(count_of(missing.output, "\n2 words, parallel\n") == 1u);
+    BOOST_TEST(run("INTERLOCK_GIL=1 " + count_host + " '" + two + "'").output.find("2 words, locked\n") !=
+               std::string::npos);
+
+    const Finished nowhere = run("INTERLOCK_PATH='" + folder.path().native() + "' '" COUNT_HOST "' x");
+    BOOST_TEST(nowhere.status == 1);
+    BOOST_TEST(matches(nowhere.output, "^count-host: textkit: no module named 'textkit'.* \\[not_found\\]$"));
+    BOOST_TEST(run(count_host).status == 2);
 }
 
 BOOST_AUTO_TEST_CASE(the_demo_does_the_main_job) {

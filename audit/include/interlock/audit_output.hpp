@@ -34,7 +34,6 @@ struct AuditOutputOptions {
     bool color = false;    ///< table: with colours
     bool verbose = false;  ///< table: also modules without findings, notes one by one, and what is accepted
     bool summary = true;   ///< table: with the last line
-    bool timing = false;   ///< json, ndjson: with the duration; without it the same input gives the same text
     /// The folder from which relative paths start: the working folder. SARIF wants paths from the root of the
     /// repository, which is the root of the git work tree around it, else the folder itself. Empty: paths stay.
     std::filesystem::path base{};

@@ -1,4 +1,5 @@
-// constant_definition.cpp: see constant_definition.hpp.
+// constant_definition.cpp: recognises the two instructions to which compilers turn such a function, and the
+// constructors of crti.o and crtbeginS.o, which do nothing in a library. All else counts as not constant.
 //
 // SPDX-License-Identifier: MIT
 #include "emulation/constant_definition.hpp"

@@ -1,4 +1,5 @@
-// elf_segments.cpp: see elf_segments.hpp.
+// elf_segments.cpp: program headers are checked as the dynamic linker needs them, widened to pages, and cut where a
+// later one is mapped over them.
 //
 // SPDX-License-Identifier: MIT
 #include "image/elf_segments.hpp"

@@ -1,4 +1,5 @@
-// archive_handle.cpp: see archive_handle.hpp.
+// archive_handle.cpp: the callbacks of libarchive. What is read for one header is limited, and an exception is kept
+// until it can be thrown past the C code.
 //
 // SPDX-License-Identifier: MIT
 #include "inputs/archive_handle.hpp"

@@ -1,4 +1,4 @@
-// archive_names.cpp: see archive_names.hpp.
+// archive_names.cpp: the endings and magic numbers that decide it. Endings count in any case, and without the locale.
 //
 // SPDX-License-Identifier: MIT
 #include "inputs/archive_names.hpp"

@@ -1,4 +1,5 @@
-// archive_zip_index.cpp: see archive_zip_index.hpp.
+// archive_zip_index.cpp: the directory is read once; of the libraries that were unpacked, those used last are kept,
+// within the memory that the budget allows. Who asks for one that is being unpacked waits for it.
 //
 // SPDX-License-Identifier: MIT
 #include "inputs/archive_zip_index.hpp"

@@ -1,4 +1,5 @@
-// inputs.cpp: see inputs.hpp; what one input is, and single files.
+// inputs.cpp: tells folders, archives, libraries and FILE!MEMBER apart, and has what the walks share: packages, errors,
+// handing over. Folders are in inputs_folder.cpp, archives in inputs_archive.cpp.
 //
 // SPDX-License-Identifier: MIT
 #include "inputs/inputs.hpp"

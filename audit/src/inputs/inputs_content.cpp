@@ -1,4 +1,6 @@
-// inputs_content.cpp: see inputs_content.hpp.
+// inputs_content.cpp: where the bytes lie: files in memory are sealed, so that nobody can change them under who judges
+// them; temporary files are opened anew without the right to write. What does not fit into the budget waits, and helps
+// with the work meanwhile.
 //
 // SPDX-License-Identifier: MIT
 #include "inputs/inputs_content.hpp"

@@ -1,4 +1,5 @@
-// inputs_paths.cpp: see inputs_paths.hpp.
+// inputs_paths.cpp: a long path is opened piece by piece, folder after folder. What a file is called is asked of /proc,
+// which follows links as the kernel does.
 //
 // SPDX-License-Identifier: MIT
 #include "inputs/inputs_paths.hpp"

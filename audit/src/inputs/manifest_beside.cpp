@@ -1,4 +1,4 @@
-// manifest_beside.cpp: see manifest_beside.hpp.
+// manifest_beside.cpp: reads it, up to 1 MiB. None there is an empty text; what is in it is for others to say.
 //
 // SPDX-License-Identifier: MIT
 #include "inputs/manifest_beside.hpp"

@@ -1,4 +1,4 @@
-// unpacker.cpp: see unpacker.hpp: unpacking in this process.
+// unpacker.cpp: the one that decompresses in this process, for tests, fuzzers and the process that may do nothing else.
 //
 // SPDX-License-Identifier: MIT
 #include "inputs/unpacker.hpp"

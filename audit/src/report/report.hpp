@@ -50,7 +50,7 @@ Json to_json(const BinaryAudit& binary);
 Json to_json(const ModuleAudit& module);
 Json to_json(const Finding& finding);
 Json to_json(const InputError& error);
-Json summary_json(const AuditReport& report, bool timing);
+Json summary_json(const AuditReport& report);
 /// JSON text; what is no UTF-8 becomes U+FFFD. `indent` -1: one line.
 std::string to_text(const Json& json, int indent = -1);
 

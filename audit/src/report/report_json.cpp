@@ -141,9 +141,9 @@ Json to_json(const InputError& error) {
     return Json{{"path", error.path}, {"code", errc_name(error.code)}, {"message", error.message}};
 }
 
-Json summary_json(const AuditReport& report, bool timing) {
+Json summary_json(const AuditReport& report) {
     const Tally count = tally(report);
-    Json json{
+    return Json{
         {"files", report.statistics.files},
         {"binaries", report.statistics.binaries},
         {"bytes", report.statistics.bytes},
@@ -152,21 +152,19 @@ Json summary_json(const AuditReport& report, bool timing) {
          {{"error", count.errors}, {"warning", count.warnings}, {"note", count.notes}, {"accepted", count.accepted}}},
         {"errors", report.errors.size()},
         {"skipped", report.skipped.size()}};
-    if (timing) json["seconds"] = std::chrono::duration<double>(report.statistics.duration).count();
-    return json;
 }
 
 std::string to_text(const Json& json, int indent) {
     return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string json_report(const AuditReport& report, const AuditOutputOptions& options) {
+std::string json_report(const AuditReport& report, const AuditOutputOptions&) {
     Json json{
         {"$schema", "urn:interlock:schema:audit-report:1"}, {"schema_version", 1}, {"interlock", INTERLOCK_VERSION}};
     Json pythons = Json::array();
     for (const PythonVersion& python : report.pythons) pythons.push_back(python.text());
     json["pythons"] = std::move(pythons);
-    json["summary"] = summary_json(report, options.timing);
+    json["summary"] = summary_json(report);
     const auto list = [&](const char* name, const auto& items) {
         json[name] = Json::array();
         for (const auto& item : items) json[name].push_back(to_json(item));

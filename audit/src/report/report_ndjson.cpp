@@ -19,7 +19,7 @@ void add_line(std::string& text, Json line, const Json& json) {
 
 }  // namespace
 
-std::string ndjson_report(const AuditReport& report, const AuditOutputOptions& options) {
+std::string ndjson_report(const AuditReport& report, const AuditOutputOptions&) {
     std::string text;
     for (const PackageAudit& package : report.packages) add_line(text, Json{{"type", "package"}}, to_json(package));
     for (const BinaryAudit& binary : report.binaries) {
@@ -43,7 +43,7 @@ std::string ndjson_report(const AuditReport& report, const AuditOutputOptions& o
     for (const InputError& error : report.errors) add_line(text, Json{{"type", "error"}}, to_json(error));
     for (const std::string& skipped : report.skipped) add_line(text, Json{{"type", "skipped"}, {"what", skipped}}, {});
     add_line(text, Json{{"type", "summary"}, {"schema_version", 1}, {"interlock", INTERLOCK_VERSION}},
-             summary_json(report, options.timing));
+             summary_json(report));
     return text;
 }
 

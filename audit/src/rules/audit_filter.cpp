@@ -1,4 +1,5 @@
-// audit_filter.cpp: see audit_filter.hpp.
+// audit_filter.cpp: the words of --ignore and --fail-on, read into filters, and findings counted by them. A rule that
+// does not exist is an error that names the nearest one.
 //
 // SPDX-License-Identifier: MIT
 #include <interlock/audit_filter.hpp>

@@ -1,4 +1,5 @@
-// rules.hpp: the rules by name, for the code that applies them. The table is in rules.cpp.
+// rules.hpp: the rules by name, for the code that applies them. What each means and how to fix what it finds is in its
+// page in audit/rules, which cmake/EmbedPages.cmake puts into the table of rules.cpp.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -9,7 +10,7 @@
 
 namespace interlock::auditing::rules {
 
-/// In the order of the table, which is that of the ids: the first is IL001.
+/// In the order of the ids: the first is IL001.
 enum class RuleId : std::uint8_t {
     unmarked,
     gil_used,

@@ -1,4 +1,5 @@
-// interlock_modules.cpp: see interlock_modules.hpp.
+// interlock_modules.cpp: one verdict for each entry point: by its marker; without one, by what the init function of a
+// legacy module says when it is run; and a manifest that fits overrides all but a marker.
 //
 // SPDX-License-Identifier: MIT
 #include "verdict/interlock_modules.hpp"

@@ -1,4 +1,5 @@
-// static_scan.cpp: see static_scan.hpp.
+// static_scan.cpp: reads the file's data as memory in which an imported address is not known. Each pointer to the
+// module's name is tried as the field of a definition, for either layout of objects.
 //
 // SPDX-License-Identifier: MIT
 #include "verdict/static_scan.hpp"

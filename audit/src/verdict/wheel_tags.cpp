@@ -1,4 +1,5 @@
-// wheel_tags.cpp: see wheel_tags.hpp.
+// wheel_tags.cpp: tags of wheels and file names taken apart into ABIs and machines, and held against what binaries are.
+// A tag that is not known here promises nothing.
 //
 // SPDX-License-Identifier: MIT
 #include "verdict/wheel_tags.hpp"

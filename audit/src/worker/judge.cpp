@@ -1,4 +1,5 @@
-// judge.cpp: see judge.hpp: the side of the program. judge_serve.cpp is the other one.
+// judge.cpp: the side of the program: makes the processes, asks them, and says in words how one has ended.
+// judge_serve.cpp is the other side.
 //
 // SPDX-License-Identifier: MIT
 #include "worker/judge.hpp"

@@ -1,4 +1,5 @@
-// judge_channel.cpp: see judge_channel.hpp.
+// judge_channel.cpp: messages in whole, however the kernel cuts them, without SIGPIPE. A descriptor travels with the
+// first byte of a head, as SCM_RIGHTS needs one.
 //
 // SPDX-License-Identifier: MIT
 #include "worker/judge_channel.hpp"

@@ -1,4 +1,6 @@
-// libraries_beside.cpp: see libraries_beside.hpp.
+// libraries_beside.cpp: where they are looked for: the folders that the file names, its own, those that auditwheel and
+// its like make, and the members of the same wheel. And the rounds of judging: what one judgement misses the next one
+// gets.
 //
 // SPDX-License-Identifier: MIT
 #include "worker/libraries_beside.hpp"

@@ -1,5 +1,5 @@
-// codes.hpp: the kinds of finding that the parsers of this component report. The table behind it (diagnostic.cpp) gives
-// each its name, severity and explanation, so that the three cannot drift apart.
+// codes.hpp: the kinds of finding that the parsers of this component report. manifests/codes.md gives each its
+// name, severity and explanation, so that the three cannot drift apart.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -10,7 +10,7 @@
 
 namespace interlock::manifests {
 
-/// In the order of the table in diagnostic.cpp.
+/// In the order of manifests/codes.md.
 enum class Code : std::uint8_t {
     syntax,
     too_large,

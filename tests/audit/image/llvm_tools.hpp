@@ -1,5 +1,5 @@
 // llvm_tools.hpp: what llvm-readobj and llvm-objdump say about binaries, as facts in words that our readers' images can
-// be put into as well. Two sets of facts are compared in test_differential.cpp.
+// be put into as well. Two sets of facts are compared in differential_test.cpp.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

@@ -10,8 +10,6 @@
 
 #include <array>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <new>
@@ -21,36 +19,9 @@
 #include <string_view>
 #include <vector>
 
+#include "support/temporary_folder.hpp"
+
 namespace interlock::test {
-
-/// A folder for one test; removes it.
-class Folder {
-public:
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "interlock-inputs-XXXXXX").native();
-        if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a folder for a test");
-        path_ = name;
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    std::string operator/(std::string_view name) const { return (path_ / name).native(); }
-    const std::filesystem::path& path() const { return path_; }
-
-    /// Writes a file, with the folders around it; returns its path.
-    std::string write(std::string_view name, std::string_view content) const {
-        const std::filesystem::path file = path_ / name;
-        std::filesystem::create_directories(file.parent_path());
-        std::ofstream(file, std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
-        return file.native();
-    }
-
-private:
-    std::filesystem::path path_;
-};
 
 inline std::string content_of(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
