@@ -139,9 +139,9 @@ int run_config(Context& context, const std::vector<std::string>& arguments) {
         context.output.write_json(Json{{"schema_version", 1}, {"config", std::move(values)}});
         return exit_ok;
     }
-    Table table({"NAME", "VALUE", "SOURCE"});
+    base::Columns table({"NAME", "VALUE", "SOURCE"});
     for (const Entry& entry : list) table.add({entry.name, plain(entry.value, ":"), entry.source});
-    context.output.write(table.text(context.output));
+    context.output.write(table.text(0, context.output.color()));
     return exit_ok;
 }
 

@@ -104,7 +104,7 @@ std::string paragraphs(std::string_view text) {
 
 std::string rule_in_words(const Output& output, const Explanation& entry) {
     const Rule& rule = *find_rule(entry.code);
-    return output.styled(Style::bold, rule.id) + fmt::format(" ({})\n", entry.kind) +
+    return output.styled(base::Style::bold, rule.id) + fmt::format(" ({})\n", entry.kind) +
            wrapped(fmt::format("{} ({}, {})", rule.summary, rule.name, level_text(rule.level))) + "Why:\n" +
            paragraphs(rule.help) + "What to do:\n" + markdown(rule.fix);
 }
@@ -112,7 +112,7 @@ std::string rule_in_words(const Output& output, const Explanation& entry) {
 std::string in_words(const Output& output, const Explanation& entry) {
     if (entry.kind == audit_rule) return rule_in_words(output, entry);
     std::string text =
-        output.styled(Style::bold, entry.code) + fmt::format(" ({})\n", entry.kind) + wrapped(entry.what);
+        output.styled(base::Style::bold, entry.code) + fmt::format(" ({})\n", entry.kind) + wrapped(entry.what);
     if (!entry.why.empty()) text += "Why:\n" + wrapped(entry.why);
     if (!entry.fix.empty()) text += "What to do:\n" + wrapped(entry.fix);
     return text;
@@ -156,10 +156,10 @@ int run_explain(Context& context, const std::vector<std::string>& arguments) {
         for (const Explanation& entry : chosen) codes.push_back(to_json(entry));
         context.output.write_json(Json{{"schema_version", 1}, {"codes", std::move(codes)}});
     } else if (arguments.empty()) {
-        Table table({"CODE", "KIND", "MEANS"});
+        base::Columns table({"CODE", "KIND", "MEANS"});
         for (const Explanation& entry : chosen)
             table.add({std::string(entry.code), std::string(entry.kind), first_sentence(entry.what)});
-        context.output.write(table.text(context.output));
+        context.output.write(table.text(0, context.output.color()));
     } else {
         for (const Explanation& entry : chosen) context.output.write(in_words(context.output, entry));
     }

@@ -30,7 +30,7 @@ int run_import(Context& context, const std::optional<std::string>& timeout, cons
     Session session(context);
     session.guard_calls(timeout);
     Json modules = Json::array();
-    Table table({"MODULE", "THREADING", "DECIDED BY", "MODE AFTER", "FILE"});
+    base::Columns table({"MODULE", "THREADING", "DECIDED BY", "MODE AFTER", "FILE"});
     bool imported = false, failed = false;
     for (const std::string& name : names) {
         const Result<Module> module = session.import(name);
@@ -50,7 +50,7 @@ int run_import(Context& context, const std::optional<std::string>& timeout, cons
     if (context.options.json)
         context.output.write_json(Json{{"schema_version", 1}, {"modules", std::move(modules)}});
     else if (imported)
-        context.output.write(table.text(context.output));
+        context.output.write(table.text(0, context.output.color()));
     session.finish();
     return failed ? exit_findings : exit_ok;
 }

@@ -121,7 +121,7 @@ std::string judgement(const AuditReport& report) {
 
 std::string in_words(const Output& output, const std::string& path, const Inspection& inspection) {
     const ModuleFile& file = inspection.file;
-    std::string text = output.styled(Style::bold, escape(path, 4096)) + "\n";
+    std::string text = output.styled(base::Style::bold, escape(path, 4096)) + "\n";
     const auto line = [&](std::string_view label, std::string_view value) {
         text += fmt::format("  {:<12} {}\n", label, value.empty() ? "none" : value);
     };

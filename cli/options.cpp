@@ -172,7 +172,7 @@ void show_warning(const Context& context, const Warning& warning) {
     const std::size_t colon = text.find("arning:") + std::string_view("arning:").size();
     const std::size_t begin = text.starts_with("interlock: ") ? std::string_view("interlock: ").size() : 0;
     context.output.note(text.substr(0, begin) +
-                        context.output.styled_note(Style::yellow, text.substr(begin, colon - begin)) +
+                        context.output.styled_note(base::Style::yellow, text.substr(begin, colon - begin)) +
                         text.substr(colon));
 }
 

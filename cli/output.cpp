@@ -5,13 +5,10 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
-
-#include <interlock/display_width.hpp>
 
 #include "exit_codes.hpp"
 
@@ -41,30 +38,6 @@ bool is_set(const char* name) {
 }
 
 bool forces_color(const char* name) { return is_set(name) && std::strcmp(std::getenv(name), "0") != 0; }
-
-std::string in_style(Style style, std::string_view text) {
-    const char* code = "";
-    switch (style) {
-        case Style::plain:
-            return std::string(text);
-        case Style::bold:
-            code = "\033[1m";
-            break;
-        case Style::dim:
-            code = "\033[2m";
-            break;
-        case Style::red:
-            code = "\033[1;31m";
-            break;
-        case Style::green:
-            code = "\033[32m";
-            break;
-        case Style::yellow:
-            code = "\033[1;33m";
-            break;
-    }
-    return std::string(code).append(text) + "\033[0m";
-}
 
 }  // namespace
 
@@ -138,52 +111,19 @@ void Output::show_progress(std::string line) {
 }
 
 void Output::error(std::string_view message) {
-    note("interlock: " + styled_note(Style::red, "error:") + " " + std::string(message) + "\n");
+    note("interlock: " + styled_note(base::Style::red, "error:") + " " + std::string(message) + "\n");
 }
 
 void Output::warning(std::string_view message) {
-    note("interlock: " + styled_note(Style::yellow, "warning:") + " " + std::string(message) + "\n");
+    note("interlock: " + styled_note(base::Style::yellow, "warning:") + " " + std::string(message) + "\n");
 }
 
-std::string Output::styled(Style style, std::string_view text) const {
-    return color_out_ ? in_style(style, text) : std::string(text);
+std::string Output::styled(base::Style style, std::string_view text) const {
+    return base::styled(color_out_, style, text);
 }
 
-std::string Output::styled_note(Style style, std::string_view text) const {
-    return color_err_ ? in_style(style, text) : std::string(text);
-}
-
-std::vector<std::string> Table::lines() const {
-    constexpr std::size_t widest = 200;  // one long name does not fill every row
-    std::vector<std::size_t> widths;
-    for (const auto& row : rows_) {
-        widths.resize(std::max(widths.size(), row.size()));
-        for (std::size_t i = 0; i < row.size(); ++i)
-            widths[i] = std::max(widths[i], std::min(display_width(row[i]), widest));
-    }
-    std::vector<std::string> lines;
-    for (const auto& row : rows_) {
-        std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i)
-            line += row[i] + std::string(widths[i] + 2 - std::min(display_width(row[i]), widths[i]), ' ');
-        line.erase(line.find_last_not_of(' ') + 1);
-        lines.push_back(std::move(line));
-    }
-    return lines;
-}
-
-std::string Table::text(const Output& output) const {
-    std::vector<std::string> all = lines();
-    all.front() = output.styled(Style::bold, all.front());
-    std::string text;
-    for (const std::string& line : all) text += line + '\n';
-    return text;
-}
-
-std::string Table::text(std::size_t indent) const {
-    std::string text;
-    for (const std::string& line : lines()) text += std::string(indent, ' ') + line + '\n';
-    return text;
+std::string Output::styled_note(base::Style style, std::string_view text) const {
+    return base::styled(color_err_, style, text);
 }
 
 }  // namespace interlock::cli

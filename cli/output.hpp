@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/columns.hpp"
+
 namespace interlock::cli {
 
 using Json = nlohmann::ordered_json;
@@ -19,8 +21,6 @@ using Json = nlohmann::ordered_json;
 std::string to_text(const Json& json, int indent = -1);
 /// A JSON string, with its quotes.
 std::string json_string(std::string_view text);
-
-enum class Style { plain, bold, dim, red, green, yellow };
 
 struct ColorChoice {
     bool on = false;
@@ -55,9 +55,11 @@ public:
     void error(std::string_view message);
     void warning(std::string_view message);
 
+    /// Whether stdout is coloured.
+    bool color() const noexcept { return color_out_; }
     /// `text` for stdout, or stderr, in a style.
-    std::string styled(Style style, std::string_view text) const;
-    std::string styled_note(Style style, std::string_view text) const;
+    std::string styled(base::Style style, std::string_view text) const;
+    std::string styled_note(base::Style style, std::string_view text) const;
 
     /// The last line of the terminal at stderr, which stays below all notes; "" erases it.
     void show_progress(std::string line);
@@ -68,21 +70,6 @@ private:
     std::string buffer_;
     bool unread_ = false;
     bool color_out_ = false, color_err_ = false;
-};
-
-/// Columns of text, as wide as needed.
-class Table {
-public:
-    explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
-    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-    /// For stdout, with a bold header.
-    std::string text(const Output& output) const;
-    /// The same without style, each line behind `indent` spaces.
-    std::string text(std::size_t indent) const;
-
-private:
-    std::vector<std::string> lines() const;
-    std::vector<std::vector<std::string>> rows_;
 };
 
 }  // namespace interlock::cli

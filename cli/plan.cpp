@@ -112,14 +112,14 @@ std::string_view after_init(const std::optional<ModuleAudit>& init) noexcept {
 }
 
 std::string verdict(const Output& output, const Plan& plan, const std::optional<ModuleAudit>& init) {
-    if (plan.error) return output.styled(Style::red, fmt::format("would fail ({})", errc_name(plan.error->code)));
+    if (plan.error) return output.styled(base::Style::red, fmt::format("would fail ({})", errc_name(plan.error->code)));
     if (plan.would_fall_back) {
-        return output.styled(Style::yellow,
+        return output.styled(base::Style::yellow,
                              init_function_decides(plan) ? after_init(init) : "would fall back to locked mode");
     }
     std::string text = fmt::format("would be imported as {}", action_name(plan.decision.action));
     if (plan.already_loaded) text += "; is loaded";
-    return output.styled(Style::green, text);
+    return output.styled(base::Style::green, text);
 }
 
 std::string in_words(const ModuleAudit& audit) {
@@ -143,8 +143,8 @@ std::string in_words(const PulledLibrary& library) {
 }
 
 std::string in_words(const Output& output, const Plan& plan, const std::optional<ModuleAudit>& init) {
-    std::string text =
-        fmt::format("{}: {}\n", output.styled(Style::bold, escape(plan.module, 1000)), verdict(output, plan, init));
+    std::string text = fmt::format("{}: {}\n", output.styled(base::Style::bold, escape(plan.module, 1000)),
+                                   verdict(output, plan, init));
     const auto line = [&](std::string_view label, std::string_view value) { add_line(text, label, value); };
     line("file", escape(plan.file.string(), 4096));
     // Of a file that is not the module nothing else matters.
@@ -224,8 +224,9 @@ Error error_of(const Extension& extension) {
 
 std::string in_words(const Output& output, const Extension& extension) {
     const Error error = error_of(extension);
-    std::string text = fmt::format("{}: {}\n", output.styled(Style::bold, escape(extension.audit.name, 1000)),
-                                   output.styled(Style::red, fmt::format("would fail ({})", errc_name(error.code))));
+    std::string text =
+        fmt::format("{}: {}\n", output.styled(base::Style::bold, escape(extension.audit.name, 1000)),
+                    output.styled(base::Style::red, fmt::format("would fail ({})", errc_name(error.code))));
     const auto line = [&](std::string_view label, std::string_view value) { add_line(text, label, value); };
     line("file", escape(extension.file, 4096));
     line("audit", in_words(extension.audit));
@@ -270,8 +271,8 @@ void correct_advice(Plan& plan) {
 fs::path loading_program() {
     std::error_code error;
     const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
-    for (const fs::path& program : {(folder / INTERLOCK_PROGRAM_FOLDER / "interlock").lexically_normal(),
-                                    folder / "interlock"})
+    for (const fs::path& program :
+         {(folder / INTERLOCK_PROGRAM_FOLDER / "interlock").lexically_normal(), folder / "interlock"})
         if (fs::is_regular_file(program, error)) return program;
     return {};
 }
@@ -386,8 +387,7 @@ Verb plan_verb() {
     verb.at_least = 0;
     verb.at_most = any_number;
     verb.options = {
-        option("--python", "PATH", *python,
-               "A Python interpreter, its virtual environment, or a version as 3.14t"),
+        option("--python", "PATH", *python, "A Python interpreter, its virtual environment, or a version as 3.14t"),
     };
     verb.run = [python](Context& context, const std::vector<std::string>& arguments) {
         if (*python) return plan_python(**python, context, arguments);

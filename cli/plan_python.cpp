@@ -72,10 +72,10 @@ Environment ask(const std::string& python, const std::vector<std::string>& targe
     const Answer answer = ask_interpreter(environment.interpreter, arguments);
     const Json json = Json::parse(answer.out, nullptr, false);
     if (answer.status != 0 || !json.is_object())
-        throw CommandError(exit_unreadable, fmt::format("{} could not say what there is: it ended with status {}{}",
-                                                        quoted(environment.interpreter, 4096), answer.status,
-                                                        answer.status == 0 ? ", with an answer that is none"
-                                                                           : "; why is above"));
+        throw CommandError(exit_unreadable,
+                           fmt::format("{} could not say what there is: it ended with status {}{}",
+                                       quoted(environment.interpreter, 4096), answer.status,
+                                       answer.status == 0 ? ", with an answer that is none" : "; why is above"));
     environment.version = {json.at("version").at(0).get<unsigned>(), json.at("version").at(1).get<unsigned>()};
     environment.free_threaded = json.at("free_threaded").get<bool>();
     environment.notes = json.at("notes").get<std::vector<std::string>>();
@@ -262,7 +262,7 @@ std::string failures_in_words(const Environment& environment) {
 }
 
 std::string in_words(const Environment& environment, const Context& context) {
-    Table table({"MODULE", "VERDICT", "DECISION", "DECIDED BY", "GIL", "REACHED"});
+    base::Columns table({"MODULE", "VERDICT", "DECISION", "DECIDED BY", "GIL", "REACHED"});
     std::string reasons;
     std::array<std::size_t, 5> counts{};
     std::size_t shown = 0, failing = 0;
@@ -291,7 +291,7 @@ std::string in_words(const Environment& environment, const Context& context) {
         table.add({escape(one.name, 1000), "-", "-", "-", "import fails", "imported by " + escape(one.at, 4096)});
     for (const MissingModule& one : environment.missing) reasons += failure_in_words(one);
     std::string text;
-    if (shown + environment.missing.size() != 0) text += table.text(context.output);
+    if (shown + environment.missing.size() != 0) text += table.text(0, context.output.color());
     if (!reasons.empty()) text += "\n" + reasons;
     if (context.options.quiet) return text;
     if (!text.empty()) text += "\n";

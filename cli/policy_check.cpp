@@ -97,11 +97,11 @@ int run_policy_check(const PolicyCheckOptions& options, Context& context, const 
     } else {
         for (const Diagnostic& diagnostic : diagnostics) context.output.write_line(diagnostic.text());
         if (scan && !uses.empty()) {
-            Table table({"LINE", "RULE", "ACTION", "DECIDES"});
+            base::Columns table({"LINE", "RULE", "ACTION", "DECIDES"});
             for (const RuleUse& use : uses)
                 table.add({std::to_string(use.rule->line), describe(*use.rule),
                            std::string(action_name(use.rule->threading)), std::to_string(use.matches)});
-            context.output.write(table.text(context.output));
+            context.output.write(table.text(0, context.output.color()));
         }
         if (usable && !context.options.quiet)
             context.output.write_line(

@@ -271,11 +271,11 @@ private:
                         tally.done(), in_bytes(static_cast<double>(bytes)), seconds, rate(bytes, seconds),
                         stats.threads, stats.threads == 1 ? "" : "s", tally.count(InputEnd::ok),
                         tally.count(InputEnd::failed), tally.count(InputEnd::unreadable));
-        Table table({"mode", "inputs", "size", "time", "speed"});
+        base::Columns table({"mode", "inputs", "size", "time", "speed"});
         for (const Phase& phase : phases)
             table.add({mode_name(phase.mode), std::to_string(phase.inputs), in_bytes(static_cast<double>(phase.bytes)),
                        fmt::format("{:.3f} s", phase.seconds), rate(phase.bytes, phase.seconds)});
-        if (!phases.empty()) text += table.text(2);
+        if (!phases.empty()) text += table.text(2, false);
         return text + fmt::format("  switched to locked {}x, to parallel {}x; {} now\n", stats.switches_to_locked,
                                   stats.switches_to_parallel, mode_name(stats.mode));
     }

@@ -39,7 +39,6 @@ std::vector<std::string> header_values(std::string_view text, std::string_view k
 
 /// Whether two names of a distribution are the same to an installer: a run of "-", "_" and "." is one "-".
 bool same_distribution(std::string_view a, std::string_view b);
-std::string normalised_distribution(std::string_view name);
 /// Whether two versions are the same but for their spelling: "1.0" and "1.0.0", "1.0+cu12" and "1.0_cu12".
 bool same_version(std::string_view a, std::string_view b);
 

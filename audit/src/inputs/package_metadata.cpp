@@ -6,6 +6,7 @@
 
 #include <interlock/escape.hpp>
 
+#include "base/distribution_name.hpp"
 #include "inputs/archive_names.hpp"
 #include "inputs/package.hpp"
 
@@ -180,7 +181,7 @@ InstalledDistributions::InstalledDistributions(const std::vector<std::string>& i
                 if (!line.empty()) by_top_level_.try_emplace(std::string(line), index);
             }
         }
-        std::string folder = normalised_distribution(distribution.name);
+        std::string folder = base::normalized_distribution_name(distribution.name);
         std::replace(folder.begin(), folder.end(), '-', '_');
         by_top_level_.try_emplace(std::move(folder), index);
         distributions_.push_back(std::move(distribution));

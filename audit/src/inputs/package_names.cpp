@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/distribution_name.hpp"
+#include "base/python_tag.hpp"
 #include "inputs/archive_names.hpp"
 #include "inputs/package.hpp"
 
@@ -12,16 +14,6 @@ namespace {
 
 /// A wheel with more is a joke: the most that was seen is 12.
 constexpr std::size_t most_tags = 1000;
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-    std::vector<std::string_view> parts;
-    for (;;) {
-        const std::size_t end = text.find(separator);
-        parts.push_back(text.substr(0, end));
-        if (end == text.npos) return parts;
-        text.remove_prefix(end + 1);
-    }
-}
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool digit(char c) { return c >= '0' && c <= '9'; }
@@ -44,9 +36,10 @@ std::string plain_version(std::string_view version) {
 
 std::vector<std::string> expand_tags(std::string_view set) {
     std::vector<std::string> tags;
-    const auto parts = split(set, '-');
+    const auto parts = base::split(set, '-');
     if (parts.size() != 3) return tags;
-    const auto pythons = split(parts[0], '.'), abis = split(parts[1], '.'), platforms = split(parts[2], '.');
+    const auto pythons = base::split(parts[0], '.'), abis = base::split(parts[1], '.'),
+               platforms = base::split(parts[2], '.');
     if (pythons.size() * abis.size() * platforms.size() > most_tags) return tags;
     for (const auto python : pythons)
         for (const auto abi : abis)
@@ -60,7 +53,7 @@ std::vector<std::string> expand_tags(std::string_view set) {
 std::optional<WheelName> parse_wheel_name(std::string_view file_name) {
     const auto stem = without_ending(file_name, ".whl");
     if (!stem) return std::nullopt;
-    const auto parts = split(*stem, '-');
+    const auto parts = base::split(*stem, '-');
     if (parts.size() != 5 && parts.size() != 6) return std::nullopt;
     if (std::any_of(parts.begin(), parts.end(), [](std::string_view part) { return part.empty(); }))
         return std::nullopt;
@@ -89,7 +82,7 @@ std::optional<NameAndVersion> parse_conda_name(std::string_view file_name) {
 std::optional<NameAndVersion> parse_deb_name(std::string_view file_name) {
     const auto stem = without_ending(file_name, ".deb");
     if (!stem) return std::nullopt;
-    const auto parts = split(*stem, '_');
+    const auto parts = base::split(*stem, '_');
     if (parts.size() != 3 || parts[0].empty() || parts[1].empty()) return std::nullopt;
     std::string version;
     for (std::size_t i = 0; i < parts[1].size(); ++i) {
@@ -101,18 +94,8 @@ std::optional<NameAndVersion> parse_deb_name(std::string_view file_name) {
     return NameAndVersion{std::string(parts[0]), version};
 }
 
-std::string normalised_distribution(std::string_view name) {
-    std::string result;
-    for (const char c : name) {
-        const bool separator = c == '-' || c == '_' || c == '.';
-        if (separator && result.ends_with('-')) continue;
-        result += separator ? '-' : lower(c);
-    }
-    return result;
-}
-
 bool same_distribution(std::string_view a, std::string_view b) {
-    return normalised_distribution(a) == normalised_distribution(b);
+    return base::normalized_distribution_name(a) == base::normalized_distribution_name(b);
 }
 
 bool same_version(std::string_view a, std::string_view b) { return plain_version(a) == plain_version(b); }

@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include "base/columns.hpp"
 #include "base/printable.hpp"
-#include "report/columns.hpp"
 #include "report/report.hpp"
 
 namespace interlock {
@@ -73,8 +73,9 @@ void add_module(std::string& text, const BinaryAudit& binary, const ModuleAudit&
                 const AuditOutputOptions& options) {
     const std::string entry =
         module.entry_point.empty() ? "" : fmt::format(" ({})", base::printable(module.entry_point));
-    text += fmt::format("  {}{}{}\n", painted(options.color, Paint::bold, "module " + base::printable(module.name)),
-                        entry, module.primary ? "" : ", not what an import of this file finds");
+    text += fmt::format("  {}{}{}\n",
+                        base::styled(options.color, base::Style::bold, "module " + base::printable(module.name)), entry,
+                        module.primary ? "" : ", not what an import of this file finds");
     Lines lines(text, 4);
     lines.add("verdict", fmt::format("{}{}", verdict_name(module.verdict),
                                      module.reason.empty() ? "" : ": " + base::printable(module.reason)));
@@ -105,7 +106,7 @@ void add_module(std::string& text, const BinaryAudit& binary, const ModuleAudit&
 }  // namespace
 
 std::string format_evidence(const AuditReport& report, const BinaryAudit& binary, const AuditOutputOptions& options) {
-    std::string text = painted(options.color, Paint::bold, base::printable(binary.path)) + '\n';
+    std::string text = base::styled(options.color, base::Style::bold, base::printable(binary.path)) + '\n';
     Lines lines(text, 2);
     lines.add("format",
               fmt::format("{}, {}, {}{}", base::printable(binary.format), base::printable(binary.architecture),

@@ -9,6 +9,7 @@
 
 #include <interlock/version.hpp>
 
+#include "base/distribution_name.hpp"
 #include "base/printable.hpp"
 #include "report/report.hpp"
 #include "rules/findings.hpp"
@@ -106,7 +107,7 @@ public:
     Places(const AuditReport& report, const std::filesystem::path& base) : base_(base), root_(root_of(base)) {
         for (const PackageAudit& package : report.packages)
             if (rules::is_distribution(package))
-                names_.emplace(package.path, percent_encoded(rules::normalized_name(package.name)));
+                names_.emplace(package.path, percent_encoded(base::normalized_distribution_name(package.name)));
         for (const BinaryAudit& binary : report.binaries) {
             if (binary.package >= report.packages.size() || !rules::is_distribution(report.packages[binary.package]))
                 continue;

@@ -7,8 +7,8 @@
 #include <map>
 #include <set>
 
+#include "base/columns.hpp"
 #include "base/printable.hpp"
-#include "report/columns.hpp"
 #include "report/report.hpp"
 
 namespace interlock::auditing::report {
@@ -18,41 +18,41 @@ namespace {
 /// A package with so many modules is shown with all of them.
 constexpr std::size_t few_modules = 8;
 
-Paint paint_of(Verdict verdict) noexcept {
+base::Style paint_of(Verdict verdict) noexcept {
     switch (verdict) {
         case Verdict::free:
-            return Paint::green;
+            return base::Style::green;
         case Verdict::unmarked:
         case Verdict::global_lock:
-            return Paint::red;
+            return base::Style::red;
         case Verdict::undetermined:
         case Verdict::delegated:
-            return Paint::yellow;
+            return base::Style::yellow;
         case Verdict::not_applicable:
         case Verdict::not_a_module:
             break;
     }
-    return Paint::dim;
+    return base::Style::dim;
 }
 
-Columns::Cell effect_cell(Effect effect) {
+base::Columns::Cell effect_cell(Effect effect) {
     switch (effect) {
         case Effect::keeps_gil_off:
-            return {"off", Paint::green};
+            return {"off", base::Style::green};
         case Effect::turns_gil_on:
-            return {"ON", Paint::red};
+            return {"ON", base::Style::red};
         case Effect::cannot_load:
-            return {"cannot load", Paint::dim};
+            return {"cannot load", base::Style::dim};
         case Effect::crashes:
-            return {"crashes", Paint::red};
+            return {"crashes", base::Style::red};
         case Effect::unknown:
             break;
     }
-    return {"?", Paint::yellow};
+    return {"?", base::Style::yellow};
 }
 
-Paint paint_of(Level level) noexcept {
-    return level == Level::error ? Paint::red : level == Level::warning ? Paint::yellow : Paint::dim;
+base::Style paint_of(Level level) noexcept {
+    return level == Level::error ? base::Style::red : level == Level::warning ? base::Style::yellow : base::Style::dim;
 }
 
 class TableReport {
@@ -75,7 +75,9 @@ public:
     }
 
 private:
-    std::string paint(Paint style, std::string_view text) const { return painted(options_.color, style, text); }
+    std::string paint(base::Style style, std::string_view text) const {
+        return base::styled(options_.color, style, text);
+    }
     bool is_shown(const Finding& finding) const {
         return options_.verbose || (finding.accepted.empty() && finding.level != Level::note);
     }
@@ -113,20 +115,20 @@ private:
             add(findings_.of(binary->path));
         }
         add(own);
-        if (hidden != 0) text_ += "  " + paint(Paint::dim, counted(hidden, "note") + "; -v shows them") + "\n";
+        if (hidden != 0) text_ += "  " + paint(base::Style::dim, counted(hidden, "note") + "; -v shows them") + "\n";
     }
 
     std::string package_title(const PackageAudit& package) const {
         std::string title = base::printable(package.name);
         if (!package.version.empty()) title += ' ' + base::printable(package.version);
-        std::string text = paint(Paint::bold, title);
-        if (package.path != package.name) text += "  " + paint(Paint::dim, base::printable(package.path));
+        std::string text = paint(base::Style::bold, title);
+        if (package.path != package.name) text += "  " + paint(base::Style::dim, base::printable(package.path));
         std::size_t modules = 0, verdicts = 0;
         for (std::size_t i = 1; i < package.modules.size(); ++i) {  // 0 is not_a_module
             modules += package.modules[i];
             verdicts += package.modules[i] != 0 ? 1 : 0;
         }
-        if (package.mixed) text += "  " + paint(Paint::yellow, "mixed");
+        if (package.mixed) text += "  " + paint(base::Style::yellow, "mixed");
         // "free" is the worst where nothing else is loaded.
         const std::string_view which = verdicts == 1                    ? "all"
                                        : package.worst == Verdict::free ? "all that loads:"
@@ -169,10 +171,11 @@ private:
 
     void add_modules(const Files& binaries, const PackageAudit* package, std::size_t modules) {
         const std::map<const BinaryAudit*, std::string> label_of = labels(binaries, package);
-        Columns columns;
-        std::vector<Columns::Cell> header = {{"MODULE", Paint::bold}, {"VERDICT", Paint::bold}};
-        for (const PythonVersion& python : report_.pythons) header.push_back({"GIL " + python.text(), Paint::bold});
-        header.push_back({"RULES", Paint::bold});
+        base::Columns columns;
+        std::vector<base::Columns::Cell> header = {{"MODULE", base::Style::bold}, {"VERDICT", base::Style::bold}};
+        for (const PythonVersion& python : report_.pythons)
+            header.push_back({"GIL " + python.text(), base::Style::bold});
+        header.push_back({"RULES", base::Style::bold});
         columns.add(std::move(header));
         std::map<Verdict, std::size_t> hidden, hidden_functions;
         bool any = false;
@@ -201,8 +204,8 @@ private:
             text_ += fmt::format("  and {}: {}\n", counted(number, "further init function"), verdict_name(verdict));
     }
 
-    void add_module_row(Columns& columns, const BinaryAudit& binary, const ModuleAudit& module, std::string_view label,
-                        std::string rules) const {
+    void add_module_row(base::Columns& columns, const BinaryAudit& binary, const ModuleAudit& module,
+                        std::string_view label, std::string rules) const {
         std::string name = base::printable(module.name);
         if (!label.empty()) name.append(" [").append(label) += ']';
         std::string verdict = verdict_text(module);
@@ -211,10 +214,10 @@ private:
             if (marked) verdict.pop_back();
             verdict += fmt::format("{}{})", marked ? ", " : " (", confidence_name(module.confidence));
         }
-        std::vector<Columns::Cell> row = {{std::move(name)}, {std::move(verdict), paint_of(module.verdict)}};
+        std::vector<base::Columns::Cell> row = {{std::move(name)}, {std::move(verdict), paint_of(module.verdict)}};
         for (const PythonVersion& python : report_.pythons) {
             // Modules of interlock are none of Python's.
-            Columns::Cell cell{binary.abi == AbiFlavour::interlock ? "-" : "", Paint::plain};
+            base::Columns::Cell cell{binary.abi == AbiFlavour::interlock ? "-" : "", base::Style::plain};
             for (const EffectOn& on : module.effects) {
                 if (on.python == python) cell = effect_cell(on.effect);
             }
@@ -233,13 +236,13 @@ private:
     }
 
     void add_finding(const Finding& finding, const PackageAudit* package) {
-        const Paint style = finding.accepted.empty() ? paint_of(finding.level) : Paint::dim;
+        const base::Style style = finding.accepted.empty() ? paint_of(finding.level) : base::Style::dim;
         const std::string where =
             names_place(finding.message, finding.path) ? std::string() : ' ' + place(finding.path, package) + ':';
         text_ += fmt::format("  {} {}{} {}\n", paint(style, level_text(finding.level)), finding.rule->id, where,
                              base::printable(finding.message));
         if (!finding.accepted.empty())
-            text_ += fmt::format("    {}\n", paint(Paint::dim, "accepted: " + base::printable(finding.accepted)));
+            text_ += fmt::format("    {}\n", paint(base::Style::dim, "accepted: " + base::printable(finding.accepted)));
         else if (options_.verbose && !finding.fix.empty())
             text_ += fmt::format("    fix: {}\n", base::printable(finding.fix));
     }
@@ -255,7 +258,7 @@ private:
         }
         if (!report_.errors.empty() && !text_.empty()) text_ += '\n';
         for (const InputError& error : report_.errors)
-            text_ += fmt::format("{} {}{}\n", paint(Paint::red, "not read:"),
+            text_ += fmt::format("{} {}{}\n", paint(base::Style::red, "not read:"),
                                  names_place(error.message, error.path) ? "" : base::printable(error.path) + ": ",
                                  base::printable(error.message));
         if (!options_.verbose) return;
@@ -270,7 +273,7 @@ private:
             if (number++ == 0) first = &finding;
         }
         if (rules.empty()) return;
-        text_ += '\n' + paint(Paint::bold, "What to do") + '\n';
+        text_ += '\n' + paint(base::Style::bold, "What to do") + '\n';
         for (const auto& [id, entry] : rules) {
             const Finding& finding = *entry.first;
             text_ += fmt::format(

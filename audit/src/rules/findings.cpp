@@ -13,6 +13,8 @@
 #include <interlock/digest.hpp>
 #include <interlock/escape.hpp>
 
+#include "base/distribution_name.hpp"
+
 namespace interlock::auditing::rules {
 
 namespace {
@@ -49,17 +51,6 @@ std::string listed(const std::vector<std::string>& names) {
 }
 
 }  // namespace
-
-std::string normalized_name(std::string_view name) {
-    std::string out;
-    for (const char c : name) {
-        const bool separator = c == '-' || c == '_' || c == '.';
-        if (separator && (out.empty() || out.back() == '-')) continue;
-        out += separator ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
-    while (out.ends_with('-')) out.pop_back();
-    return out;
-}
 
 bool is_distribution(const PackageAudit& package) noexcept {
     return package.kind == "distribution" || !package.version.empty();
@@ -102,7 +93,7 @@ Finding& FindingCollector::push(RuleId id, std::string path, std::string message
 std::string FindingCollector::distribution_of(std::size_t package) const {
     if (package >= report_.packages.size()) return {};
     const PackageAudit& owner = report_.packages[package];
-    return is_distribution(owner) ? normalized_name(owner.name) : std::string();
+    return is_distribution(owner) ? base::normalized_distribution_name(owner.name) : std::string();
 }
 
 Finding& FindingCollector::add(RuleId id, const BinaryAudit& binary, const ModuleAudit& module, std::string message) {
@@ -123,7 +114,8 @@ Finding& FindingCollector::add_for_file(RuleId id, const BinaryAudit& binary, co
 }
 
 Finding& FindingCollector::add(RuleId id, const PackageAudit& package, std::string message, std::string_view about) {
-    const std::string name = is_distribution(package) ? normalized_name(package.name) : std::string();
+    const std::string name =
+        is_distribution(package) ? base::normalized_distribution_name(package.name) : std::string();
     return push(id, package.path, std::move(message), fingerprint({rule(id).id, name, "", about}));
 }
 

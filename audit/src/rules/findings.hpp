@@ -33,9 +33,6 @@ private:
     AuditReport& report_;
 };
 
-/// A package's name as package indexes compare it: "Foo.Bar_baz" is "foo-bar-baz".
-std::string normalized_name(std::string_view name);
-
 /// Whether it has the name of a distribution, and not that of a file or folder.
 bool is_distribution(const PackageAudit& package) noexcept;
 

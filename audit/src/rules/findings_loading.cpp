@@ -12,6 +12,7 @@
 
 #include <interlock/escape.hpp>
 
+#include "base/distribution_name.hpp"
 #include "rules/findings.hpp"
 
 namespace interlock::auditing::rules {
@@ -32,7 +33,7 @@ bool is_loaded(const ModuleAudit& module) noexcept {
 }
 
 std::string group_of(const PackageAudit& package) {
-    return is_distribution(package) ? normalized_name(package.name) : std::string();
+    return is_distribution(package) ? base::normalized_distribution_name(package.name) : std::string();
 }
 
 std::map<std::string, Group> groups_of(const AuditReport& report) {

@@ -11,6 +11,7 @@
 
 #include <interlock/escape.hpp>
 
+#include "base/python_tag.hpp"
 #include "rules/findings.hpp"
 #include "verdict/verdict.hpp"
 #include "verdict/wheel_tags.hpp"
@@ -71,7 +72,7 @@ std::optional<Place> place_of(const std::string& path) {
     const std::string whole = member == path.npos ? std::filesystem::absolute(path, failed).lexically_normal().native()
                                                   : path.substr(member + 1);
     std::optional<Place> place;
-    const auto folders = verdict::split(whole, '/');
+    const auto folders = base::split(whole, '/');
     for (std::size_t i = 0; i + 2 < folders.size(); ++i) {
         const bool of_modules =
             folders[i + 1] == "site-packages" || folders[i + 1] == "dist-packages" || folders[i + 1] == "lib-dynload";

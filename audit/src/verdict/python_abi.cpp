@@ -12,6 +12,8 @@
 #include <fmt/format.h>
 #include <interlock/escape.hpp>
 
+#include "base/python_tag.hpp"
+
 namespace interlock::auditing::verdict {
 
 namespace {
@@ -23,27 +25,6 @@ std::string_view base_name(std::string_view path) {
 
 bool starts_ignoring_case(std::string_view text, std::string_view start) {
     return equals_ignoring_case(text.substr(0, start.size()), start);
-}
-
-struct VersionTag {
-    PythonVersion version;
-    bool free_threaded = false;
-};
-
-// "313", "313t", "314td", "38": the digits are one of major and the rest of minor.
-std::optional<VersionTag> read_version(std::string_view text) {
-    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-    if (digits < 2 || digits > 4 || (text[0] != '3' && text[0] != '2')) return std::nullopt;
-    VersionTag tag;
-    tag.version.major = static_cast<unsigned>(text[0] - '0');
-    std::from_chars(text.data() + 1, text.data() + digits, tag.version.minor);
-    for (const char flag : text.substr(digits)) {
-        if (flag == 't')
-            tag.free_threaded = true;
-        else if (flag != 'd' && flag != 'm' && flag != 'u')
-            return std::nullopt;
-    }
-    return tag;
 }
 
 // Behind the ABI: "x86_64-linux-gnu", "darwin", "win_amd64". Of Windows and macOS there are no others; for Linux the
@@ -104,9 +85,9 @@ bool read_component(std::string_view part, FileTag& tag) {
     } else {
         return false;
     }
-    const auto read = read_version(version);
+    const auto read = base::read_python_tag(version);
     if (!read) return false;
-    tag.version = read->version;
+    tag.version = PythonVersion{read->major, read->minor};
     tag.abi = read->free_threaded ? AbiFlavour::free_threaded : AbiFlavour::gil;
     if (!rest.empty()) read_machine(rest.substr(1), tag);
     return true;
@@ -123,9 +104,9 @@ void read_library(std::string_view library, LinkedAbi& linked) {
         if (middle.size() > 2 && equals_ignoring_case(middle.substr(middle.size() - 2), "_d")) middle.remove_suffix(2);
         if (middle == "3" || middle == "3t") {
             abi = middle == "3" ? AbiFlavour::abi3 : AbiFlavour::abi3t;
-        } else if (const auto read = read_version(middle)) {
+        } else if (const auto read = base::read_python_tag(middle)) {
             abi = read->free_threaded ? AbiFlavour::free_threaded : AbiFlavour::gil;
-            version = read->version;
+            version = PythonVersion{read->major, read->minor};
         }
     } else if (name.starts_with("libpython3.")) {
         const std::string_view rest = name.substr(11);

@@ -11,30 +11,20 @@
 
 #include <interlock/escape.hpp>
 
+#include "base/python_tag.hpp"
+
 namespace interlock::auditing::verdict {
 
 namespace {
 
-/// "314", "314t", "314td" behind "cp" or "cpython-". Nothing for what is no tag of CPython 3.
-std::optional<AbiTag> version_tag(std::string_view digits, std::string_view whole) {
-    AbiTag tag;
-    tag.text = whole;
-    if (digits.ends_with('d')) digits.remove_suffix(1);
-    tag.flavour = digits.ends_with('t') ? AbiFlavour::free_threaded : AbiFlavour::gil;
-    if (digits.ends_with('t')) digits.remove_suffix(1);
-    while (digits.ends_with('m') || digits.ends_with('u')) digits.remove_suffix(1);  // up to 3.7
-    if (!digits.starts_with('3')) return std::nullopt;
-    const auto minor = small_number(digits.substr(1));
-    if (!minor) return std::nullopt;
-    tag.version = PythonVersion{3, *minor};
-    return tag;
-}
-
 std::optional<AbiTag> abi_tag(std::string_view text) {
     if (text == "abi3") return AbiTag{AbiFlavour::abi3, std::nullopt, std::string(text)};
     if (text == "abi3t") return AbiTag{AbiFlavour::abi3t, std::nullopt, std::string(text)};
-    if (text.starts_with("cp")) return version_tag(text.substr(2), text);
-    return std::nullopt;
+    if (!text.starts_with("cp")) return std::nullopt;
+    const auto tag = base::read_python_tag(text.substr(2));
+    if (!tag || tag->major != 3) return std::nullopt;
+    return AbiTag{tag->free_threaded ? AbiFlavour::free_threaded : AbiFlavour::gil, PythonVersion{3, tag->minor},
+                  std::string(text)};
 }
 
 /// What a platform tag promises: every one of these machines. Nothing for "any" and for tags that are not known here.
@@ -78,16 +68,6 @@ void add_once(std::vector<Value>& values, Value value) {
 }
 
 }  // namespace
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-    std::vector<std::string_view> parts;
-    for (std::size_t begin = 0; begin <= text.size();) {
-        const std::size_t end = std::min(text.find(separator, begin), text.size());
-        parts.push_back(text.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return parts;
-}
 
 std::optional<unsigned> small_number(std::string_view digits) noexcept {
     if (digits.empty() || digits.size() > 3) return std::nullopt;
@@ -160,13 +140,13 @@ WheelTags read_tags(const PackageAudit& package) {
     WheelTags tags;
     std::set<std::string_view> seen;  // a WHEEL file can have tens of thousands
     for (const std::string& text : package.wheel_tags) {
-        const auto parts = split(text, '-');
+        const auto parts = base::split(text, '-');
         if (parts.size() != 3) continue;
-        for (const std::string_view part : split(parts[1], '.')) {
+        for (const std::string_view part : base::split(parts[1], '.')) {
             tags.any_abi = tags.any_abi || part == "none";
             if (auto tag = abi_tag(part)) tags.abis.push_back(std::move(*tag));
         }
-        for (const std::string_view part : split(parts[2], '.')) {
+        for (const std::string_view part : base::split(parts[2], '.')) {
             if (!seen.insert(part).second) continue;
             tags.platforms.emplace_back(part);
             std::vector<Machine> machines = machines_of(part);

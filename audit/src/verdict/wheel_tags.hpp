@@ -57,6 +57,5 @@ WheelTags read_tags(const PackageAudit& package);
 
 /// "3.14" of "314", for folder names; nullopt for what is no number of up to three digits.
 std::optional<unsigned> small_number(std::string_view digits) noexcept;
-std::vector<std::string_view> split(std::string_view text, char separator);
 
 }  // namespace interlock::auditing::verdict
