@@ -24,7 +24,7 @@
 #include "inputs/manifest_beside.hpp"
 #include "rules/findings.hpp"
 #include "verdict/binary.hpp"
-#include "worker/judge.hpp"
+#include "worker/worker.hpp"
 #include "worker/libraries_beside.hpp"
 
 namespace interlock {
@@ -76,13 +76,13 @@ public:
           hashes_(needs_hashes(options)),
           memory_(options.budget.memory),
           deadline_(options.time_limit.count() > 0 ? std::chrono::steady_clock::now() + options.time_limit
-                                                   : worker::Judge::Time::max()),
-          at_once_(worker::Judges::most_at_once(options, wanted_threads(options))),
-          judges_(options, deadline_, at_once_),
-          inputs_(options.budget, memory_, *this, judges_),
-          queue_(at_once_, [this](inputs::Candidate candidate) { judge(std::move(candidate)); }) {
+                                                   : worker::Worker::Time::max()),
+          at_once_(worker::Workers::most_at_once(options, wanted_threads(options))),
+          workers_(options, deadline_, at_once_),
+          inputs_(options.budget, memory_, *this, workers_),
+          queue_(at_once_, [this](inputs::Candidate candidate) { audit_candidate(std::move(candidate)); }) {
         memory_.set_help([this] { return queue_.help(); });
-        judges_.prepare();
+        workers_.prepare();
     }
 
     void run(std::span<const std::string> inputs) {
@@ -196,7 +196,7 @@ private:
     }
 
     /// One file, on any thread. Whatever is wrong with it concerns nobody else.
-    void judge(inputs::Candidate candidate) {
+    void audit_candidate(inputs::Candidate candidate) {
         const auto failed = [&](Errc code, std::string message) {
             error(candidate.sequence, {candidate.path, code, std::move(message)});
         };
@@ -222,7 +222,7 @@ private:
         context.disk_path = candidate.disk_path;
         context.manifest = std::move(candidate.manifest);
         const worker::FindLibrary find_library = libraries_of(candidate, context);
-        candidate.load(options_.budget.binary_size, judges_);
+        candidate.load(options_.budget.binary_size, workers_);
         const std::string beginning = candidate.content.head(inputs::head_size);
         const inputs::Head head(reinterpret_cast<const std::uint8_t*>(beginning.data()), beginning.size());
         if (!candidate.named && !candidate.in_wheel && !inputs::looks_like_binary(head)) {
@@ -238,7 +238,7 @@ private:
                 error(candidate.sequence,
                       {manifest_path(candidate.path).native(), manifest.error().code, manifest.error().message});
         }
-        auto binaries = worker::judge_with_libraries(judges_, candidate.content, context, find_library);
+        auto binaries = worker::audit_with_libraries(workers_, candidate.content, context, find_library);
         if (!binaries) {
             if (binaries.error().code == Errc::unsupported && !candidate.named)
                 return skip(candidate, binaries.error().message);
@@ -263,7 +263,7 @@ private:
         // Most modules need none: the index is made for the first that does.
         return [this, packed = *candidate.packed, find = worker::FindLibrary()](const BinaryAudit& binary,
                                                                                 const std::string& name) mutable {
-            if (!find) find = worker::libraries_in_zip(index_of(packed), packed.member.name, options_.budget, judges_);
+            if (!find) find = worker::libraries_in_zip(index_of(packed), packed.member.name, options_.budget, workers_);
             return find(binary, name);
         };
     }
@@ -301,9 +301,9 @@ private:
     std::mutex progress_mutex_;
     AuditProgress progress_;
     inputs::MemoryBudget memory_;
-    worker::Judge::Time deadline_;
+    worker::Worker::Time deadline_;
     unsigned at_once_;
-    worker::Judges judges_;
+    worker::Workers workers_;
     inputs::Inputs inputs_;
     inputs::WorkQueue<inputs::Candidate> queue_;  // last: its end waits for those who use the rest
 };
@@ -317,7 +317,7 @@ bool delegates(const AuditReport& report) {
 
 /// What is on the search path. Of its errors only those of the path itself matter: the rest was not asked for.
 std::vector<BinaryAudit> audit_search_path(const AuditOptions& options, AuditReport& report,
-                                           worker::Judge::Time start) {
+                                           worker::Worker::Time start) {
     std::vector<std::string> paths;
     for (const auto& path : options.search_path) paths.push_back(path.native());
     AuditOptions quiet = options;
@@ -360,7 +360,7 @@ AuditReport audit(std::span<const std::string> inputs, const AuditOptions& given
     }
     std::vector<BinaryAudit> others;
     if (!options.search_path.empty() && delegates(report)) others = audit_search_path(options, report, start);
-    verdict::judge_by_wheel(report);
+    verdict::take_abi_from_wheel(report);
     verdict::resolve_delegations(report, others, options);
     verdict::summarize_packages(report);
     rules::find_all(report, given);  // which has the interpreters that were asked for by name
@@ -384,8 +384,8 @@ Result<std::vector<BinaryAudit>> audit_image(std::span<const std::uint8_t> image
                                                                         : std::string_view(path).substr(member + 1));
     try {
         const inputs::Content content = inputs::Content::of_bytes(image);
-        worker::Judge judge(options);
-        auto binaries = judge.judge({content.file(), content.size(), context});
+        worker::Worker worker(options);
+        auto binaries = worker.audit({content.file(), content.size(), context});
         if (!binaries) return binaries;
         AuditReport report;
         report.pythons = options.pythons;

@@ -13,7 +13,7 @@
 #include "inputs/inputs_content.hpp"
 #include "inputs/manifest_beside.hpp"
 #include "verdict/python_abi.hpp"
-#include "worker/judge.hpp"
+#include "worker/worker.hpp"
 #include "worker/libraries_beside.hpp"
 
 namespace interlock {
@@ -44,11 +44,11 @@ std::string path_in_package(const std::filesystem::path& path, std::string_view 
 struct Auditor::Impl {
     explicit Impl(AuditOptions given) : options(std::move(given)) {
         if (options.pythons.empty()) options.pythons.assign(default_pythons().begin(), default_pythons().end());
-        judges.emplace(options);
-        judges->prepare();
+        workers.emplace(options);
+        workers->prepare();
     }
     AuditOptions options;
-    std::optional<auditing::worker::Judges> judges;
+    std::optional<auditing::worker::Workers> workers;
 };
 
 Auditor::Auditor(AuditOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -67,9 +67,9 @@ Result<std::vector<BinaryAudit>> Auditor::audit(const std::filesystem::path& pat
     if (manifest) context.manifest = std::move(*manifest);
     const worker::FindLibrary find =
         worker::libraries_on_disk(path, context.module_path, impl_->options.budget.binary_size);
-    return worker::judge_with_libraries(*impl_->judges, *content, context, find);
+    return worker::audit_with_libraries(*impl_->workers, *content, context, find);
 }
 
-void Auditor::after_fork_in_child() noexcept { impl_->judges->forget(); }
+void Auditor::after_fork_in_child() noexcept { impl_->workers->forget(); }
 
 }  // namespace interlock

@@ -26,8 +26,8 @@ template <typename Visit>
 void LoaderState::each_record(Visit visit) const {
     for (const auto& [order, past] : history)
         if (past.live) visit(*past.live);
-    for (const auto& [name, passage] : passages)
-        if (passage->record && !passage->record->loaded) visit(*passage->record);
+    for (const auto& [name, import_lock] : import_locks)
+        if (import_lock->record && !import_lock->record->loaded) visit(*import_lock->record);
 }
 
 // A fork cannot fail for want of memory, so nothing here needs any.
@@ -49,34 +49,34 @@ void LoaderState::forget_other_threads() {
     release_records();  // before anything is forgotten: the last reference to a record takes the process's mutex
     // Who had the turn may have been in the middle of a change of this.
     if (LinkerTurn::release_in_child()) static_cast<void>(libraries.release());
-    new (&passage_done) std::condition_variable;
+    new (&import_lock_released) std::condition_variable;
     waiters.clear();
     for (const auto& [name, lineage] : reloads) lineage->under_way = 0;
     reloads.clear();
-    decltype(passages) abandoned;  // perhaps with the last references to records: dropped without a lock
-    for (auto entry = passages.begin(); entry != passages.end();) {
-        Passage& passage = *entry->second;
+    decltype(import_locks) abandoned;  // perhaps with the last references to records: dropped without a lock
+    for (auto entry = import_locks.begin(); entry != import_locks.end();) {
+        ImportLock& import_lock = *entry->second;
         bool own = false;
         for (const ImportFrame* frame = own_imports(); frame != nullptr; frame = frame->outer)
-            own = own || frame->passage == &passage;
+            own = own || frame->import_lock == &import_lock;
         if (own) {
             ++entry;
             continue;
         }
-        if (passage.unloading && !passage.torn_down) {
-            passage.record->gate.fetch_or(gate_open);
-            loaded.insert(std::move(passage.in_the_list));
-        } else if (passage.record && passage.record->loaded == passage.unloading) {
+        if (import_lock.unloading && !import_lock.torn_down) {
+            import_lock.record->gate.fetch_or(gate_open);
+            loaded.insert(std::move(import_lock.in_the_list));
+        } else if (import_lock.record && import_lock.record->loaded == import_lock.unloading) {
             // Half made or half destroyed, by a thread that is not here: it stays mapped, and dead.
-            passage.record->gate.fetch_and(~gate_open);
-            passage.record->mapped = true;
-            keep_for_good(passage.record);
-            if (passage.unloading) retire(passage);
+            import_lock.record->gate.fetch_and(~gate_open);
+            import_lock.record->mapped = true;
+            keep_for_good(import_lock.record);
+            if (import_lock.unloading) retire(import_lock);
         }
-        abandoned.insert(passages.extract(entry++));
+        abandoned.insert(import_locks.extract(entry++));
     }
     mutex.unlock();
-    for (const auto& [name, passage] : abandoned) give_back_lock(passage->request, "abandoned by a fork");
+    for (const auto& [name, import_lock] : abandoned) give_back_lock(import_lock->request, "abandoned by a fork");
 }
 
 }  // namespace interlock::detail

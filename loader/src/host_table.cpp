@@ -295,7 +295,7 @@ il_module* module_create(const il_host* host, const il_module_def* def) {
     call.state = call.record().state;
     std::lock_guard guard(call.record().loader.mutex);
     for (ImportFrame* frame = own_imports(); frame != nullptr; frame = frame->outer)
-        if (frame->passage->record.get() == &call.record()) frame->passage->partial = true;
+        if (frame->import_lock->record.get() == &call.record()) frame->import_lock->partial = true;
     return opaque(call.record());
 }
 

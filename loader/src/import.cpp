@@ -37,11 +37,11 @@ private:
 
 class Importing {
 public:
-    Importing(LoaderState& state, const std::shared_ptr<Passage>& passage, const ImportOptions& options,
+    Importing(LoaderState& state, const std::shared_ptr<ImportLock>& import_lock, const ImportOptions& options,
               std::vector<std::string> imported_by)
         : state_(state),
-          passage_(*passage),
-          name_(passage_.name),
+          import_lock_(*import_lock),
+          name_(import_lock_.name),
           options_(options),
           imported_by_(std::move(imported_by)) {}
 
@@ -133,7 +133,7 @@ private:
         event.imported_by = imported_by_;
         event.outcome = "being imported";
         Result<SwitchReport> report =
-            state_.runtime.switch_to_locked("import of " + quoted(name_), deadline, &passage_.request.asked);
+            state_.runtime.switch_to_locked("import of " + quoted(name_), deadline, &import_lock_.request.asked);
         if (!report) return failed(report.error().code, report.error().message);
         switched_ = *report;
         lock_on_ = true;
@@ -143,7 +143,7 @@ private:
         auto node = made.extract(made.begin());
         std::lock_guard guard(state_.mutex);
         node.key() = state_.next_fallback++;
-        passage_.request.event = node.key();
+        import_lock_.request.event = node.key();
         state_.fallbacks.insert(std::move(node));
         return Ok{};
     }
@@ -155,16 +155,16 @@ private:
         record->imported_by = imported_by_;
         record->imported_at = std::chrono::system_clock::now();
         record->decision = judged_.decision;
-        record->package = passage_.package;
+        record->package = import_lock_.package;
         record->own_site = call_site(name_, "(import)");
         record->thread_site = call_site(name_, "(thread of the module)");
         record->teardown_site = call_site(name_, "(teardown)");
         record->destructor_site = call_site(name_, "destructor of a handle");
-        passage_.lingering = LoaderState::lingering_warning(*record);
+        import_lock_.lingering = LoaderState::lingering_warning(*record);
         set_gate(*record, false);
         {
             std::lock_guard guard(state_.mutex);
-            passage_.record = record_ = std::move(record);
+            import_lock_.record = record_ = std::move(record);
         }
         if (open_->present_identity() != file_.identity) return changed();
         const AtSite site(record_->own_site);
@@ -255,7 +255,7 @@ private:
         if (init_ != nullptr) return run_init();
         {
             std::lock_guard guard(state_.mutex);
-            passage_.partial = true;
+            import_lock_.partial = true;
         }
         if (record.def->exec == nullptr) return Ok{};
         Scope scope;
@@ -311,7 +311,7 @@ private:
             return Ok{};
         }
         // Later than for other modules, where a policy's default let it in without the lock.
-        if (passage_.request.event) return Ok{};
+        if (import_lock_.request.event) return Ok{};
         if (auto error = state_.obstacle(name_, file_, judged_, imported_by_)) return std::move(*error);
         return fall_back_if_needed();
     }
@@ -326,9 +326,9 @@ private:
         std::map<std::uint64_t, LoaderState::Past> past;
         past[0].live = record_;
         decltype(state_.loaded) entry{{record.name, record_}};
-        passage_.event.kind = EventKind::imported;
-        passage_.event.text = escape(file_.path.string(), 1000);
-        passage_.event.duration = duration;
+        import_lock_.event.kind = EventKind::imported;
+        import_lock_.event.text = escape(file_.path.string(), 1000);
+        import_lock_.event.duration = duration;
         auto in_history = past.extract(past.begin());
         auto in_list = entry.extract(entry.begin());
         std::lock_guard guard(state_.mutex);
@@ -340,33 +340,33 @@ private:
         }
         record.import_duration = duration;
         record.loaded = record.mapped = true;
-        record.request = std::exchange(passage_.request, {});
+        record.request = std::exchange(import_lock_.request, {});
         if (record.request.event) state_.fallbacks.find(*record.request.event)->second.outcome = "loaded";
         record.history_index = in_history.key() = state_.next_in_history++;
         state_.history.insert(std::move(in_history));
         state_.loaded.insert(std::move(in_list));
-        passage_.result = record_;
+        import_lock_.result = record_;
     }
 
     void undo(const Error& error) noexcept {
         {
             std::lock_guard guard(state_.mutex);
-            passage_.partial = false;
+            import_lock_.partial = false;
             give_error([&] { return error; }, error.code);
         }
-        state_.passage_done.notify_all();  // those inside the module must not wait for it
+        state_.import_lock_released.notify_all();  // those inside the module must not wait for it
         if (record_ && record_->library.is_loaded()) take_down();
-        if (record_) state_.warn_of_lingering(passage_);
+        if (record_) state_.warn_of_lingering(import_lock_);
         give_back("import failed");
     }
 
-    /// To whoever waits for the passage. Under LoaderState::mutex.
+    /// To whoever waits for the import lock. Under LoaderState::mutex.
     template <typename Make>
     void give_error(Make make, Errc code) noexcept {
         try {
-            passage_.error = make();
+            import_lock_.error = make();
         } catch (const std::bad_alloc&) {
-            passage_.error = out_of_memory(code);
+            import_lock_.error = out_of_memory(code);
         }
     }
 
@@ -389,7 +389,7 @@ private:
     void abandon() noexcept {
         {
             std::lock_guard guard(state_.mutex);
-            passage_.partial = false;
+            import_lock_.partial = false;
             const char* const why = "the thread that imported it ended in the middle of the import";
             give_error([&] { return failed(Errc::exec_failed, why); }, Errc::exec_failed);
             if (record_) record_->uses.clear();
@@ -401,10 +401,10 @@ private:
         give_back("import failed");
     }
 
-    void give_back(std::string_view outcome) noexcept { state_.give_back_lock(passage_.request, outcome); }
+    void give_back(std::string_view outcome) noexcept { state_.give_back_lock(import_lock_.request, outcome); }
 
     LoaderState& state_;
-    Passage& passage_;
+    ImportLock& import_lock_;
     const std::string& name_;
     const ImportOptions& options_;
     std::vector<std::string> imported_by_;
@@ -443,11 +443,11 @@ void LoaderState::give_back_lock(LockRequest& request, std::string_view outcome)
     --past_fallbacks;
 }
 
-LoaderState::Imported LoaderState::run_import(const std::shared_ptr<Passage>& passage,
+LoaderState::Imported LoaderState::run_import(const std::shared_ptr<ImportLock>& import_lock,
                                               const ImportOptions& import_options,
                                               std::vector<std::string> imported_by) {
-    const InPassage importing(*passage);
-    return Importing(*this, passage, import_options, std::move(imported_by)).run();
+    const UnderImportLock importing(*import_lock);
+    return Importing(*this, import_lock, import_options, std::move(imported_by)).run();
 }
 
 }  // namespace interlock::detail

@@ -79,7 +79,7 @@ public:
     }
 
     /// It is mapped, but its file is gone, and was not read before.
-    void judge_unknown(PulledLibrary& library) {
+    void verdict_on_unknown(PulledLibrary& library) {
         library.action = PolicyAction::global_lock;
         library.why =
             "its file has been replaced or removed since it was mapped, so what it says of itself is not known";
@@ -208,7 +208,7 @@ Result<std::vector<PulledLibrary>> LoaderState::libraries_of(const ModuleFile& f
         if (found.library.library)
             judge.judge(library, *found.library.library, of_the_program_itself);
         else if (is_there && !of_the_program_itself)
-            judge.judge_unknown(library);
+            judge.verdict_on_unknown(library);
     }
     return judged;
 }

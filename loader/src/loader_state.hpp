@@ -26,7 +26,7 @@
 namespace interlock::detail {
 
 /// The import, or unloading, of one module that is under way: the module's import lock.
-struct Passage {
+struct ImportLock {
     std::string name;
     std::shared_ptr<ModuleRecord> record;   ///< that is being made, or unloaded
     std::shared_ptr<ModuleRecord> package;  ///< that the new module is in: not to be unloaded meanwhile
@@ -47,7 +47,7 @@ struct Passage {
 
 /// The imports that a thread is in the middle of, innermost first; handed on to threads that work for it.
 struct ImportFrame {
-    Passage* passage;
+    ImportLock* import_lock;
     ImportFrame* outer;
 };
 
@@ -63,7 +63,7 @@ struct LoaderState {
 
     /// Held for bookkeeping only: never while anything is waited for or code of others runs.
     mutable std::mutex mutex;
-    std::condition_variable passage_done;
+    std::condition_variable import_lock_released;
     std::map<std::string, std::shared_ptr<ModuleRecord>, std::less<>> loaded;
     /// Every module that was loaded, in order; of unloaded ones only the figures are left, and those of the last time
     /// only: a program that reloads a module for years must not grow.
@@ -79,10 +79,10 @@ struct LoaderState {
         std::optional<std::uint64_t> last_unloaded;
     };
     std::map<std::string, Loads, std::less<>> loads;
-    std::map<std::string, std::shared_ptr<Passage>, std::less<>> passages;
+    std::map<std::string, std::shared_ptr<ImportLock>, std::less<>> import_locks;
     struct Waiter {
         ImportFrame* chain;
-        Passage* target;
+        ImportLock* target;
     };
     std::list<Waiter> waiters;
     std::map<std::string, std::shared_ptr<Lineage>, std::less<>> reloads;  ///< that are under way
@@ -106,42 +106,42 @@ struct LoaderState {
     void release_records();       ///< in parent and child, before the mutex is
     void forget_other_threads();  ///< in the child, with both
 
-    // passage.cpp
+    // import_lock.cpp
     Result<std::shared_ptr<ModuleRecord>> import(std::string_view name, const ImportOptions& import_options,
                                                  std::vector<std::string> imported_by);
     /// The same for code of a module, which then depends on what it gets.
     Result<std::shared_ptr<ModuleRecord>> import_for(ModuleRecord& importer, const CallSite& site,
                                                      std::string_view name);
     /// Whether waiting for `target` would never end, as it waits for something in `chain`. Under mutex.
-    bool would_deadlock(const ImportFrame* chain, const Passage* target) const;
-    /// Waits for another thread's passage: until it is over, or, for code of a module if `error_is_enough`, until its
+    bool would_deadlock(const ImportFrame* chain, const ImportLock* target) const;
+    /// Waits for another thread's import lock: until it is over, or, for code of a module if `error_is_enough`, until its
     /// import has failed. Or until `end`, if that is not never: false. The caller is
     /// detached, holds the mutex by `guard`, and has asked would_deadlock().
-    bool wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain, const std::shared_ptr<Passage>& passage,
+    bool wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain, const std::shared_ptr<ImportLock>& import_lock,
                   bool error_is_enough,
                   std::chrono::steady_clock::time_point end = std::chrono::steady_clock::time_point::max());
-    void finish_passage(const std::shared_ptr<Passage>& passage) noexcept;
-    /// Finishes a passage however the scope is left: who waits for one that nobody finishes waits for ever.
-    class FinishPassage {
+    void release_import_lock(const std::shared_ptr<ImportLock>& import_lock) noexcept;
+    /// Releases an import lock however the scope is left: who waits for one that nobody releases waits for ever.
+    class ReleaseImportLock {
     public:
-        FinishPassage(LoaderState& state, std::shared_ptr<Passage> passage) noexcept
-            : state_(state), passage_(std::move(passage)) {}
-        ~FinishPassage() { state_.finish_passage(passage_); }
-        FinishPassage(const FinishPassage&) = delete;
-        FinishPassage& operator=(const FinishPassage&) = delete;
+        ReleaseImportLock(LoaderState& state, std::shared_ptr<ImportLock> import_lock) noexcept
+            : state_(state), import_lock_(std::move(import_lock)) {}
+        ~ReleaseImportLock() { state_.release_import_lock(import_lock_); }
+        ReleaseImportLock(const ReleaseImportLock&) = delete;
+        ReleaseImportLock& operator=(const ReleaseImportLock&) = delete;
 
     private:
         LoaderState& state_;
-        std::shared_ptr<Passage> passage_;
+        std::shared_ptr<ImportLock> import_lock_;
     };
     /// Whether it is loaded, or being imported. Under mutex.
     bool is_alive(const std::shared_ptr<ModuleRecord>& record) const;
     // import.cpp
     struct Imported {
         Result<std::shared_ptr<ModuleRecord>> result;
-        std::vector<Warning> warnings;  ///< to be issued when the passage is over
+        std::vector<Warning> warnings;  ///< to be issued when the import lock is released
     };
-    Imported run_import(const std::shared_ptr<Passage>& passage, const ImportOptions& import_options,
+    Imported run_import(const std::shared_ptr<ImportLock>& import_lock, const ImportOptions& import_options,
                         std::vector<std::string> imported_by);
     // find.cpp
     std::optional<std::filesystem::path> file_of(std::string_view name) const;
@@ -214,7 +214,7 @@ struct LoaderState {
                                                  std::vector<std::string> imported_by);
     // unload.cpp
     enum class Emptied : std::uint8_t { yes, timed_out, wanted, kept };
-    using Unloading = std::vector<std::shared_ptr<Passage>>;  ///< modules that are unloaded together
+    using Unloading = std::vector<std::shared_ptr<ImportLock>>;  ///< modules that are unloaded together
     /// All of them or none.
     Outcome unload(std::span<const std::string_view> names, const UnloadOptions& unload_options);
     /// How long an unloading waits. Who runs under the dynamic linker must not wait for those who may be waiting for
@@ -227,10 +227,10 @@ struct LoaderState {
         std::optional<std::chrono::milliseconds> timeout;
         std::chrono::steady_clock::time_point end;
     };
-    /// Makes the passages, unless there is something that speaks against it.
+    /// Takes the import locks, unless there is something that speaks against it.
     std::optional<Error> begin_unloading(std::span<const std::string_view> names, const Patience& patience,
                                          Unloading& unloading);
-    /// Ends the passages that begin_unloading() made, however the scope is left. What was not torn down is as it was.
+    /// Releases the import locks that begin_unloading() made, however the scope is left. What was not torn down is as it was.
     class FinishUnloading {
     public:
         FinishUnloading(LoaderState& state, const Unloading& unloading) noexcept : state_(state), unloading_(unloading) {}
@@ -253,11 +253,11 @@ struct LoaderState {
     /// The warning that something may still run code of a module that has been taken down: all but the reason, for
     /// which there is room.
     static Warning lingering_warning(const ModuleRecord& record);
-    /// Issues it, if there is a reason. The passage has ended, or is about to.
-    void warn_of_lingering(Passage& passage) noexcept;
-    /// Only the figures of an unloaded module are left, and its request for locked mode, which the passage gets. Under
+    /// Issues it, if there is a reason. The import lock has been released, or is about to be.
+    void warn_of_lingering(ImportLock& import_lock) noexcept;
+    /// Only the figures of an unloaded module are left, and its request for locked mode, which the import lock gets. Under
     /// mutex.
-    void retire(Passage& unloading) noexcept;
+    void retire(ImportLock& unloading) noexcept;
     /// The modules that keep (il_retain) what belongs to another one, as text; "" for none. Under mutex.
     std::string keepers(const ModuleRecord& owner, const Unloading& together) const;
     bool is_kept(const ModuleRecord& owner, const Unloading& together) const noexcept;
@@ -279,14 +279,14 @@ std::string missing_entry(const ModuleFile& file, std::string_view name);
 /// The imports that the calling thread is in the middle of.
 ImportFrame* own_imports() noexcept;
 /// Makes the thread, for a scope, one that is in the middle of an import or an unloading.
-class InPassage {
+class UnderImportLock {
 public:
-    explicit InPassage(Passage& passage) : slot_(own_slot()), frame_{&passage, own_imports()} {
+    explicit UnderImportLock(ImportLock& import_lock) : slot_(own_slot()), frame_{&import_lock, own_imports()} {
         slot_->loader_imports = &frame_;
     }
-    ~InPassage() { slot_->loader_imports = frame_.outer; }
-    InPassage(const InPassage&) = delete;
-    InPassage& operator=(const InPassage&) = delete;
+    ~UnderImportLock() { slot_->loader_imports = frame_.outer; }
+    UnderImportLock(const UnderImportLock&) = delete;
+    UnderImportLock& operator=(const UnderImportLock&) = delete;
 
 private:
     ThreadSlot* slot_;

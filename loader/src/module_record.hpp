@@ -33,7 +33,7 @@ struct LoaderState;
 struct ModuleRecord;
 using EventId = std::uint64_t;  ///< of a FallbackEvent
 
-/// A request for locked mode that an import has made. First the import's or unloading's (Passage), then the module's:
+/// A request for locked mode that an import has made. First the import's or unloading's (ImportLock), then the module's:
 /// in the child of a fork somebody has to have it.
 struct LockRequest {
     bool asked = false;            ///< it counts; set and cleared by Runtime, together with its count

@@ -62,12 +62,12 @@ struct Frames {
     }
     Frames(const Frames&) = delete;
     Frames& operator=(const Frames&) = delete;
-    std::deque<InPassage> nested;
+    std::deque<UnderImportLock> nested;
 };
 
 bool contains(const LoaderState::Unloading& unloading, const ModuleRecord& record) noexcept {
     return std::any_of(unloading.begin(), unloading.end(),
-                       [&](const auto& passage) { return passage->record.get() == &record; });
+                       [&](const auto& import_lock) { return import_lock->record.get() == &record; });
 }
 
 /// Whether a module has imported another one, by way of others or not. Under LoaderState::mutex.
@@ -95,31 +95,31 @@ std::string LoaderState::Patience::ended() const {
 }
 
 LoaderState::Emptied LoaderState::close_gates(const Unloading& unloading, Clock::time_point end) {
-    for (const auto& passage : unloading) passage->record->gate.fetch_and(~gate_open, std::memory_order_seq_cst);
+    for (const auto& import_lock : unloading) import_lock->record->gate.fetch_and(~gate_open, std::memory_order_seq_cst);
     heavy_fence();
     ThreadSlot* const slot = own_slot();
     // In slices, to notice that it is wanted.
     for (std::uint64_t slice = 1;; slice = std::min<std::uint64_t>(2 * slice, 16)) {
         const auto slice_end = std::min(end, Clock::now() + std::chrono::milliseconds(slice));
         bool empty = true, wanted = false, kept = false, back = false;
-        for (const auto& passage : unloading) empty = empty && wait_until_outside(passage->record->index, 0, slice);
+        for (const auto& import_lock : unloading) empty = empty && wait_until_outside(import_lock->record->index, 0, slice);
         // Teardown needs the global lock in locked mode; that is the last wait from which there is a way back.
         const bool ready = empty && attach_before(slot, slice_end);
         {
             std::lock_guard guard(mutex);
-            for (const auto& passage : unloading) {
-                wanted = wanted || passage->wanted;
+            for (const auto& import_lock : unloading) {
+                wanted = wanted || import_lock->wanted;
                 // A call that was inside may have given others something to keep.
-                kept = kept || (empty && is_kept(*passage->record, unloading));
+                kept = kept || (empty && is_kept(*import_lock->record, unloading));
             }
             if (ready && !wanted && !kept) {
-                for (const auto& passage : unloading) passage->torn_down = true;
+                for (const auto& import_lock : unloading) import_lock->torn_down = true;
                 return Emptied::yes;
             }
             back = wanted || kept || Clock::now() >= end;
             if (back)
-                for (const auto& passage : unloading)
-                    passage->record->gate.fetch_or(gate_open, std::memory_order_seq_cst);
+                for (const auto& import_lock : unloading)
+                    import_lock->record->gate.fetch_or(gate_open, std::memory_order_seq_cst);
         }
         if (ready) detach(slot);
         if (back) return wanted ? Emptied::wanted : kept ? Emptied::kept : Emptied::timed_out;
@@ -149,7 +149,7 @@ void LoaderState::take_away(ModuleRecord& record) {
     record.mapped = mapped;
 }
 
-void LoaderState::retire(Passage& unloading) noexcept {
+void LoaderState::retire(ImportLock& unloading) noexcept {
     const std::shared_ptr<ModuleRecord>& record = unloading.record;
     record->loaded = false;
     record->uses.clear();
@@ -174,8 +174,8 @@ void LoaderState::each_keeper(const ModuleRecord& owner, const Unloading& togeth
         if (&keeper != &owner && !contains(together, keeper) && keeps_of(keeper, owner)) visit(keeper);
     };
     for (const auto& [name, record] : loaded) look_at(*record);
-    for (const auto& [name, passage] : passages)
-        if (passage->record) look_at(*passage->record);
+    for (const auto& [name, import_lock] : import_locks)
+        if (import_lock->record) look_at(*import_lock->record);
 }
 
 bool LoaderState::is_kept(const ModuleRecord& owner, const Unloading& together) const noexcept {
@@ -207,14 +207,14 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
         add_user(name);
         circle = circle || depends_on(record, other);
     }
-    for (const auto& [name, passage] : passages) {
-        const ModuleRecord* other = passage->record.get();
-        const bool part = passage->package == record || (passage->unloading && other->package == record &&
-                                                         !record->uses.contains(passage->record));
+    for (const auto& [name, import_lock] : import_locks) {
+        const ModuleRecord* other = import_lock->record.get();
+        const bool part = import_lock->package == record || (import_lock->unloading && other->package == record &&
+                                                         !record->uses.contains(import_lock->record));
         if (!part && (other == nullptr || !other->uses.contains(record))) continue;
         add_user(name);
         // Its teardown may call what it has imported, and until then it may come back.
-        if (passage->unloading) users += " (which is being unloaded)";
+        if (import_lock->unloading) users += " (which is being unloaded)";
     }
     if (!users.empty() && circle)
         return in_use(", as it is imported by " + users + ", which it imports itself; unload them in one call "
@@ -229,8 +229,8 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
             return in_use(" from inside a call that uses a buffer or object of it");
         return in_use(" from inside one of its own calls");
     }
-    for (const auto& [name, passage] : passages)
-        if (passage->unloading && is_inside(*passage->record))
+    for (const auto& [name, import_lock] : import_locks)
+        if (import_lock->unloading && is_inside(*import_lock->record))
             return in_use(" from inside a call into " + quoted(name) +
                           ", which another thread is unloading: that waits for this call");
     return std::nullopt;
@@ -249,13 +249,13 @@ Warning LoaderState::lingering_warning(const ModuleRecord& record) {
     return warning;
 }
 
-void LoaderState::warn_of_lingering(Passage& passage) noexcept {
-    const std::string& reason = passage.record->lingering;
+void LoaderState::warn_of_lingering(ImportLock& import_lock) noexcept {
+    const std::string& reason = import_lock.record->lingering;
     if (reason.empty()) return;
-    std::string& headline = passage.lingering.headline;
+    std::string& headline = import_lock.lingering.headline;
     // So that it needs no memory, whatever the reason.
     headline.append(reason, 0, headline.capacity() - headline.size());
-    issue(passage.lingering);
+    issue(import_lock.lingering);
 }
 
 std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_view> names, const Patience& patience,
@@ -263,8 +263,8 @@ std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_vi
     std::unique_lock guard(mutex);
     for (std::size_t i = 0; i < names.size();) {
         const std::string_view name = names[i];
-        if (const auto under_way = passages.find(name); under_way != passages.end()) {
-            const std::shared_ptr<Passage> other = under_way->second;
+        if (const auto under_way = import_locks.find(name); under_way != import_locks.end()) {
+            const std::shared_ptr<ImportLock> other = under_way->second;
             const bool here = other->record && is_inside(*other->record);
             if (here || would_deadlock(own_imports(), other.get()))
                 return Error{Errc::in_use, "module " + quoted(name) +
@@ -282,25 +282,25 @@ std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_vi
             return Error{Errc::not_found, "module " + quoted(name) + " is not loaded, so it cannot be unloaded"};
         ++i;
         if (contains(unloading, *entry->second)) continue;
-        const auto passage = std::make_shared<Passage>();
-        passage->name = name;
-        passage->unloading = true;
-        passage->record = entry->second;
-        passage->event = {.kind = EventKind::unloaded,
-                          .module = passage->name,
-                          .text = escape(passage->record->file.path.string(), 1000)};
-        passage->lingering = lingering_warning(*passage->record);
-        unloading.push_back(passage);
+        const auto import_lock = std::make_shared<ImportLock>();
+        import_lock->name = name;
+        import_lock->unloading = true;
+        import_lock->record = entry->second;
+        import_lock->event = {.kind = EventKind::unloaded,
+                          .module = import_lock->name,
+                          .text = escape(import_lock->record->file.path.string(), 1000)};
+        import_lock->lingering = lingering_warning(*import_lock->record);
+        unloading.push_back(import_lock);
     }
-    for (const auto& passage : unloading)
-        if (auto error = hindrance(passage->record, unloading)) return error;
+    for (const auto& import_lock : unloading)
+        if (auto error = hindrance(import_lock->record, unloading)) return error;
     // First all that needs memory: then it happens as a whole, or not at all.
-    decltype(passages) made;
-    for (const auto& passage : unloading) made.emplace(passage->name, passage);
-    passages.merge(made);
-    for (const auto& passage : unloading) {
-        KnownModules::forget(*passage->record);
-        passage->in_the_list = loaded.extract(passage->name);
+    decltype(import_locks) made;
+    for (const auto& import_lock : unloading) made.emplace(import_lock->name, import_lock);
+    import_locks.merge(made);
+    for (const auto& import_lock : unloading) {
+        KnownModules::forget(*import_lock->record);
+        import_lock->in_the_list = loaded.extract(import_lock->name);
     }
     return std::nullopt;
 }
@@ -308,27 +308,27 @@ std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_vi
 LoaderState::FinishUnloading::~FinishUnloading() {
     {
         std::lock_guard guard(state_.mutex);
-        for (const auto& passage : unloading_) {
-            if (passage->torn_down) continue;
-            passage->record->gate.fetch_or(gate_open, std::memory_order_seq_cst);
-            state_.loaded.insert(std::move(passage->in_the_list));
+        for (const auto& import_lock : unloading_) {
+            if (import_lock->torn_down) continue;
+            import_lock->record->gate.fetch_or(gate_open, std::memory_order_seq_cst);
+            state_.loaded.insert(std::move(import_lock->in_the_list));
         }
     }
-    for (const auto& passage : unloading_)
-        if (!passage->done) state_.finish_passage(passage);
+    for (const auto& import_lock : unloading_)
+        if (!import_lock->done) state_.release_import_lock(import_lock);
 }
 
 Error LoaderState::why_not_unloaded(const Unloading& unloading, Emptied why, const Patience& patience) const {
     std::string names, users, kept_by;
-    for (const auto& passage : unloading) {
-        names += (names.empty() ? "" : ", ") + quoted(passage->name);
-        const std::string more = names_of(borrowers(passage->record->index));
+    for (const auto& import_lock : unloading) {
+        names += (names.empty() ? "" : ", ") + quoted(import_lock->name);
+        const std::string more = names_of(borrowers(import_lock->record->index));
         users += (users.empty() || more.empty() ? "" : ", ") + more;
     }
     {
         std::lock_guard guard(mutex);
-        for (const auto& passage : unloading)
-            if (kept_by.empty()) kept_by = keepers(*passage->record, unloading);
+        for (const auto& import_lock : unloading)
+            if (kept_by.empty()) kept_by = keepers(*import_lock->record, unloading);
     }
     const bool one = unloading.size() == 1;
     const std::string it = one ? "it" : "one of them";
@@ -336,8 +336,8 @@ Error LoaderState::why_not_unloaded(const Unloading& unloading, Emptied why, con
         if (why == Emptied::wanted) return "code of a module imports " + it + " at this moment";
         if (why == Emptied::kept) return kept_by + " keeps a buffer or object of " + it + " (il_retain)";
         if (!users.empty()) return patience.ended() + users + " still uses a buffer or object of " + it;
-        const bool empty = std::all_of(unloading.begin(), unloading.end(), [](const auto& passage) {
-            return wait_until_outside(passage->record->index, 0, 1);
+        const bool empty = std::all_of(unloading.begin(), unloading.end(), [](const auto& import_lock) {
+            return wait_until_outside(import_lock->record->index, 0, 1);
         });
         return patience.ended() +
                (empty ? "another thread still holds the global lock" : "a call is still inside " + it);
@@ -353,27 +353,27 @@ Outcome LoaderState::unload(std::span<const std::string_view> names, const Unloa
     if (auto error = begin_unloading(names, patience, unloading)) return std::move(*error);
     const FinishUnloading finish(*this, unloading);
     Frames frames;
-    for (const auto& passage : unloading) frames.nested.emplace_back(*passage);
+    for (const auto& import_lock : unloading) frames.nested.emplace_back(*import_lock);
     if (const Emptied emptied = close_gates(unloading, patience.end); emptied != Emptied::yes)
         return why_not_unloaded(unloading, emptied, patience);
     {
         const AttachedAlready attached;
         isolate([&] {  // as for an import
-            for (const auto& passage : unloading) run_down(*passage->record, true);
+            for (const auto& import_lock : unloading) run_down(*import_lock->record, true);
         });
     }
-    for (const auto& passage : unloading) {
-        isolate([&] { take_away(*passage->record); });
+    for (const auto& import_lock : unloading) {
+        isolate([&] { take_away(*import_lock->record); });
         {
             std::lock_guard guard(mutex);
-            retire(*passage);
+            retire(*import_lock);
         }
-        give_back_lock(passage->request, "unloaded");
-        finish_passage(passage);
+        give_back_lock(import_lock->request, "unloaded");
+        release_import_lock(import_lock);
     }
-    for (const auto& passage : unloading) {
-        runtime.tell(std::move(passage->event));
-        warn_of_lingering(*passage);
+    for (const auto& import_lock : unloading) {
+        runtime.tell(std::move(import_lock->event));
+        warn_of_lingering(*import_lock);
     }
     return Ok{};
 }

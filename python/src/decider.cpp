@@ -5,22 +5,22 @@
 
 #include <utility>
 
-#include "judge.hpp"
+#include "module_audit.hpp"
 
 namespace interlock::python {
 
 namespace {
 
 /// Another build may judge otherwise.
-std::string identity_of_judge(PythonVersion python) {
-    const std::filesystem::path file = file_of_judge();
+std::string identity_of_audit(PythonVersion python) {
+    const std::filesystem::path file = file_of_audit();
     return python.text() + ' ' + file.string() + ' ' + identity_of(file);
 }
 
 }  // namespace
 
 Decider::Decider(Settings settings)
-    : settings_(std::move(settings)), cache_(settings_.verdict_folder, identity_of_judge(settings_.python)) {}
+    : settings_(std::move(settings)), cache_(settings_.verdict_folder, identity_of_audit(settings_.python)) {}
 
 std::shared_ptr<const KnownModule> Decider::known(const std::string& module, const std::filesystem::path& file,
                                                   std::string& problem) {
@@ -34,7 +34,7 @@ std::shared_ptr<const KnownModule> Decider::known(const std::string& module, con
     std::optional<KnownModule> found = cache_.find(module, file, identity);
     const bool is_new = !found;
     if (is_new) {
-        Result<auditing::ExtensionModule> judged = judge(settings_.python, file, module);
+        Result<auditing::ExtensionModule> judged = audit_module(settings_.python, file, module);
         if (!judged) {
             problem = judged.error().message;
             return nullptr;

@@ -1,4 +1,4 @@
-// known_module.cpp: entries on disk are texts with lengths in front, one for each module, file and judge, and count for
+// known_module.cpp: entries on disk are texts with lengths in front, one for each module, file and auditor, and count for
 // one identity of the file. Only what nobody else could write is believed: it decides about the GIL of this process.
 //
 // SPDX-License-Identifier: MIT
@@ -117,11 +117,11 @@ std::string identity_of(const std::filesystem::path& file) {
                        status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
 }
 
-VerdictCache::VerdictCache(std::filesystem::path folder, std::string judge)
-    : folder_(std::move(folder)), judge_(std::move(judge)) {}
+VerdictCache::VerdictCache(std::filesystem::path folder, std::string auditor)
+    : folder_(std::move(folder)), auditor_(std::move(auditor)) {}
 
 std::filesystem::path VerdictCache::entry(const std::string& module, const std::filesystem::path& file) const {
-    return folder_ / fmt::format("{:016x}", hash({module, file.native(), judge_}));
+    return folder_ / fmt::format("{:016x}", hash({module, file.native(), auditor_}));
 }
 
 std::optional<KnownModule> VerdictCache::find(const std::string& module, const std::filesystem::path& file,
@@ -129,7 +129,7 @@ std::optional<KnownModule> VerdictCache::find(const std::string& module, const s
     if (folder_.empty() || identity.empty()) return std::nullopt;
     const std::string text = content_of(entry(module, file));
     Reader reader(text);
-    if (!reader.is(format) || !reader.is(judge_) || !reader.is(module) || !reader.is(file.native()) ||
+    if (!reader.is(format) || !reader.is(auditor_) || !reader.is(module) || !reader.is(file.native()) ||
         !reader.is(identity))
         return std::nullopt;
     KnownModule known;
@@ -150,7 +150,7 @@ std::optional<KnownModule> VerdictCache::find(const std::string& module, const s
 void VerdictCache::keep(const std::string& module, const std::filesystem::path& file, const KnownModule& known) const {
     if (folder_.empty() || known.identity.empty()) return;
     Writer writer;
-    for (const std::string_view field : {format, std::string_view(judge_), std::string_view(module),
+    for (const std::string_view field : {format, std::string_view(auditor_), std::string_view(module),
                                          std::string_view(file.native()), std::string_view(known.identity)})
         writer.add(field);
     writer.add(known.verdict);

@@ -23,8 +23,8 @@ std::string identity_of(const std::filesystem::path& file);
 /// read or written is judged anew. [any-thread]
 class VerdictCache {
 public:
-    /// `folder` is empty to have none. What another build of interlock wrote is not taken: `judge` is its identity.
-    VerdictCache(std::filesystem::path folder, std::string judge);
+    /// `folder` is empty to have none. What another build of interlock wrote is not taken: `auditor` is its identity.
+    VerdictCache(std::filesystem::path folder, std::string auditor);
     /// Only when it was written for this module of this very file.
     std::optional<KnownModule> find(const std::string& module, const std::filesystem::path& file,
                                     const std::string& identity) const;
@@ -33,7 +33,7 @@ public:
 private:
     std::filesystem::path entry(const std::string& module, const std::filesystem::path& file) const;
     const std::filesystem::path folder_;
-    const std::string judge_;
+    const std::string auditor_;
 };
 
 /// ${XDG_CACHE_HOME:-~/.cache}/interlock/verdicts; empty when there is no such place, or INTERLOCK_VERDICT_CACHE=0.

@@ -42,8 +42,8 @@ AuditBudget small_budget() {
     return budget;
 }
 
-std::optional<std::string> piece_by_piece(const PackedMember& packed, Tally& tally) {
-    ZipMemberStream stream(*packed.archive, packed.member, packed.path, &tally);
+std::optional<std::string> piece_by_piece(const PackedMember& packed, Usage& usage) {
+    ZipMemberStream stream(*packed.archive, packed.member, packed.path, &usage);
     std::string bytes(packed.member.unpacked + 1, '\0');
     try {
         bytes.resize(stream.fill({reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}));
@@ -64,11 +64,11 @@ std::optional<std::string> at_once(const PackedMember& packed) {
     }
 }
 
-void check_member(const PackedMember& packed, Tally& tally) {
+void check_member(const PackedMember& packed, Usage& usage) {
     const ZipMember& member = packed.member;
     require(member.name.find('\\') == std::string::npos, "folders are separated with '/'");
     if (member.unpacked > size_limit) return;
-    const auto pieces = piece_by_piece(packed, tally), whole = at_once(packed);
+    const auto pieces = piece_by_piece(packed, usage), whole = at_once(packed);
     for (const auto& bytes : {pieces, whole}) {
         if (!bytes) continue;
         require(bytes->size() == member.unpacked, "a member has the size that the directory says");
@@ -84,14 +84,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static const AuditBudget budget = small_budget();
     auto file = std::make_shared<OpenedFile>(interlock::base::Descriptor(::memfd_create("input", MFD_CLOEXEC)), size);
     if (!file->descriptor || ::write(file->descriptor.get(), data, size) != static_cast<ssize_t>(size)) std::abort();
-    Tally tally(budget, "input", UINT64_MAX);
+    Usage usage(budget, "input", UINT64_MAX);
     std::uint64_t libraries = 0, seen = 0;
     try {
-        const ZipArchive archive(file, "input", tally);
+        const ZipArchive archive(file, "input", usage);
         archive.each([&](const ZipMember& member) {
             ++seen;
             libraries += member.regular && !member.nameless && is_library_name(member.name);
-            check_member({file, member, "input!" + member.name}, tally);
+            check_member({file, member, "input!" + member.name}, usage);
         });
         require(seen == archive.entries(), "all members are gone through");
         if (archive.damage()) check(*archive.damage());

@@ -49,7 +49,7 @@ class Packaging(unittest.TestCase):
                    if file.suffix in (".py", ".pyi", ".typed")}
         suffix = interpreter.suffix
         self.assertEqual(files, sources | {f"interlock/_host{suffix}", f"interlock/_stub{suffix}",
-                                           "interlock/_judge.so", "interlock_children.pth",
+                                           "interlock/_audit.so", "interlock_children.pth",
                                            "../../../bin/interlock",
                                            "../../../libexec/interlock/interlock-audit"})
         self.assertLessEqual({"interlock/py.typed", "interlock/_host.pyi"}, files)

@@ -1,5 +1,5 @@
 """Verdicts that are kept on disk from one run to the next, and what is not believed of them. Whether a file was judged
-anew is seen by the library _judge, which is only mapped then.
+anew is seen by the library _audit, which is only mapped then.
 
 SPDX-License-Identifier: MIT
 """
@@ -15,7 +15,7 @@ import cases
 from cases import Run
 
 CODE = ("from probe import *\nimport NAME\n"
-        "say(judged='/_judge.so' in open('/proc/self/maps').read())\n")
+        "say(judged='/_audit.so' in open('/proc/self/maps').read())\n")
 
 
 @unittest.skipUnless(os.path.exists("/proc/self/maps"), "this system does not say which libraries are mapped")

@@ -47,8 +47,8 @@ private:
 
 // What is passed by reference outlives the reader. `name` is for messages.
 /// Not compressed.
-std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const std::string& name, Tally& tally);
-std::unique_ptr<ArchiveReader> open_deb(ByteStream& stream, const std::string& name, Tally& tally);
+std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const std::string& name, Usage& usage);
+std::unique_ptr<ArchiveReader> open_deb(ByteStream& stream, const std::string& name, Usage& usage);
 
 /// What the readers need of the system beside the archive; for a process that is going to lose its rights.
 void prepare_names();

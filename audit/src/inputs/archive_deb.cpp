@@ -20,7 +20,7 @@ constexpr std::size_t header_size = 60;
 
 class DebReader : public ArchiveReader {
 public:
-    DebReader(ByteStream& stream, const std::string& name, Tally& tally) : stream_(stream), name_(name), tally_(tally) {
+    DebReader(ByteStream& stream, const std::string& name, Usage& usage) : stream_(stream), name_(name), usage_(usage) {
         std::array<std::uint8_t, 8> start;
         if (stream_.fill(start) != start.size() || std::memcmp(start.data(), magic.data(), magic.size()) != 0)
             broken("it does not start with \"!<arch>\"");
@@ -34,7 +34,7 @@ public:
         if (got == 0) return false;
         if (got != header_size || header[58] != '`' || header[59] != '\n')
             broken("a header of a member is damaged or truncated");
-        tally_.count_entry();
+        usage_.count_entry();
         const std::string_view text(reinterpret_cast<const char*>(header.data()), header_size);
         left_ = decimal(text.substr(48, 10));
         padding_ = left_ % 2;
@@ -92,14 +92,14 @@ private:
 
     ByteStream& stream_;
     std::string name_;
-    Tally& tally_;
+    Usage& usage_;
     std::uint64_t left_ = 0, padding_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<ArchiveReader> open_deb(ByteStream& stream, const std::string& name, Tally& tally) {
-    return std::make_unique<DebReader>(stream, name, tally);
+std::unique_ptr<ArchiveReader> open_deb(ByteStream& stream, const std::string& name, Usage& usage) {
+    return std::make_unique<DebReader>(stream, name, usage);
 }
 
 }  // namespace interlock::auditing::inputs

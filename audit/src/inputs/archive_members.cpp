@@ -42,8 +42,8 @@ private:
 
 class LibarchiveReader : public ArchiveReader {
 public:
-    LibarchiveReader(ByteStream& stream, const std::string& name, Tally& tally)
-        : handle_(stream, name), name_(name), tally_(tally) {}
+    LibarchiveReader(ByteStream& stream, const std::string& name, Usage& usage)
+        : handle_(stream, name), name_(name), usage_(usage) {}
 
     bool next(Member& member) override {
         const Utf8Names names;
@@ -54,7 +54,7 @@ public:
         handle_.limit_reading(UINT64_MAX);
         if (status == ARCHIVE_EOF) return false;
         handle_.check(status);
-        tally_.count_entry();
+        usage_.count_entry();
         const char* stored = archive_entry_pathname(entry);
         if (stored == nullptr) stored = archive_entry_pathname_utf8(entry);
         member = {};
@@ -87,12 +87,12 @@ protected:
 
     ArchiveHandle handle_;
     std::string name_;
-    Tally& tally_;
+    Usage& usage_;
 };
 
 class TarReader : public LibarchiveReader {
 public:
-    TarReader(ByteStream& stream, const std::string& name, Tally& tally) : LibarchiveReader(stream, name, tally) {
+    TarReader(ByteStream& stream, const std::string& name, Usage& usage) : LibarchiveReader(stream, name, usage) {
         handle_.check(archive_read_support_format_tar(handle_.get()));
         handle_.limit_reading(header_limit);
         handle_.open();
@@ -106,7 +106,7 @@ private:
         handle_.limit_reading(header_limit);
     }
     // The holes of sparse files come from nowhere, and are as much to hold as other bytes.
-    void count(std::uint64_t bytes) override { tally_.count_unpacked(bytes); }
+    void count(std::uint64_t bytes) override { usage_.count_unpacked(bytes); }
 
     bool started_ = false;
 };
@@ -125,8 +125,8 @@ std::string member_name(std::string_view stored) {
 
 void prepare_names() { static_cast<void>(Utf8Names::locale()); }
 
-std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const std::string& name, Tally& tally) {
-    return std::make_unique<TarReader>(stream, name, tally);
+std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const std::string& name, Usage& usage) {
+    return std::make_unique<TarReader>(stream, name, usage);
 }
 
 }  // namespace interlock::auditing::inputs

@@ -24,8 +24,8 @@ constexpr std::uint64_t harmless_size = 64ull << 20;
 /// libarchive's raw format behind one of its filters.
 class FilterStream : public ByteStream {
 public:
-    FilterStream(ByteStream& packed, int filter, const std::string& name, Tally& tally)
-        : handle_(packed, name), tally_(tally) {
+    FilterStream(ByteStream& packed, int filter, const std::string& name, Usage& usage)
+        : handle_(packed, name), usage_(usage) {
         handle_.check(archive_read_append_filter(handle_.get(), filter));
         handle_.check(archive_read_set_format(handle_.get(), ARCHIVE_FORMAT_RAW));
         handle_.open();
@@ -41,35 +41,35 @@ public:
         if (ended_) return 0;
         const la_ssize_t got = archive_read_data(handle_.get(), buffer.data(), buffer.size());
         if (got < 0) handle_.fail();
-        tally_.count_unpacked(static_cast<std::uint64_t>(got));
+        usage_.count_unpacked(static_cast<std::uint64_t>(got));
         return static_cast<std::size_t>(got);
     }
 
 private:
     ArchiveHandle handle_;
-    Tally& tally_;
+    Usage& usage_;
     bool ended_ = false;
 };
 
 }  // namespace
 
-void Tally::stop(const std::string& what, const char* limit, std::uint64_t value) const {
+void Usage::stop(const std::string& what, const char* limit, std::uint64_t value) const {
     throw LimitReached({Errc::unsupported, quoted(path_, 4096) + " is not read any further: " + what + "; the limit " +
                                                limit + " is " + std::to_string(value) +
                                                ": raise it if you trust the file"});
 }
 
-void Tally::count_entry() {
+void Usage::count_entry() {
     if (++entries_ > budget_->archive_entries)
         stop("it has too many entries", "archive_entries", budget_->archive_entries);
 }
 
-void Tally::count_entries_ahead(std::uint64_t entries) const {
+void Usage::count_entries_ahead(std::uint64_t entries) const {
     if (entries > budget_->archive_entries - std::min(entries_, budget_->archive_entries))
         stop("it has too many entries", "archive_entries", budget_->archive_entries);
 }
 
-void Tally::count_unpacked(std::uint64_t bytes) {
+void Usage::count_unpacked(std::uint64_t bytes) {
     unpacked_ += bytes;
     if (unpacked_ > budget_->archive_size) stop("it unpacks to too much", "archive_size", budget_->archive_size);
     if (unpacked_ > harmless_size && unpacked_ / std::max<std::uint64_t>(packed_, 1) >= budget_->archive_ratio)
@@ -78,7 +78,7 @@ void Tally::count_unpacked(std::uint64_t bytes) {
              "archive_ratio", budget_->archive_ratio);
 }
 
-void Tally::go_on_from(std::uint64_t entries, std::uint64_t unpacked) {
+void Usage::go_on_from(std::uint64_t entries, std::uint64_t unpacked) {
     entries_ = entries;
     if (entries_ > budget_->archive_entries)
         stop("it has too many entries", "archive_entries", budget_->archive_entries);
@@ -86,7 +86,7 @@ void Tally::go_on_from(std::uint64_t entries, std::uint64_t unpacked) {
     count_unpacked(unpacked);
 }
 
-void Tally::check_nesting(unsigned depth, const std::string& path) const {
+void Usage::check_nesting(unsigned depth, const std::string& path) const {
     if (depth <= budget_->archive_nesting) return;
     throw Failure({Errc::unsupported, quoted(path, 4096) + " is not read: it is an archive inside of " +
                                           std::to_string(depth) + " others; the limit archive_nesting is " +
@@ -147,18 +147,18 @@ std::uint64_t PeekedStream::skip(std::uint64_t bytes) {
 }
 
 std::unique_ptr<ByteStream> unpacked(ByteStream& packed, Compression compression, const std::string& name,
-                                     Tally& tally) {
+                                     Usage& usage) {
     switch (compression) {
         case Compression::none:
             break;
         case Compression::gzip:
-            return std::make_unique<FilterStream>(packed, ARCHIVE_FILTER_GZIP, name, tally);
+            return std::make_unique<FilterStream>(packed, ARCHIVE_FILTER_GZIP, name, usage);
         case Compression::bzip2:
-            return std::make_unique<FilterStream>(packed, ARCHIVE_FILTER_BZIP2, name, tally);
+            return std::make_unique<FilterStream>(packed, ARCHIVE_FILTER_BZIP2, name, usage);
         case Compression::zstd:
-            return std::make_unique<FilterStream>(packed, ARCHIVE_FILTER_ZSTD, name, tally);
+            return std::make_unique<FilterStream>(packed, ARCHIVE_FILTER_ZSTD, name, usage);
         case Compression::xz:
-            return unpacked_xz(packed, name, tally);
+            return unpacked_xz(packed, name, usage);
     }
     throw Failure({Errc::internal, quoted(name) + " is not compressed"});
 }

@@ -1,5 +1,5 @@
 // archive_stream.hpp: bytes that are read from front to back: a file, a member of an archive, or what comes out of a
-// decompressor; and the tally of what all of it has used up of the budget.
+// decompressor; and what all of it has used up of the budget.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -24,10 +24,10 @@ public:
 
 /// What one archive of the user, with everything that is nested in it, has used up. So that many small bombs in one
 /// archive are as harmless as a big one.
-class Tally {
+class Usage {
 public:
     /// `packed` is the size of the outermost archive.
-    Tally(const AuditBudget& budget, std::string path, std::uint64_t packed)
+    Usage(const AuditBudget& budget, std::string path, std::uint64_t packed)
         : budget_(&budget), path_(std::move(path)), packed_(packed) {}
 
     /// These throw LimitReached.
@@ -101,10 +101,10 @@ private:
 };
 
 /// What `packed` unpacks to; counts it. No decompressor takes more than 128 MiB, whatever the file asks for.
-/// `packed`, `tally` outlive it. `name` is for messages.
+/// `packed`, `usage` outlive it. `name` is for messages.
 std::unique_ptr<ByteStream> unpacked(ByteStream& packed, Compression compression, const std::string& name,
-                                     Tally& tally);
+                                     Usage& usage);
 /// For Compression::xz: .xz and .lzma.
-std::unique_ptr<ByteStream> unpacked_xz(ByteStream& packed, const std::string& name, Tally& tally);
+std::unique_ptr<ByteStream> unpacked_xz(ByteStream& packed, const std::string& name, Usage& usage);
 
 }  // namespace interlock::auditing::inputs

@@ -18,7 +18,7 @@ constexpr std::uint64_t memory_limit = 128ull << 20;
 
 class XzStream : public ByteStream {
 public:
-    XzStream(ByteStream& packed, const std::string& name, Tally& tally) : packed_(packed), name_(name), tally_(tally) {
+    XzStream(ByteStream& packed, const std::string& name, Usage& usage) : packed_(packed), name_(name), usage_(usage) {
         const lzma_ret status = lzma_auto_decoder(&coder_, memory_limit, LZMA_CONCATENATED);
         if (status != LZMA_OK) throw std::bad_alloc();
     }
@@ -35,15 +35,15 @@ public:
                 coder_.avail_in = packed_.read(input_);
                 input_ended_ = coder_.avail_in == 0;
             }
-            judge(lzma_code(&coder_, input_ended_ ? LZMA_FINISH : LZMA_RUN));
+            check(lzma_code(&coder_, input_ended_ ? LZMA_FINISH : LZMA_RUN));
         }
         const std::size_t size = buffer.size() - coder_.avail_out;
-        tally_.count_unpacked(size);
+        usage_.count_unpacked(size);
         return size;
     }
 
 private:
-    void judge(lzma_ret status) {
+    void check(lzma_ret status) {
         switch (status) {
             case LZMA_OK:
                 return;
@@ -70,7 +70,7 @@ private:
 
     ByteStream& packed_;
     std::string name_;
-    Tally& tally_;
+    Usage& usage_;
     lzma_stream coder_ = LZMA_STREAM_INIT;
     std::array<std::uint8_t, 64 * 1024> input_;
     bool input_ended_ = false, ended_ = false;
@@ -78,8 +78,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<ByteStream> unpacked_xz(ByteStream& packed, const std::string& name, Tally& tally) {
-    return std::make_unique<XzStream>(packed, name, tally);
+std::unique_ptr<ByteStream> unpacked_xz(ByteStream& packed, const std::string& name, Usage& usage) {
+    return std::make_unique<XzStream>(packed, name, usage);
 }
 
 }  // namespace interlock::auditing::inputs

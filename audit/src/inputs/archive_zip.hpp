@@ -38,9 +38,9 @@ struct ZipMember : Member {
 /// The directory of a zip file. Of it nothing is kept in memory but where members begin. One thread at a time.
 class ZipArchive {
 public:
-    /// Finds the directory, and goes through it once. `name` is for messages; `tally` counts the entries. Throws
+    /// Finds the directory, and goes through it once. `name` is for messages; `usage` counts the entries. Throws
     /// malformed_file, if there is no directory; LimitReached.
-    ZipArchive(std::shared_ptr<const OpenedFile> file, std::string name, Tally& tally);
+    ZipArchive(std::shared_ptr<const OpenedFile> file, std::string name, Usage& usage);
 
     /// Each member, in the order of the directory: where a name occurs twice, installers keep the last. Throws what
     /// `visit` throws; malformed_file, if the file has changed.
@@ -71,11 +71,11 @@ struct PackedMember {
 };
 
 /// Content of a member. Throws Failure: malformed_file where anything is not as the directory says, checksum included;
-/// unsupported. `tally` counts what is read; nullptr: it has been counted.
+/// unsupported. `usage` counts what is read; nullptr: it has been counted.
 class ZipMemberStream : public ByteStream {
 public:
     /// `archive` outlives it.
-    ZipMemberStream(const OpenedFile& archive, const ZipMember& member, std::string path, Tally* tally);
+    ZipMemberStream(const OpenedFile& archive, const ZipMember& member, std::string path, Usage* usage);
     ~ZipMemberStream() override;
     std::size_t read(std::span<std::uint8_t> buffer) override;
 
@@ -86,8 +86,8 @@ private:
     const OpenedFile& archive_;
     const ZipMember& member_;
     std::string path_;
-    Tally* tally_;
-    Tally counted_;
+    Usage* usage_;
+    Usage counted_;
     std::unique_ptr<FileStream> packed_;
     std::unique_ptr<ByteStream> unpacked_;
     std::uint64_t position_ = 0;

@@ -239,7 +239,7 @@ ZipMember member_of(std::span<const std::uint8_t> entry) {
 
 }  // namespace
 
-ZipArchive::ZipArchive(std::shared_ptr<const OpenedFile> file, std::string name, Tally& tally)
+ZipArchive::ZipArchive(std::shared_ptr<const OpenedFile> file, std::string name, Usage& usage)
     : file_(std::move(file)), name_(std::move(name)) {
     const Place place = EndFinder(*file_, name_).find();
     start_ = place.end - place.size;
@@ -250,7 +250,7 @@ ZipArchive::ZipArchive(std::shared_ptr<const OpenedFile> file, std::string name,
         for (;;) {
             const auto entry = entries.next();
             if (entry.empty()) break;
-            tally.count_entry();
+            usage.count_entry();
             ZipMember member;
             take_numbers(member, entry);
             starts_.push_back(member.offset);

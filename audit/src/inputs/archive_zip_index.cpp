@@ -39,9 +39,9 @@ struct ZipIndex::Kept {
 
 ZipIndex::ZipIndex(std::shared_ptr<const OpenedFile> file, std::string path, const AuditBudget& budget)
     : file_(std::move(file)), path_(std::move(path)), kept_(std::make_shared<Kept>()) {
-    Tally tally(budget, path_, file_->size);
+    Usage usage(budget, path_, file_->size);
     std::uint64_t names = 0;
-    ZipArchive(file_, path_, tally).each([&](const ZipMember& member) {
+    ZipArchive(file_, path_, usage).each([&](const ZipMember& member) {
         if (!member.regular || member.nameless || !is_library_name(member.name)) return;
         names += member.name.size() + member.stored_name.size() + sizeof member;
         if (names > names_limit)

@@ -176,8 +176,8 @@ void unpack_into(const PackedMember& packed, int room) {
     check_crc(member, libdeflate_crc32(0, output.bytes().data(), member.unpacked), packed.path);
 }
 
-ZipMemberStream::ZipMemberStream(const OpenedFile& archive, const ZipMember& member, std::string path, Tally* tally)
-    : archive_(archive), member_(member), path_(std::move(path)), tally_(tally), counted_(no_limits(), "", 1) {}
+ZipMemberStream::ZipMemberStream(const OpenedFile& archive, const ZipMember& member, std::string path, Usage* usage)
+    : archive_(archive), member_(member), path_(std::move(path)), usage_(usage), counted_(no_limits(), "", 1) {}
 
 ZipMemberStream::~ZipMemberStream() = default;
 
@@ -205,7 +205,7 @@ std::size_t ZipMemberStream::read(std::span<std::uint8_t> buffer) {
 }
 
 void ZipMemberStream::count(std::span<const std::uint8_t> bytes) {
-    if (tally_ != nullptr) tally_->count_unpacked(bytes.size());
+    if (usage_ != nullptr) usage_->count_unpacked(bytes.size());
     crc_ = libdeflate_crc32(crc_, bytes.data(), bytes.size());
     position_ += bytes.size();
     if (position_ < member_.unpacked) return;

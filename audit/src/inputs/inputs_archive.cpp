@@ -58,7 +58,7 @@ public:
         : inputs_(inputs),
           path_(std::move(path)),
           file_(std::make_shared<const OpenedFile>(std::move(file))),
-          tally_(inputs.budget(), path_, file_->size) {}
+          usage_(inputs.budget(), path_, file_->size) {}
     ~ArchiveWalk() { inputs_.memory().set_fixed(0); }
     ArchiveWalk(const ArchiveWalk&) = delete;
     ArchiveWalk& operator=(const ArchiveWalk&) = delete;
@@ -74,7 +74,7 @@ public:
         for (const std::string& name : late_)
             for (const std::uint64_t sequence : handed_over_[name]) inputs_.discard(sequence);
         second_ = true;
-        tally_ = Tally(inputs_.budget(), path_, file_->size);
+        usage_ = Usage(inputs_.budget(), path_, file_->size);
         pass(wanted);
     }
 
@@ -118,20 +118,20 @@ private:
         if (!member.regular || member.nameless || !is_about_others(member, scope)) return;
         const PackedMember packed{archive.file(), member, scope.path + '!' + member.name};
         guarded(member, scope, [&] {
-            const auto stream = inputs_.unpacker().open(packed, &tally_);
+            const auto stream = inputs_.unpacker().open(packed, &usage_);
             read_about_others({member, *stream, &archive}, scope);
         });
     }
 
     void walk_zip(const std::shared_ptr<const OpenedFile>& file, Scope& scope) {
-        const ZipArchive archive(file, scope.path, tally_);
+        const ZipArchive archive(file, scope.path, usage_);
         const std::uint64_t before = directories_;
         inputs_.memory().set_fixed(directories_ += archive.entries() * zip_entry_cost);
         try {
             if (!second_) archive.each([&](const ZipMember& member) { read_about(archive, member, scope); });
             archive.each([&](const ZipMember& member) {
                 const PackedMember packed{archive.file(), member, scope.path + '!' + member.name};
-                const auto stream = inputs_.unpacker().open(packed, &tally_);
+                const auto stream = inputs_.unpacker().open(packed, &usage_);
                 walk_entry({member, *stream, &archive}, scope);
             });
             if (archive.damage()) throw Failure(*archive.damage());
@@ -146,10 +146,10 @@ private:
         if (stream.head().empty())
             throw Failure({Errc::malformed_file, "cannot read " + quoted(scope.path, 4096) + ": the file is empty"});
         scope.deb = kind == ArchiveKind::deb;
-        if (scope.deb) return walk_members(*open_deb(stream, scope.path, tally_), scope);
+        if (scope.deb) return walk_members(*open_deb(stream, scope.path, usage_), scope);
         const OpenedFile* const whole = scope.depth == 0 ? file_.get() : nullptr;
         const Compression compression = compression_of(stream.head());
-        walk_members(*inputs_.unpacker().open_tar(stream, whole, compression, scope.path, tally_), scope);
+        walk_members(*inputs_.unpacker().open_tar(stream, whole, compression, scope.path, usage_), scope);
     }
 
     void walk_members(ArchiveReader& reader, Scope& scope) {
@@ -296,7 +296,7 @@ private:
 
     void walk_nested(PeekedStream& stream, const Member& member, const Scope& outer, const std::string& inner,
                      const std::string& path, std::string_view deeper) {
-        tally_.check_nesting(outer.depth + 1, path);
+        usage_.check_nesting(outer.depth + 1, path);
         Scope scope;
         scope.path = path;
         scope.inner = inner;
@@ -365,7 +365,7 @@ private:
                           const std::string& path) {
         if (member.unpacked > inputs_.budget().binary_size)
             throw Failure(too_large(path, inputs_.budget().binary_size));
-        tally_.count_unpacked(member.unpacked);
+        usage_.count_unpacked(member.unpacked);
         candidate.memory = inputs_.memory().reserve(memory_to_unpack(member));
         candidate.packed = PackedMember{zip.file(), member, path};
     }
@@ -410,7 +410,7 @@ private:
     Inputs& inputs_;
     std::string path_;
     std::shared_ptr<const OpenedFile> file_;
-    Tally tally_;
+    Usage usage_;
     std::uint64_t directories_ = 0, manifest_bytes_ = 0;
     std::map<std::string, std::size_t> packages_;                    ///< index, by path
     std::map<std::string, std::string> manifests_;                   ///< by the inner path of the binary

@@ -1,6 +1,6 @@
 // inputs_content.hpp: the bytes of one file while it is audited, and the account of the memory that all of them take.
 //
-// Who judges a file maps it, in a process of its own (judge.hpp): a file that is truncated under a mapping kills the
+// Who judges a file maps it, in a process of its own (worker.hpp): a file that is truncated under a mapping kills the
 // process, and compilers and installers do rewrite files in place. So here is a descriptor: of the file on disk, or,
 // for a member of an archive, of memory, or of a temporary file when it is larger than 64 MiB; both have no name.
 //

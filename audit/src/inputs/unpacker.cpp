@@ -12,9 +12,9 @@ namespace {
 /// A tar file with the decompressor in front of it.
 class CompressedTar : public ArchiveReader {
 public:
-    CompressedTar(ByteStream& stream, Compression compression, const std::string& name, Tally& tally)
-        : plain_(unpacked(stream, compression, name, tally)),
-          reader_(auditing::inputs::open_tar(*plain_, name, tally)) {}
+    CompressedTar(ByteStream& stream, Compression compression, const std::string& name, Usage& usage)
+        : plain_(unpacked(stream, compression, name, usage)),
+          reader_(auditing::inputs::open_tar(*plain_, name, usage)) {}
     bool next(Member& member) override { return reader_->next(member); }
     std::size_t read(std::span<std::uint8_t> buffer) override { return reader_->read(buffer); }
 
@@ -26,13 +26,13 @@ private:
 class UnpackerHere final : public Unpacker {
 public:
     Content unpack(const PackedMember& packed) override { return auditing::inputs::unpack(packed); }
-    std::unique_ptr<ByteStream> open(const PackedMember& packed, Tally* tally) override {
-        return std::make_unique<ZipMemberStream>(*packed.archive, packed.member, packed.path, tally);
+    std::unique_ptr<ByteStream> open(const PackedMember& packed, Usage* usage) override {
+        return std::make_unique<ZipMemberStream>(*packed.archive, packed.member, packed.path, usage);
     }
     std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const OpenedFile*, Compression compression,
-                                            const std::string& name, Tally& tally) override {
-        if (compression == Compression::none) return auditing::inputs::open_tar(stream, name, tally);
-        return std::make_unique<CompressedTar>(stream, compression, name, tally);
+                                            const std::string& name, Usage& usage) override {
+        if (compression == Compression::none) return auditing::inputs::open_tar(stream, name, usage);
+        return std::make_unique<CompressedTar>(stream, compression, name, usage);
     }
 };
 

@@ -26,7 +26,7 @@ bool is_open(const BinaryAudit& binary, const ModuleAudit& module, const FileTag
 
 }  // namespace
 
-void judge_by_wheel(AuditReport& report) {
+void take_abi_from_wheel(AuditReport& report) {
     for (BinaryAudit& binary : report.binaries) {
         const PackageAudit& package = report.packages[binary.package];
         if (package.kind != "wheel") continue;

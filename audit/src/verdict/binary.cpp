@@ -184,7 +184,7 @@ private:
             ModuleAudit module;
             module.name = primary ? full_name : parent + name;
             module.primary = primary;
-            judge(module, seen, binary_.abi, options_.details);
+            give_verdict(module, seen, binary_.abi, options_.details);
             if (primary && name != last && !(tag_.stem == "__init__" && name == "__init__"))
                 module.evidence.push_back(
                     {"the name of the file is not that of the module, which is " + quoted(name, 200),
@@ -220,7 +220,7 @@ private:
         ModuleAudit module;
         module.name = std::string(entry.name);
         module.primary = false;
-        judge(module, seen, binary_.abi, options_.details);
+        give_verdict(module, seen, binary_.abi, options_.details);
         binary_.modules.push_back(std::move(module));
     }
 

@@ -36,7 +36,7 @@ Result<std::vector<BinaryAudit>> audit_binary(image::Bytes file, const BinaryCon
 
 /// Modules of which nothing could be found out, in files whose names and contents do not say for which interpreters
 /// they are, in wheels for interpreters with a GIL: they are for these.
-void judge_by_wheel(AuditReport& report);
+void take_abi_from_wheel(AuditReport& report);
 
 /// For modules that are `delegated` to one that is in `report` or in `others`: takes over its verdict, with the way as
 /// evidence, and computes the effects anew. Circles and chains of any length are dealt with.

@@ -15,9 +15,9 @@ namespace interlock::auditing::verdict {
 
 namespace {
 
-class Judge {
+class Worker {
 public:
-    Judge(ModuleAudit& module, const Seen& seen) : module_(module), run_(seen.run) {}
+    Worker(ModuleAudit& module, const Seen& seen) : module_(module), run_(seen.run) {}
 
     void decide() {
         module_.assumed.assign(run_.assumed.begin(), run_.assumed.end());
@@ -150,14 +150,14 @@ private:
 
 }  // namespace
 
-void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) {
+void give_verdict(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details) {
     module.entry_point = seen.entry_point;
     if (!seen.other_python.empty()) {
         module.verdict = Verdict::not_applicable;
         module.reason = "it is compiled for " + seen.other_python + ", where a marker has no effect";
         return;
     }
-    Judge(module, seen).decide();
+    Worker(module, seen).decide();
     if (!seen.emulated) {
         module.evidence.push_back({"no emulator: this is what the data of the file say", module.entry_point});
         if (module.confidence == Confidence::certain) module.confidence = Confidence::probable;

@@ -24,7 +24,7 @@ struct Seen {
 
 /// Fills verdict, confidence, reason, marker, marker_kind, phase, delegated_to, evidence, assumed, slots, calls and
 /// instructions of `module`.
-void judge(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details);
+void give_verdict(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool details);
 
 /// Whether a free-threaded interpreter takes the file for a module, although it is for interpreters with a GIL.
 bool finds_file_for_gil(const BinaryAudit& binary, const FileTag& tag, PythonVersion python) noexcept;

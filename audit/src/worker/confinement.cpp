@@ -57,7 +57,7 @@ void forget_the_program(int socket) noexcept {
     const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
         if (nowhere >= 0 && !(sanitized && number == STDERR_FILENO)) ::dup2(nowhere, number);
-    // All others: a copy of another judge's socket would keep that one from seeing the end.
+    // All others: a copy of another worker's socket would keep that one from seeing the end.
     if (::close_range(own_socket + 1, ~0u, 0) != 0)
         for (int number = own_socket + 1; number < 65536; ++number) ::close(number);
 }

@@ -146,10 +146,10 @@ std::shared_ptr<const inputs::Content> found_library(const FindLibrary& find, co
 
 }  // namespace
 
-Result<std::vector<BinaryAudit>> judge_with_libraries(Judges& judges, const inputs::Content& file,
+Result<std::vector<BinaryAudit>> audit_with_libraries(Workers& workers, const inputs::Content& file,
                                                       const verdict::BinaryContext& context, const FindLibrary& find) {
     Question question{file.file(), file.size(), context};
-    auto result = judges.judge(question);
+    auto result = workers.audit(question);
     std::vector<std::shared_ptr<const inputs::Content>> contents;
     std::set<std::string> tried;
     for (int round = 0; result && round < most_rounds; ++round) {
@@ -167,7 +167,7 @@ Result<std::vector<BinaryAudit>> judge_with_libraries(Judges& judges, const inpu
                 found = true;
             }
         if (!found) break;
-        auto again = judges.judge(question);
+        auto again = workers.audit(question);
         // What a library does to the process that looks into it is no reason to know less than before.
         if (!again) break;
         result = std::move(again);

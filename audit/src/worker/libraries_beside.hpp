@@ -15,7 +15,7 @@
 
 #include "inputs/archive_zip_index.hpp"
 #include "inputs/inputs_content.hpp"
-#include "worker/judge.hpp"
+#include "worker/worker.hpp"
 
 namespace interlock::auditing::worker {
 
@@ -36,9 +36,9 @@ FindLibrary libraries_on_disk(const std::filesystem::path& file, const std::stri
 FindLibrary libraries_in_zip(std::shared_ptr<const inputs::ZipIndex> index, const std::string& module,
                              const AuditBudget& budget, inputs::Unpacker& unpacker = inputs::unpacker_here());
 
-/// As judges.judge(), and once more with the libraries that are missing, as long as some are found. `file` and
+/// As workers.audit(), and once more with the libraries that are missing, as long as some are found. `file` and
 /// `context` are those of the module.
-Result<std::vector<BinaryAudit>> judge_with_libraries(Judges& judges, const inputs::Content& file,
+Result<std::vector<BinaryAudit>> audit_with_libraries(Workers& workers, const inputs::Content& file,
                                                       const verdict::BinaryContext& context, const FindLibrary& find);
 
 }  // namespace interlock::auditing::worker

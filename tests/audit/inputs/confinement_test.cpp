@@ -26,7 +26,7 @@
 
 #include "archive_maker.hpp"
 #include "worker/confinement.hpp"
-#include "worker/judge_channel.hpp"
+#include "worker/channel.hpp"
 
 namespace interlock::auditing {
 using namespace inputs;

@@ -11,7 +11,7 @@
 
 #include "archive_maker.hpp"
 #include "inputs/archive_zip_index.hpp"
-#include "worker/judge.hpp"
+#include "worker/worker.hpp"
 
 namespace interlock::auditing {
 using namespace inputs;
@@ -90,8 +90,8 @@ BOOST_AUTO_TEST_CASE(nobody_can_change_what_was_unpacked) {
     const auto index = ZipIndex::of_file(folder.write("x.zip", zip({deflated_entry("a.so", content)})), {});
     BOOST_REQUIRE(index.ok());
     const AuditOptions options;
-    Judges judges(options);
-    const auto unpacked = index->extract("a.so", content.size(), judges);
+    Workers workers(options);
+    const auto unpacked = index->extract("a.so", content.size(), workers);
     BOOST_REQUIRE(unpacked.ok());
     BOOST_TEST((unpacked->head(content.size()) == content));
     const int file = unpacked->file().get();

@@ -145,7 +145,7 @@ BOOST_AUTO_TEST_CASE(one_bad_file_stops_nobody) {
 }
 
 // Each layer may be missing; without both the audit does the same, and only says less with `interlock config`.
-BOOST_AUTO_TEST_CASE(who_judges_has_no_files) {
+BOOST_AUTO_TEST_CASE(a_worker_has_no_files) {
     const TemporaryFolder folder;
     folder.write("a.so", library("opens a file"));
     folder.write("b.zip", zip({{"b.so", library("opens a file")}}));
@@ -164,7 +164,7 @@ BOOST_AUTO_TEST_CASE(who_judges_has_no_files) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(what_kills_the_judge_concerns_nobody_else) {
+BOOST_AUTO_TEST_CASE(what_kills_a_worker_concerns_nobody_else) {
     const TemporaryFolder folder;
     folder.write("a.so", library("good"));
     folder.write("b.so", library("dies when run"));

@@ -334,12 +334,12 @@ public:
         ++count;
         return unpacker_here().unpack(packed);
     }
-    std::unique_ptr<ByteStream> open(const PackedMember& packed, Tally* tally) override {
-        return unpacker_here().open(packed, tally);
+    std::unique_ptr<ByteStream> open(const PackedMember& packed, Usage* usage) override {
+        return unpacker_here().open(packed, usage);
     }
     std::unique_ptr<ArchiveReader> open_tar(ByteStream& stream, const OpenedFile* whole, Compression compression,
-                                            const std::string& name, Tally& tally) override {
-        return unpacker_here().open_tar(stream, whole, compression, name, tally);
+                                            const std::string& name, Usage& usage) override {
+        return unpacker_here().open_tar(stream, whole, compression, name, usage);
     }
 };
 

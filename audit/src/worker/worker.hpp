@@ -1,4 +1,4 @@
-// judge.hpp: processes that judge binaries. What a hostile file can break (readers, the emulator, a mapping of a file
+// worker.hpp: processes that judge binaries. What a hostile file can break (readers, the emulator, a mapping of a file
 // that is cut short), or take over (decompressors), is done in there: the process may die of it, and the audit goes on;
 // it has no rights that could be misused (confinement.hpp). docs/decisions/0011 says why.
 //
@@ -20,7 +20,7 @@
 #include "inputs/inputs_content.hpp"
 #include "inputs/unpacker.hpp"
 #include "verdict/binary.hpp"
-#include "worker/judge_channel.hpp"
+#include "worker/channel.hpp"
 
 namespace interlock::auditing::worker {
 
@@ -39,27 +39,27 @@ struct Question {
 Error not_in_time(const std::string& path, const AuditOptions& options);
 
 /// One process. Not for several threads at once. Forks, when it is made and after each death of the process.
-class Judge {
+class Worker {
 public:
     using Time = std::chrono::steady_clock::time_point;
     /// `options` outlives it. Throws Failure with io_error when there can be no process. Nothing is waited for beyond
     /// `deadline`.
-    explicit Judge(const AuditOptions& options, Time deadline = Time::max());
+    explicit Worker(const AuditOptions& options, Time deadline = Time::max());
     /// Ends the process.
-    ~Judge();
-    Judge(Judge&& other) noexcept;
-    Judge& operator=(Judge&&) = delete;
+    ~Worker();
+    Worker(Worker&& other) noexcept;
+    Worker& operator=(Worker&&) = delete;
     /// Leaves the process to somebody else: the parent, in the child of a fork().
     void forget() noexcept;
 
     /// As audit_binary(), of the first bytes of the files, which are mapped by the process. An init function that
     /// kills it is not run a second time, and its module is undetermined. Errors: also unreadable, when the process
     /// dies all the same; unreadable and internal for exceptions of audit_binary(). Throws as the constructor.
-    Result<std::vector<BinaryAudit>> judge(Question question);
+    Result<std::vector<BinaryAudit>> audit(Question question);
     /// The same with so much memory for what is emulated; nullopt where it wants more.
-    std::optional<Result<std::vector<BinaryAudit>>> judge(Question question, std::uint64_t memory);
+    std::optional<Result<std::vector<BinaryAudit>>> audit(Question question, std::uint64_t memory);
 
-    // For what is unpacked in the process (judge_unpack.cpp). False: the process has died, or hangs; end() says how.
+    // For what is unpacked in the process (unpack.cpp). False: the process has died, or hangs; end() says how.
 
     struct Message {
         Task task;
@@ -90,51 +90,51 @@ private:
     bool too_slow_ = false;
 };
 
-/// Judges for the threads of one audit, which unpack for it as well. All functions may be called from any thread.
-class Judges final : public inputs::Unpacker {
+/// Workers for the threads of one audit, which unpack for it as well. All functions may be called from any thread.
+class Workers final : public inputs::Unpacker {
 public:
     /// `at_once`: how many files are judged at the same time, at most; they share the memory for what is emulated.
-    explicit Judges(const AuditOptions& options, Judge::Time deadline = Judge::Time::max(), unsigned at_once = 1);
+    explicit Workers(const AuditOptions& options, Worker::Time deadline = Worker::Time::max(), unsigned at_once = 1);
     /// How many that may be where there are so many threads.
     static unsigned most_at_once(const AuditOptions& options, unsigned threads) noexcept;
     /// Makes one beforehand: forking is safest while no other thread runs.
     void prepare();
-    Result<std::vector<BinaryAudit>> judge(Question question);
+    Result<std::vector<BinaryAudit>> audit(Question question);
 
     // What such a process unpacks. Failures are also unreadable, when it dies of it.
     inputs::Content unpack(const inputs::PackedMember& packed) override;
-    std::unique_ptr<inputs::ByteStream> open(const inputs::PackedMember& packed, inputs::Tally* tally) override;
+    std::unique_ptr<inputs::ByteStream> open(const inputs::PackedMember& packed, inputs::Usage* usage) override;
     std::unique_ptr<inputs::ArchiveReader> open_tar(inputs::ByteStream& stream, const inputs::OpenedFile* whole,
                                                     inputs::Compression compression, const std::string& name,
-                                                    inputs::Tally& tally) override;
+                                                    inputs::Usage& usage) override;
 
     /// A process for as long as it is needed.
     class Lease {
     public:
-        explicit Lease(Judges& judges);
+        explicit Lease(Workers& workers);
         ~Lease();
         Lease(const Lease&) = delete;
         Lease& operator=(const Lease&) = delete;
-        Judge* operator->() noexcept { return &judge_; }
-        Judge& operator*() noexcept { return judge_; }
+        Worker* operator->() noexcept { return &worker_; }
+        Worker& operator*() noexcept { return worker_; }
 
     private:
-        Judges& judges_;
-        Judge judge_;
+        Workers& workers_;
+        Worker worker_;
     };
 
     /// In the child of a fork(), where all processes are the parent's, and no other thread is.
     void forget() noexcept;
 
 private:
-    Judge take();
+    Worker take();
 
     const AuditOptions& options_;
-    Judge::Time deadline_;
+    Worker::Time deadline_;
     std::uint64_t share_;  ///< of the memory
     std::mutex whole_;     ///< who has it may use more than that
     std::mutex mutex_;
-    std::vector<Judge> idle_;
+    std::vector<Worker> idle_;
 };
 
 }  // namespace interlock::auditing::worker

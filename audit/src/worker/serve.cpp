@@ -1,8 +1,8 @@
-// judge_serve.cpp: see judge_serve.hpp. What is done in here may end the process, or belong to somebody else when it is
+// serve.cpp: see serve.hpp. What is done in here may end the process, or belong to somebody else when it is
 // done: so it holds nothing, may do nothing, and is believed nothing but an answer to what it was asked.
 //
 // SPDX-License-Identifier: MIT
-#include "worker/judge_serve.hpp"
+#include "worker/serve.hpp"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -21,8 +21,8 @@
 #include "inputs/unpacker.hpp"
 #include "verdict/binary.hpp"
 #include "worker/confinement.hpp"
-#include "worker/judge.hpp"
-#include "worker/judge_channel.hpp"
+#include "worker/worker.hpp"
+#include "worker/channel.hpp"
 #include "worker/wire.hpp"
 
 namespace interlock::auditing::worker {
@@ -119,7 +119,7 @@ bool answer(const std::string& text) {
 }
 
 // No answer at all asks for more memory.
-bool serve_judge(const Request& request, const AuditOptions& options) {
+bool serve(const Request& request, const AuditOptions& options) {
     limit_time(options.budget.processor_time);
     emulation::limit_guest_memory(request.head.memory);
     const std::string text = to_wire(judged(request, options));
@@ -128,17 +128,17 @@ bool serve_judge(const Request& request, const AuditOptions& options) {
 
 // ---- archives ----
 
-bool reply(Reply::Kind kind, std::string_view text, const inputs::Tally* tally) {
-    const Reply head{kind, static_cast<std::uint32_t>(text.size()), tally != nullptr ? tally->entries() : 0,
-                     tally != nullptr ? tally->unpacked() : 0};
+bool reply(Reply::Kind kind, std::string_view text, const inputs::Usage* usage) {
+    const Reply head{kind, static_cast<std::uint32_t>(text.size()), usage != nullptr ? usage->entries() : 0,
+                     usage != nullptr ? usage->unpacked() : 0};
     return send_all(own_socket, &head, sizeof head) && send_all(own_socket, text.data(), text.size());
 }
 
 /// Does what it is told until it is done; false when nobody is there any more.
 class Server {
 public:
-    Server(inputs::ByteStream* stream, inputs::ArchiveReader* reader, const inputs::Tally* tally)
-        : stream_(stream), reader_(reader), tally_(tally), buffer_(longest_piece, '\0') {}
+    Server(inputs::ByteStream* stream, inputs::ArchiveReader* reader, const inputs::Usage* usage)
+        : stream_(stream), reader_(reader), usage_(usage), buffer_(longest_piece, '\0') {}
 
     bool run() {
         for (;;) {
@@ -156,23 +156,23 @@ private:
                 const std::size_t wanted = std::min<std::uint64_t>(order.size, longest_piece);
                 const std::span<std::uint8_t> room(reinterpret_cast<std::uint8_t*>(buffer_.data()), wanted);
                 const std::size_t got = stream_ != nullptr ? stream_->read(room) : reader_->read(room);
-                return reply(Reply::Kind::bytes, std::string_view(buffer_).substr(0, got), tally_);
+                return reply(Reply::Kind::bytes, std::string_view(buffer_).substr(0, got), usage_);
             }
             inputs::Member member;
-            if (reader_ == nullptr || !reader_->next(member)) return reply(Reply::Kind::end, "", tally_);
-            return reply(Reply::Kind::member, to_wire(member), tally_);
+            if (reader_ == nullptr || !reader_->next(member)) return reply(Reply::Kind::end, "", usage_);
+            return reply(Reply::Kind::member, to_wire(member), usage_);
         } catch (const inputs::LimitReached& limit) {
-            return reply(Reply::Kind::limit, to_wire(limit.error()), tally_);
+            return reply(Reply::Kind::limit, to_wire(limit.error()), usage_);
         } catch (const Failure& failure) {
-            return reply(Reply::Kind::error, to_wire(failure.error()), tally_);
+            return reply(Reply::Kind::error, to_wire(failure.error()), usage_);
         } catch (const std::bad_alloc&) {
-            return reply(Reply::Kind::error, to_wire(Error{Errc::unreadable, "out of memory while unpacking"}), tally_);
+            return reply(Reply::Kind::error, to_wire(Error{Errc::unreadable, "out of memory while unpacking"}), usage_);
         }
     }
 
     inputs::ByteStream* stream_;
     inputs::ArchiveReader* reader_;
-    const inputs::Tally* tally_;
+    const inputs::Usage* usage_;
     std::string buffer_;
 };
 
@@ -217,24 +217,24 @@ bool serve_tar(Request& request, const AuditOptions& options) {
     if (!tar_from_wire(request.text, place)) return false;
     limit_time(time_to_unpack(options.budget.archive_size, options));
     const inputs::OpenedFile& file = request.files[0];
-    inputs::Tally tally(options.budget, place.outermost, place.packed);
+    inputs::Usage usage(options.budget, place.outermost, place.packed);
     std::unique_ptr<inputs::ArchiveReader> reader;
     inputs::FileStream stream(file.descriptor.get(), 0, file.size, place.name);
     try {
-        tally.go_on_from(place.entries, place.unpacked);
-        reader = inputs::unpacker_here().open_tar(stream, nullptr, place.compression, place.name, tally);
+        usage.go_on_from(place.entries, place.unpacked);
+        reader = inputs::unpacker_here().open_tar(stream, nullptr, place.compression, place.name, usage);
     } catch (const Failure&) {
         reader = std::make_unique<Broken>(std::current_exception());
     } catch (const std::bad_alloc&) {
         reader = std::make_unique<Broken>(std::current_exception());
     }
-    return Server(nullptr, reader.get(), &tally).run();
+    return Server(nullptr, reader.get(), &usage).run();
 }
 
 bool serve_one(Request& request, const AuditOptions& options) {
     switch (request.head.task) {
-        case Task::judge:
-            return serve_judge(request, options);
+        case Task::audit:
+            return serve(request, options);
         case Task::unpack:
             return serve_unpack(request, options);
         case Task::stream:

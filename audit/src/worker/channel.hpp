@@ -1,4 +1,4 @@
-// judge_channel.hpp: what goes through the socket between an audit and the process that judges and unpacks for it: a
+// channel.hpp: what goes through the socket between an audit and the process that judges and unpacks for it: a
 // request is one head for each file, each with its descriptor, and a text (wire.hpp). An answer to a question is its
 // length and its text; when something is unpacked, each command has one Reply.
 //
@@ -18,7 +18,7 @@ constexpr std::uint64_t longest_answer = 256u << 20;
 constexpr std::uint64_t longest_piece = 256u << 10;
 
 enum class Task : std::uint32_t {
-    judge,   ///< a binary; the files behind it are its libraries
+    audit,   ///< a binary; the files behind it are its libraries
     unpack,  ///< a member of a zip file into the file behind it
     stream,  ///< a member of a zip file, piece by piece
     tar,     ///< the members of a tar file, piece by piece
@@ -28,7 +28,7 @@ enum class Task : std::uint32_t {
 struct FileHead {
     std::uint64_t size = 0;    ///< of the file
     std::uint64_t length = 0;  ///< of the text behind all heads
-    Task task = Task::judge;
+    Task task = Task::audit;
     std::uint32_t more = 0;    ///< how many heads follow
     std::uint64_t memory = 0;  ///< that an emulated program may use
 };
@@ -42,7 +42,7 @@ struct Reply {
     enum class Kind : std::uint32_t { bytes, member, end, error, limit };
     Kind kind = Kind::end;
     std::uint32_t length = 0;                 ///< of what follows: bytes, a member, an error
-    std::uint64_t entries = 0, unpacked = 0;  ///< as Tally counts them
+    std::uint64_t entries = 0, unpacked = 0;  ///< as Usage counts them
 };
 
 bool send_all(int socket, const void* data, std::size_t size);

@@ -1,4 +1,4 @@
-// fuzz_judge.cpp: the fuzzing target for the whole way of one binary: readers, emulator, models, verdicts; in this
+// fuzz_verdict.cpp: the fuzzing target for the whole way of one binary: readers, emulator, models, verdicts; in this
 // process, where an audit takes one of its own. Besides not crashing: every text of the result can be printed, and each
 // verdict has a reason. The last byte of the input says what the file is called.
 //

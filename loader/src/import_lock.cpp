@@ -1,5 +1,5 @@
 // Import locks: the same module is imported once at a time, by whoever comes first; the others wait, unless waiting
-// would never end. What somebody waits for is a Passage; what a thread is in the middle of is its chain of frames.
+// would never end. What somebody waits for is a ImportLock; what a thread is in the middle of is its chain of frames.
 //
 // SPDX-License-Identifier: MIT
 #include <new>
@@ -14,16 +14,16 @@ namespace interlock::detail {
 
 namespace {
 
-bool in_chain(const ImportFrame* chain, const Passage* passage) noexcept {
+bool in_chain(const ImportFrame* chain, const ImportLock* import_lock) noexcept {
     for (; chain != nullptr; chain = chain->outer)
-        if (chain->passage == passage) return true;
+        if (chain->import_lock == import_lock) return true;
     return false;
 }
 
 // Others may wait until this thread leaves the module that it runs, so it must not wait for them.
 bool runs_code_of_a_module() noexcept { return own_slot()->loader_frame != nullptr; }
 
-Error circular_error(const Passage& target) {
+Error circular_error(const ImportLock& target) {
     if (target.unloading)
         return {Errc::import_deadlock,
                 "module " + quoted(target.name) + " is being unloaded, which waits for this import"};
@@ -36,51 +36,51 @@ Error circular_error(const Passage& target) {
 
 ImportFrame* own_imports() noexcept { return static_cast<ImportFrame*>(own_slot()->loader_imports); }
 
-bool LoaderState::would_deadlock(const ImportFrame* chain, const Passage* target) const {
-    std::vector<const Passage*> open{target};
-    std::set<const Passage*> seen{target};
+bool LoaderState::would_deadlock(const ImportFrame* chain, const ImportLock* target) const {
+    std::vector<const ImportLock*> open{target};
+    std::set<const ImportLock*> seen{target};
     while (!open.empty()) {
-        const Passage* passage = open.back();
+        const ImportLock* import_lock = open.back();
         open.pop_back();
-        if (in_chain(chain, passage)) return true;
+        if (in_chain(chain, import_lock)) return true;
         for (const Waiter& waiter : waiters)
-            if (in_chain(waiter.chain, passage) && seen.insert(waiter.target).second) open.push_back(waiter.target);
+            if (in_chain(waiter.chain, import_lock) && seen.insert(waiter.target).second) open.push_back(waiter.target);
     }
     return false;
 }
 
 bool LoaderState::wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain,
-                           const std::shared_ptr<Passage>& passage, bool error_is_enough,
+                           const std::shared_ptr<ImportLock>& import_lock, bool error_is_enough,
                            std::chrono::steady_clock::time_point end) {
     const bool inside = runs_code_of_a_module();
     // An unloading waits for those inside, an import that is undone for those that have come in by a circular import:
     // one gives up, of the other the error is known.
-    if (passage->unloading && !passage->torn_down && inside) passage->wanted = true;
+    if (import_lock->unloading && !import_lock->torn_down && inside) import_lock->wanted = true;
     const NoCancellation guarded;  // others look at the waiter and, through it, at frames of this thread
-    const auto waiter = waiters.insert(waiters.end(), {chain, passage.get()});
-    const auto over = [&] { return passage->done || (inside && error_is_enough && passage->error); };
+    const auto waiter = waiters.insert(waiters.end(), {chain, import_lock.get()});
+    const auto over = [&] { return import_lock->done || (inside && error_is_enough && import_lock->error); };
     if (end == std::chrono::steady_clock::time_point::max())
-        passage_done.wait(guard, over);
+        import_lock_released.wait(guard, over);
     else
-        passage_done.wait_until(guard, end, over);
+        import_lock_released.wait_until(guard, end, over);
     waiters.erase(waiter);
     return over();
 }
 
-void LoaderState::finish_passage(const std::shared_ptr<Passage>& passage) noexcept {
+void LoaderState::release_import_lock(const std::shared_ptr<ImportLock>& import_lock) noexcept {
     {
         std::lock_guard guard(mutex);
-        passage->done = true;
-        const auto entry = passages.find(passage->name);
-        if (entry != passages.end() && entry->second == passage) passages.erase(entry);
+        import_lock->done = true;
+        const auto entry = import_locks.find(import_lock->name);
+        if (entry != import_locks.end() && entry->second == import_lock) import_locks.erase(entry);
     }
-    passage_done.notify_all();
+    import_lock_released.notify_all();
 }
 
 bool LoaderState::is_alive(const std::shared_ptr<ModuleRecord>& record) const {
     if (const auto entry = loaded.find(record->name); entry != loaded.end()) return entry->second == record;
-    const auto entry = passages.find(record->name);
-    return entry != passages.end() && !entry->second->unloading && entry->second->record == record;
+    const auto entry = import_locks.find(record->name);
+    return entry != import_locks.end() && !entry->second->unloading && entry->second->record == record;
 }
 
 Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name, const ImportOptions& import_options,
@@ -97,8 +97,8 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
     // From here on the thread may wait, for another import or for the switch.
     Detached outside;
     ImportFrame* const chain = own_imports();
-    std::shared_ptr<Passage> passage;
-    while (!passage) {
+    std::shared_ptr<ImportLock> import_lock;
+    while (!import_lock) {
         std::shared_ptr<ModuleRecord> package;
         const std::string_view parent = parent_of(name);
         if (!parent.empty() && !is_namespace(parent)) {
@@ -115,8 +115,8 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
             return Error{Errc::wrong_state,
                          "module " + quoted(name) + " is not imported, as the Loader is being destroyed"};
         if (const auto entry = loaded.find(name); entry != loaded.end()) return entry->second;
-        if (const auto under_way = passages.find(name); under_way != passages.end()) {
-            const std::shared_ptr<Passage> other = under_way->second;
+        if (const auto under_way = import_locks.find(name); under_way != import_locks.end()) {
+            const std::shared_ptr<ImportLock> other = under_way->second;
             if (!other->unloading && other->partial && is_inside(*other->record)) return other->record;
             if (would_deadlock(chain, other.get())) {
                 if (!other->unloading && other->partial) return other->record;
@@ -134,23 +134,23 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
             return other->result;
         }
         if (package && !is_alive(package)) continue;
-        passage = std::make_shared<Passage>();
-        passage->name = name;
-        passage->package = std::move(package);
-        passage->event.module = name;
-        passages.emplace(passage->name, passage);
+        import_lock = std::make_shared<ImportLock>();
+        import_lock->name = name;
+        import_lock->package = std::move(package);
+        import_lock->event.module = name;
+        import_locks.emplace(import_lock->name, import_lock);
     }
     std::optional<Imported> imported;
     {
-        const FinishPassage finish(*this, passage);
+        const ReleaseImportLock finish(*this, import_lock);
         // Not even a free module: what ran beneath its exec by chance would get it unfinished, as if it were part of it.
-        isolate([&] { imported.emplace(run_import(passage, import_options, std::move(imported_by))); });
+        isolate([&] { imported.emplace(run_import(import_lock, import_options, std::move(imported_by))); });
     }
     if (!imported->result) {
-        passage->event.kind = EventKind::import_failed;
-        passage->event.set_text(imported->result.error().message);
+        import_lock->event.kind = EventKind::import_failed;
+        import_lock->event.set_text(imported->result.error().message);
     }
-    runtime.tell(std::move(passage->event));
+    runtime.tell(std::move(import_lock->event));
     for (const Warning& warning : imported->warnings) issue(warning);
     return std::move(imported->result);
 }

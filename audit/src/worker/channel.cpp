@@ -1,8 +1,8 @@
-// judge_channel.cpp: messages in whole, however the kernel cuts them, without SIGPIPE. A descriptor travels with the
+// channel.cpp: messages in whole, however the kernel cuts them, without SIGPIPE. A descriptor travels with the
 // first byte of a head, as SCM_RIGHTS needs one.
 //
 // SPDX-License-Identifier: MIT
-#include "worker/judge_channel.hpp"
+#include "worker/channel.hpp"
 
 #include <sys/socket.h>
 

@@ -1,8 +1,8 @@
-// judge.cpp: the side of the program: makes the processes, asks them, and says in words how one has ended.
-// judge_serve.cpp is the other side.
+// worker.cpp: the side of the program: makes the processes, asks them, and says in words how one has ended.
+// serve.cpp is the other side.
 //
 // SPDX-License-Identifier: MIT
-#include "worker/judge.hpp"
+#include "worker/worker.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -22,7 +22,7 @@
 #include <interlock/escape.hpp>
 
 #include "emulation/guest.hpp"
-#include "worker/judge_serve.hpp"
+#include "worker/serve.hpp"
 #include "worker/wire.hpp"
 
 namespace interlock::auditing::worker {
@@ -35,17 +35,17 @@ Error not_in_time(const std::string& path, const AuditOptions& options) {
                                          options.time_limit.count())};
 }
 
-Judge::Judge(const AuditOptions& options, Time deadline) : options_(&options), deadline_(deadline) { start(); }
+Worker::Worker(const AuditOptions& options, Time deadline) : options_(&options), deadline_(deadline) { start(); }
 
-Judge::Judge(Judge&& other) noexcept
+Worker::Worker(Worker&& other) noexcept
     : options_(other.options_),
       deadline_(other.deadline_),
       socket_(std::move(other.socket_)),
       process_(std::exchange(other.process_, -1)) {}
 
-Judge::~Judge() { end(); }
+Worker::~Worker() { end(); }
 
-void Judge::start() {
+void Worker::start() {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
         throw Failure(
@@ -60,12 +60,12 @@ void Judge::start() {
     too_slow_ = false;
 }
 
-void Judge::forget() noexcept {
+void Worker::forget() noexcept {
     socket_ = base::Descriptor();
     process_ = -1;
 }
 
-std::string Judge::end() {
+std::string Worker::end() {
     if (process_ < 0) return "is gone";
     socket_ = base::Descriptor();
     // It may have died of itself already; then this does nothing.
@@ -89,7 +89,7 @@ std::string Judge::end() {
     return fmt::format("ended with status {}", WEXITSTATUS(status));
 }
 
-bool Judge::begin(const Message& message) {
+bool Worker::begin(const Message& message) {
     FileHead head{message.files.front().size, message.text.size(), message.task,
                   static_cast<std::uint32_t>(message.files.size() - 1), message.memory};
     if (process_ < 0) start();
@@ -104,7 +104,7 @@ bool Judge::begin(const Message& message) {
     return send_all(socket_.get(), message.text.data(), message.text.size());
 }
 
-bool Judge::receive(void* data, std::size_t size) {
+bool Worker::receive(void* data, std::size_t size) {
     // Its own limit ends it long before, unless something keeps it from running at all.
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
     const auto patience =
@@ -118,10 +118,10 @@ bool Judge::receive(void* data, std::size_t size) {
     return ready != 0 && receive_all(socket_.get(), data, size);
 }
 
-bool Judge::send(const void* data, std::size_t size) { return send_all(socket_.get(), data, size); }
+bool Worker::send(const void* data, std::size_t size) { return send_all(socket_.get(), data, size); }
 
-bool Judge::ask(const Question& question, std::uint64_t memory, std::string& answer) {
-    Message message{Task::judge, {{question.file.get(), question.size}}, to_wire(question.context), memory};
+bool Worker::ask(const Question& question, std::uint64_t memory, std::string& answer) {
+    Message message{Task::audit, {{question.file.get(), question.size}}, to_wire(question.context), memory};
     for (const Question::Library& library : question.libraries)
         message.files.push_back({library.file->get(), library.size});
     std::uint64_t length = 0;
@@ -130,11 +130,11 @@ bool Judge::ask(const Question& question, std::uint64_t memory, std::string& ans
     return receive_all(socket_.get(), answer.data(), answer.size());
 }
 
-Result<std::vector<BinaryAudit>> Judge::judge(Question question) {
-    return *judge(std::move(question), emulation::most_guest_memory);
+Result<std::vector<BinaryAudit>> Worker::audit(Question question) {
+    return *audit(std::move(question), emulation::most_guest_memory);
 }
 
-std::optional<Result<std::vector<BinaryAudit>>> Judge::judge(Question question, std::uint64_t memory) {
+std::optional<Result<std::vector<BinaryAudit>>> Worker::audit(Question question, std::uint64_t memory) {
     for (bool again = false;; again = true) {
         std::string answer;
         if (ask(question, memory, answer)) {
@@ -153,13 +153,13 @@ std::optional<Result<std::vector<BinaryAudit>>> Judge::judge(Question question, 
 }
 
 // One may always have all that it can use; what is left is for the others.
-Judges::Judges(const AuditOptions& options, Judge::Time deadline, unsigned at_once)
+Workers::Workers(const AuditOptions& options, Worker::Time deadline, unsigned at_once)
     : options_(options),
       deadline_(deadline),
       share_((options.budget.emulated_memory - std::min(options.budget.emulated_memory, emulation::most_guest_memory)) /
              std::max(at_once, 1u)) {}
 
-unsigned Judges::most_at_once(const AuditOptions& options, unsigned threads) noexcept {
+unsigned Workers::most_at_once(const AuditOptions& options, unsigned threads) noexcept {
     const std::uint64_t memory = options.budget.emulated_memory;
     const std::uint64_t others = memory < emulation::most_guest_memory
                                      ? 0
@@ -167,41 +167,41 @@ unsigned Judges::most_at_once(const AuditOptions& options, unsigned threads) noe
     return static_cast<unsigned>(std::clamp<std::uint64_t>(others, 1, std::max(threads, 1u)));
 }
 
-Judges::Lease::Lease(Judges& judges) : judges_(judges), judge_(judges.take()) {}
+Workers::Lease::Lease(Workers& workers) : workers_(workers), worker_(workers.take()) {}
 
-Judges::Lease::~Lease() {
-    const std::lock_guard lock(judges_.mutex_);
-    judges_.idle_.push_back(std::move(judge_));
+Workers::Lease::~Lease() {
+    const std::lock_guard lock(workers_.mutex_);
+    workers_.idle_.push_back(std::move(worker_));
 }
 
-Judge Judges::take() {
+Worker Workers::take() {
     {
         const std::lock_guard lock(mutex_);
         if (!idle_.empty()) {
-            Judge judge = std::move(idle_.back());
+            Worker worker = std::move(idle_.back());
             idle_.pop_back();
-            return judge;
+            return worker;
         }
     }
-    return Judge(options_, deadline_);
+    return Worker(options_, deadline_);
 }
 
-void Judges::prepare() {
-    Judge judge(options_, deadline_);
+void Workers::prepare() {
+    Worker worker(options_, deadline_);
     const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(judge));
+    idle_.push_back(std::move(worker));
 }
 
-void Judges::forget() noexcept {
-    for (Judge& judge : idle_) judge.forget();
+void Workers::forget() noexcept {
+    for (Worker& worker : idle_) worker.forget();
     idle_.clear();
 }
 
-Result<std::vector<BinaryAudit>> Judges::judge(Question question) {
-    Lease judge(*this);
-    if (auto result = judge->judge(question, share_)) return std::move(*result);
+Result<std::vector<BinaryAudit>> Workers::audit(Question question) {
+    Lease worker(*this);
+    if (auto result = worker->audit(question, share_)) return std::move(*result);
     const std::lock_guard alone(whole_);
-    return judge->judge(std::move(question));
+    return worker->audit(std::move(question));
 }
 
 }  // namespace interlock::auditing::worker

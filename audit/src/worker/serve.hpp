@@ -1,4 +1,4 @@
-// judge_serve.hpp: the inside of a process that judges and unpacks (judge.hpp).
+// serve.hpp: the inside of a process that judges and unpacks (worker.hpp).
 //
 // SPDX-License-Identifier: MIT
 #pragma once
