@@ -97,6 +97,22 @@ struct Executor::Loop {
     Loop* older = nullptr;
 };
 
+/// What is left of executors that are gone, as long as invitations of theirs lie in an arena. oneTBB keeps these in
+/// memory where no tool looks, so that all they lead to would seem to have leaked.
+struct Executor::Leftovers {
+    /// Never destroyed: a thread of oneTBB may be late.
+    static Leftovers& all() {
+        static Leftovers& only = *new Leftovers;
+        return only;
+    }
+    // Both under Work::mutex; this mutex is a leaf.
+    void keep(const std::shared_ptr<Work>& work) noexcept;
+    void drop(Work& work) noexcept;
+
+    std::mutex mutex;
+    std::shared_ptr<Work> first;
+};
+
 struct Executor::Work {
     explicit Work(unsigned executor_threads) : threads(executor_threads) {}
 
@@ -108,6 +124,7 @@ struct Executor::Work {
     std::condition_variable no_running_jobs;
     unsigned visitors = 0;             // invited, or here; bounded, as nobody may follow an invitation for long
     tbb::task_arena* arena = nullptr;  // null: the executor is gone
+    std::shared_ptr<Work> next_left;   // of Leftovers, under the mutex of that
 
     /// How many to invite of so many who could help. Under mutex.
     unsigned invitations(std::size_t wanted) noexcept {
@@ -118,7 +135,12 @@ struct Executor::Work {
     }
     void uninvite(unsigned count) noexcept {
         std::lock_guard guard(mutex);
+        gone(count);
+    }
+    /// Under mutex, and the same hold of it under which they saw that there is nothing to do.
+    void gone(unsigned count) noexcept {
         visitors -= std::min(visitors, count);
+        if (visitors == 0 && arena == nullptr) Leftovers::all().drop(*this);
     }
 
     void run_job(std::unique_lock<std::mutex>& guard) noexcept;
@@ -128,6 +150,22 @@ struct Executor::Work {
     void visit(const std::shared_ptr<Work>& self) noexcept;
     void visit_outermost(ThreadSlot* slot, std::unique_lock<std::mutex>& guard) noexcept;
 };
+
+void Executor::Leftovers::keep(const std::shared_ptr<Work>& work) noexcept {
+    std::lock_guard guard(mutex);
+    work->next_left = std::move(first);
+    first = work;
+}
+
+void Executor::Leftovers::drop(Work& work) noexcept {
+    std::lock_guard guard(mutex);
+    for (std::shared_ptr<Work>* link = &first; *link != nullptr; link = &(*link)->next_left) {
+        if (link->get() != &work) continue;
+        std::shared_ptr<Work> next = std::move(work.next_left);
+        *link = std::move(next);  // whoever calls has a reference of its own
+        return;
+    }
+}
 
 struct Executor::Arena {
     explicit Arena(unsigned threads) : arena(static_cast<int>(threads)) {
@@ -168,6 +206,7 @@ Executor::Executor(unsigned threads)
       work_(std::make_shared<Work>(threads_)),
       arena_(std::make_unique<Arena>(threads_)) {
     work_->arena = &arena_->arena;
+    static_cast<void>(Leftovers::all());  // while there is no harm in having no memory for it
 }
 
 Executor::~Executor() {
@@ -178,6 +217,7 @@ Executor::~Executor() {
     }
     std::lock_guard guard(work_->mutex);
     work_->arena = nullptr;
+    if (work_->visitors != 0) Leftovers::all().keep(work_);
 }
 
 /// A loop that others may join: from its constructor until, in its destructor, none of them is in it any more.
@@ -338,13 +378,12 @@ void Executor::Work::visit(const std::shared_ptr<Work>& self) noexcept {
         } catch (...) {
             // As in invite().
         }
-        visitors -= std::min(visitors, 1u);
-        return;
+        return gone(1);
     }
     visiting = true;
     std::unique_lock guard(mutex);
     visit_outermost(slot, guard);
-    visitors -= std::min(visitors, 1u);
+    gone(1);
     visiting = false;
 }
 

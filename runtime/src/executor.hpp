@@ -27,6 +27,7 @@ public:
 private:
     struct Loop;
     struct Work;
+    struct Leftovers;
     class Opened;
     struct Arena;
     void invite(unsigned count) noexcept;
