@@ -24,8 +24,8 @@
 #include "inputs/manifest_beside.hpp"
 #include "rules/findings.hpp"
 #include "verdict/binary.hpp"
-#include "worker/worker.hpp"
 #include "worker/libraries_beside.hpp"
+#include "worker/worker.hpp"
 
 namespace interlock {
 namespace auditing {

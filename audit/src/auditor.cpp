@@ -13,8 +13,8 @@
 #include "inputs/inputs_content.hpp"
 #include "inputs/manifest_beside.hpp"
 #include "verdict/python_abi.hpp"
-#include "worker/worker.hpp"
 #include "worker/libraries_beside.hpp"
+#include "worker/worker.hpp"
 
 namespace interlock {
 

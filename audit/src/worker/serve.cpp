@@ -20,10 +20,10 @@
 #include "emulation/guest.hpp"
 #include "inputs/unpacker.hpp"
 #include "verdict/binary.hpp"
-#include "worker/confinement.hpp"
-#include "worker/worker.hpp"
 #include "worker/channel.hpp"
+#include "worker/confinement.hpp"
 #include "worker/wire.hpp"
+#include "worker/worker.hpp"
 
 namespace interlock::auditing::worker {
 

@@ -10,8 +10,8 @@
 
 #include <interlock/escape.hpp>
 
-#include "worker/worker.hpp"
 #include "worker/wire.hpp"
+#include "worker/worker.hpp"
 
 namespace interlock::auditing::worker {
 
@@ -196,8 +196,8 @@ std::unique_ptr<inputs::ByteStream> Workers::open(const inputs::PackedMember& pa
 }
 
 std::unique_ptr<inputs::ArchiveReader> Workers::open_tar(inputs::ByteStream& stream, const inputs::OpenedFile* whole,
-                                                        inputs::Compression compression, const std::string& name,
-                                                        inputs::Usage& usage) {
+                                                         inputs::Compression compression, const std::string& name,
+                                                         inputs::Usage& usage) {
     return std::make_unique<RemoteTar>(*this, stream, whole, compression, name, usage);
 }
 

@@ -1,5 +1,5 @@
-// confinement_test.cpp: what a process that judges can still do, layer by layer. Each attempt is made in a process that has
-// been confined as those of an audit are, and what the system answers comes back through its socket.
+// confinement_test.cpp: what a process that judges can still do, layer by layer. Each attempt is made in a process that
+// has been confined as those of an audit are, and what the system answers comes back through its socket.
 //
 // SPDX-License-Identifier: MIT
 #include <boost/test/unit_test.hpp>
@@ -25,8 +25,8 @@
 #include <vector>
 
 #include "archive_maker.hpp"
-#include "worker/confinement.hpp"
 #include "worker/channel.hpp"
+#include "worker/confinement.hpp"
 
 namespace interlock::auditing {
 using namespace inputs;

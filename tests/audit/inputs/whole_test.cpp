@@ -1,5 +1,5 @@
-// whole_test.cpp: audit() from inputs to report, with a stand-in for what judges a binary: the text in the file says what
-// becomes of it.
+// whole_test.cpp: audit() from inputs to report, with a stand-in for what judges a binary: the text in the file says
+// what becomes of it.
 //
 // SPDX-License-Identifier: MIT
 #include <boost/test/unit_test.hpp>
