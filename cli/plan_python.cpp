@@ -17,9 +17,9 @@
 
 #include <interlock/escape.hpp>
 
-#include "../loader/src/library_search.hpp"
 #include "audit/cpython_import.hpp"
 #include "exit_codes.hpp"
+#include "loader/library_search.hpp"
 #include "python_interpreter.hpp"
 #include "session.hpp"
 

@@ -48,7 +48,7 @@ endif()
 
 # Headers that components of this tree have for one another, and that are not installed: "base/glob.hpp".
 add_library(interlock_private INTERFACE)
-foreach(component base abi manifests audit)
+foreach(component base abi manifests loader audit)
     target_include_directories(interlock_private INTERFACE ${PROJECT_SOURCE_DIR}/${component}/private)
 endforeach()
 

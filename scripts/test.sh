@@ -134,6 +134,18 @@ step_classic() {
     build classic interlock_cli tests/cli/all tests/runtime/all
     run_tests classic
 }
+# Two types of one name in two files are undefined behaviour that no compiler of one file sees.
+step_odr() {
+    configure lto
+    build lto interlock_cli interlock interlock_audit_shared
+}
+check_format() {
+    local -a files
+    mapfile -t files < <(find . \( -path ./build -o -path ./.git \) -prune -o \
+        \( -name '*.c' -o -name '*.h' -o -name '*.cpp' -o -name '*.hpp' \) -print)
+    say "${#files[@]} files"
+    clang-format-19 --dry-run -Werror "${files[@]}"
+}
 step_install() {
     run_tests install
 }
@@ -176,6 +188,8 @@ if ! $quick; then
     step install "the installed package, used by another project" step_install
     step python "the package for CPython, installed by pip, against the real interpreter" step_python
     step scripts "shellcheck" check_scripts
+    step format "clang-format" check_format
+    step odr "gcc, all of the program at once: no two types have one name" step_odr
     step asan "clang, warnings are errors; AddressSanitizer and UndefinedBehaviorSanitizer, all tests" step_asan
     step tsan "ThreadSanitizer, the tests that use std::thread" step_tsan
     step classic "the one-lock runtime (INTERLOCK_DISABLE_GIL=OFF)" step_classic

@@ -3,7 +3,7 @@
 // read twice.
 //
 // SPDX-License-Identifier: MIT
-#include "library_search.hpp"
+#include "loader/library_search.hpp"
 
 #include <dirent.h>
 #include <elf.h>

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "library_search.hpp"
+#include "loader/library_search.hpp"
 
 namespace interlock::detail {
 

@@ -19,7 +19,7 @@
 #include <interlock/gate.hpp>
 #include <interlock/loader.hpp>
 
-#include "library_search.hpp"
+#include "loader/library_search.hpp"
 #include "linked_objects.hpp"
 #include "module_record.hpp"
 

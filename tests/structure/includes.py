@@ -81,7 +81,7 @@ class Tree:
         folders += [self.root / other / kind for other in self.components for kind in ("private", "src")]
         for folder in ([path.parent] if quoted else []) + folders:
             if (folder / name).is_file():
-                return folder / name
+                return (folder / name).resolve()
         return None
 
     def complaints(self):
@@ -99,7 +99,7 @@ class Tree:
                 continue
             here, there = self.place(path), self.place(target)
             where = f"{path.relative_to(self.root)}:{text.count(chr(10), 0, match.start()) + 1}"
-            target = target.resolve().relative_to(self.root)
+            target = target.relative_to(self.root)
             # What lies in a component itself puts its folders together, and its public headers are for all of them.
             component = here.split("/")[0]
             if component == there.split("/")[0] and (here == component or target.parts[1] == "include"):

@@ -22,8 +22,8 @@ DelegationWay DelegationWays::find(std::size_t module, unsigned depth) {
     const std::optional<std::string> maker = finder_.maker_of(module);
     if (!maker) return way;
     const DelegationWay* best = nullptr;
-    std::optional<std::size_t> contradicts;  // another that is as good, and says something else
-    std::size_t best_module = 0;
+    bool contradicted = false;
+    std::size_t best_module = 0, contradicts = 0;  // another that is as good, and says something else
     unsigned best_rank = 0;
     for (MakerFinder::Found& found : finder_.find(*maker, module)) {
         if (!found.unfit.empty()) {
@@ -32,18 +32,21 @@ DelegationWay DelegationWays::find(std::size_t module, unsigned depth) {
         }
         const DelegationWay& next = from(found.module, depth + 1);
         const unsigned rank = 1u + (next.end == DelegationWay::End::decided ? 2u : 0u) + (found.preferred ? 1u : 0u);
-        if (rank == best_rank && !contradicts && next.says != best->says) contradicts = found.module;
+        if (rank == best_rank && !contradicted && next.says != best->says) {
+            contradicted = true;
+            contradicts = found.module;
+        }
         if (rank <= best_rank) continue;
         best_rank = rank;
         best = &next;
         best_module = found.module;
-        contradicts.reset();
+        contradicted = false;
     }
     if (best == nullptr) {
         way.end = DelegationWay::End::not_found;
         return way;
     }
-    if (contradicts) return {.end = DelegationWay::End::contradiction, .one = best_module, .other = *contradicts};
+    if (contradicted) return {.end = DelegationWay::End::contradiction, .one = best_module, .other = contradicts};
     way = *best;
     way.modules.insert(way.modules.begin(), best_module);
     return way;
