@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <set>
 
-#include "archive_maker.hpp"
+#include "audit/inputs/archive_maker.hpp"
 #include "inputs/archive_zip_index.hpp"
 #include "worker/worker.hpp"
 

@@ -4,7 +4,7 @@
 #include <set>
 #include <sstream>
 
-#include "fabricated.hpp"
+#include "audit/fabricated.hpp"
 #include "report/report.hpp"
 #include "verdict/symbol_lists.hpp"
 

@@ -21,7 +21,7 @@
 #include <interlock/confinement.hpp>
 #include <interlock/digest.hpp>
 
-#include "archive_maker.hpp"
+#include "audit/inputs/archive_maker.hpp"
 #include "verdict/binary.hpp"
 
 namespace interlock {

@@ -1,7 +1,6 @@
 // escape_test.cpp: what escape() and quoted() do to hostile text.
 //
 // SPDX-License-Identifier: MIT
-#define BOOST_TEST_MODULE escape
 #include <boost/test/unit_test.hpp>
 #include <iomanip>
 #include <string>

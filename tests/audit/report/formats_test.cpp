@@ -7,7 +7,7 @@
 #include <interlock/audit_output.hpp>
 #include <nlohmann/json.hpp>
 
-#include "fabricated.hpp"
+#include "audit/fabricated.hpp"
 
 using namespace interlock;
 using namespace interlock::test;

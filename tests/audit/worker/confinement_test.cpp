@@ -24,7 +24,7 @@
 #include <string>
 #include <vector>
 
-#include "archive_maker.hpp"
+#include "audit/inputs/archive_maker.hpp"
 #include "worker/channel.hpp"
 #include "worker/confinement.hpp"
 

@@ -13,7 +13,7 @@
 #include <valijson/schema_parser.hpp>
 #include <valijson/validator.hpp>
 
-#include "fabricated.hpp"
+#include "audit/fabricated.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace interlock;

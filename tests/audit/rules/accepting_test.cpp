@@ -5,7 +5,7 @@
 #include <interlock/baseline.hpp>
 #include <nlohmann/json.hpp>
 
-#include "fabricated.hpp"
+#include "audit/fabricated.hpp"
 
 using namespace interlock;
 using namespace interlock::test;

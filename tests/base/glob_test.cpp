@@ -8,7 +8,7 @@
 
 #include "base/glob.hpp"
 
-namespace interlock::manifests {
+namespace interlock::base {
 namespace {
 
 BOOST_AUTO_TEST_SUITE(glob)
@@ -88,15 +88,15 @@ BOOST_AUTO_TEST_CASE(matching) {
         {"\\", "\\", false},
     };
     for (const auto& row : rows) {
-        BOOST_TEST(base::glob_match(row.pattern, row.text) == row.matches, row.pattern << " on " << row.text);
+        BOOST_TEST(glob_match(row.pattern, row.text) == row.matches, row.pattern << " on " << row.text);
     }
 }
 
 BOOST_AUTO_TEST_CASE(zero_bytes_are_ordinary) {
     using namespace std::string_view_literals;
-    BOOST_TEST(base::glob_match("a?b"sv, "a\0b"sv));
-    BOOST_TEST(!base::glob_match("a"sv, "a\0b"sv));
-    BOOST_TEST(base::glob_match("a\0*"sv, "a\0b"sv));
+    BOOST_TEST(glob_match("a?b"sv, "a\0b"sv));
+    BOOST_TEST(!glob_match("a"sv, "a\0b"sv));
+    BOOST_TEST(glob_match("a\0*"sv, "a\0b"sv));
 }
 
 BOOST_AUTO_TEST_CASE(effort_is_bounded) {
@@ -104,8 +104,8 @@ BOOST_AUTO_TEST_CASE(effort_is_bounded) {
     std::string pattern;
     for (int i = 0; i < 40; ++i) pattern += "a*";
     const std::string text(4000, 'a');
-    BOOST_TEST(base::glob_match(pattern, text));
-    BOOST_TEST(!base::glob_match(pattern + 'b', text));
+    BOOST_TEST(glob_match(pattern, text));
+    BOOST_TEST(!glob_match(pattern + 'b', text));
 }
 
 BOOST_AUTO_TEST_CASE(errors_and_their_places) {
@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(errors_and_their_places) {
     };
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.pattern) {
-            const auto error = base::check_glob(row.pattern);
+            const auto error = check_glob(row.pattern);
             BOOST_TEST(error.has_value() == (row.offset >= 0));
             if (!error) continue;
             BOOST_TEST(static_cast<int>(error->offset) == row.offset);
@@ -144,16 +144,15 @@ BOOST_AUTO_TEST_CASE(errors_and_their_places) {
 
 BOOST_AUTO_TEST_CASE(escaping_and_literals) {
     for (const std::string text : {"", "plain.name", "*?[a-z]\\", "[", "]", "\xc3\xa9", "\xff"}) {
-        const std::string pattern = base::glob_escape(text);
-        BOOST_TEST(base::glob_match(pattern, text));
-        BOOST_TEST(!base::glob_match(pattern, text + 'x'));
-        BOOST_TEST((base::glob_literal(pattern) == text));
+        const std::string pattern = glob_escape(text);
+        BOOST_TEST(glob_match(pattern, text));
+        BOOST_TEST(!glob_match(pattern, text + 'x'));
+        BOOST_TEST((glob_literal(pattern) == text));
     }
-    for (const char* pattern : {"*", "a?", "[a]", "\\", "\xc3\\\xa9"})
-        BOOST_TEST(!base::glob_literal(pattern).has_value());
+    for (const char* pattern : {"*", "a?", "[a]", "\\", "\xc3\\\xa9"}) BOOST_TEST(!glob_literal(pattern).has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
-}  // namespace interlock::manifests
+}  // namespace interlock::base

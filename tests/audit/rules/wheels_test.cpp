@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <utility>
 
-#include "fabricated.hpp"
+#include "audit/fabricated.hpp"
 #include "report/report.hpp"
 
 using namespace interlock;

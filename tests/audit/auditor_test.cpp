@@ -8,7 +8,7 @@
 
 #include <interlock/auditor.hpp>
 
-#include "archive_maker.hpp"
+#include "audit/inputs/archive_maker.hpp"
 
 namespace {
 
