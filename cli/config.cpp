@@ -140,7 +140,7 @@ int run_config(Context& context, const std::vector<std::string>& arguments) {
         return exit_ok;
     }
     base::Columns table({"NAME", "VALUE", "SOURCE"});
-    for (const Entry& entry : list) table.add({entry.name, plain(entry.value, ":"), entry.source});
+    for (const Entry& entry : list) table.add_texts({entry.name, plain(entry.value, ":"), entry.source});
     context.output.write(table.text(0, context.output.color()));
     return exit_ok;
 }

@@ -158,7 +158,7 @@ int run_explain(Context& context, const std::vector<std::string>& arguments) {
     } else if (arguments.empty()) {
         base::Columns table({"CODE", "KIND", "MEANS"});
         for (const Explanation& entry : chosen)
-            table.add({std::string(entry.code), std::string(entry.kind), first_sentence(entry.what)});
+            table.add_texts({std::string(entry.code), std::string(entry.kind), first_sentence(entry.what)});
         context.output.write(table.text(0, context.output.color()));
     } else {
         for (const Explanation& entry : chosen) context.output.write(in_words(context.output, entry));

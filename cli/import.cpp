@@ -43,7 +43,7 @@ int run_import(Context& context, const std::optional<std::string>& timeout, cons
         imported = true;
         const Mode mode = session.runtime().mode();
         modules.push_back(describe(*module, mode));
-        table.add({escape(module->name()), std::string(level_name(module->level())),
+        table.add_texts({escape(module->name()), std::string(level_name(module->level())),
                    std::string(source_name(module->decision().source)), mode_name(mode),
                    escape(module->file().string(), 4096)});
     }

@@ -276,7 +276,7 @@ std::string in_words(const Environment& environment, const Context& context) {
             decision.action == PolicyAction::free && decision.source == DecisionSource::marker && module.lacks.empty();
         if (by_marker && module.reached != "imported" && context.options.verbose == 0) continue;
         ++shown;
-        table.add({escape(module.name, 1000),
+        table.add_texts({escape(module.name, 1000),
                    decision.module ? std::string(verdict_name(decision.module->verdict)) : "-",
                    std::string(action_name(decision.action)), std::string(source_name(decision.source)),
                    module.lacks.empty() ? std::string(effect_on_gil(decision.action)) : "import fails", how(module)});
@@ -288,7 +288,7 @@ std::string in_words(const Environment& environment, const Context& context) {
         reasons += failure_in_words(module);
     }
     for (const MissingModule& one : environment.missing)
-        table.add({escape(one.name, 1000), "-", "-", "-", "import fails", "imported by " + escape(one.at, 4096)});
+        table.add_texts({escape(one.name, 1000), "-", "-", "-", "import fails", "imported by " + escape(one.at, 4096)});
     for (const MissingModule& one : environment.missing) reasons += failure_in_words(one);
     std::string text;
     if (shown + environment.missing.size() != 0) text += table.text(0, context.output.color());

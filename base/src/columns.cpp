@@ -20,7 +20,9 @@ std::string styled(bool color, Style style, std::string_view text) {
     return std::string(codes[static_cast<std::size_t>(style)]).append(text) + "\033[0m";
 }
 
-Columns::Columns(std::vector<std::string> header, Wide wide) : wide_(wide), header_(true) { add(std::move(header)); }
+Columns::Columns(std::vector<std::string> header, Wide wide) : wide_(wide), header_(true) {
+    add_texts(std::move(header));
+}
 
 void Columns::add(std::vector<Cell> row) {
     for (Cell& cell : row)
@@ -28,7 +30,7 @@ void Columns::add(std::vector<Cell> row) {
     rows_.push_back(std::move(row));
 }
 
-void Columns::add(std::vector<std::string> row) {
+void Columns::add_texts(std::vector<std::string> row) {
     std::vector<Cell> cells(row.size());
     for (std::size_t i = 0; i < row.size(); ++i) cells[i].text = std::move(row[i]);
     add(std::move(cells));

@@ -13,8 +13,8 @@ BOOST_AUTO_TEST_SUITE(columns)
 
 BOOST_AUTO_TEST_CASE(columns_are_as_wide_as_needed_and_nothing_trails) {
     Columns table({"A", "LONGER"});
-    table.add({"one", ""});
-    table.add({"\u00e4\u4e2d", "x"});  // one column, and two
+    table.add_texts({"one", ""});
+    table.add_texts({"\u00e4\u4e2d", "x"});  // one column, and two
     BOOST_TEST(table.text(0, false) == "A    LONGER\none\n\u00e4\u4e2d  x\n");
     BOOST_TEST(table.text(2, false) == "  A    LONGER\n  one\n  \u00e4\u4e2d  x\n");
 }

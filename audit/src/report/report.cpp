@@ -63,7 +63,7 @@ std::string format_audit(const AuditReport& report, AuditFormat format, const Au
     return {};
 }
 
-namespace auditing {
+namespace auditing::report {
 
 std::size_t Tally::all_modules() const noexcept {
     std::size_t sum = 0;
@@ -182,6 +182,6 @@ std::string rule_ids(const std::vector<const Finding*>& findings) {
     return text;
 }
 
-}  // namespace auditing
+}  // namespace auditing::report
 
 }  // namespace interlock

@@ -19,11 +19,11 @@ static_assert(table.size() == rule_count);
 
 }  // namespace
 
-namespace auditing {
+namespace auditing::rules {
 
 const Rule& rule(RuleId id) noexcept { return table[static_cast<std::size_t>(id)]; }
 
-}  // namespace auditing
+}  // namespace auditing::rules
 
 std::span<const Rule> rules() noexcept { return table; }
 

@@ -31,7 +31,7 @@ public:
     explicit Columns(std::vector<std::string> header, Wide wide = Wide::whole);
 
     void add(std::vector<Cell> row);
-    void add(std::vector<std::string> row);
+    void add_texts(std::vector<std::string> row);
     std::string text(std::size_t indent, bool color) const;
 
 private:
