@@ -5,6 +5,7 @@
 #define BOOST_TEST_MODULE audit_image_differential
 #include <boost/test/unit_test.hpp>
 
+#include "emulation/c_api_names.hpp"
 #include "fixture_files.hpp"
 #include "llvm_tools.hpp"
 #include "support/why.hpp"
@@ -85,7 +86,8 @@ void compare(const char* format, FactsByFile (*llvm_facts)(const std::vector<std
     std::size_t files = 0, facts = 0;
     for (const auto& fixture : fixtures) {
         if (!fixture.is(format)) continue;
-        const auto images = auditing::image::read_images(fixture.bytes, fixture.name);
+        const auto images = auditing::image::read_images(fixture.bytes, fixture.name,
+                                                         {.is_of_process = &auditing::emulation::is_of_process});
         BOOST_TEST_CONTEXT(fixture.name) {
             BOOST_TEST_INFO(why(images));
             BOOST_TEST(images.ok());
