@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: MIT
 #include <interlock/module.h>
 
-static il_status nothing(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status nothing(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)call;
     (void)args;
     (void)nargs;
@@ -12,14 +12,14 @@ static il_status nothing(il_call* call, const il_value* args, size_t nargs, il_v
     return IL_OK;
 }
 
-static il_status add(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status add(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)call;
     (void)nargs;
     *result = il_int64(args[0].as.int64 + args[1].as.int64);
     return IL_OK;
 }
 
-static il_status same(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status same(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)call;
     (void)nargs;
     *result = args[0];

@@ -44,8 +44,8 @@ int run_import(Context& context, const std::optional<std::string>& timeout, cons
         const Mode mode = session.runtime().mode();
         modules.push_back(describe(*module, mode));
         table.add_texts({escape(module->name()), std::string(level_name(module->level())),
-                   std::string(source_name(module->decision().source)), mode_name(mode),
-                   escape(module->file().string(), 4096)});
+                         std::string(source_name(module->decision().source)), mode_name(mode),
+                         escape(module->file().string(), 4096)});
     }
     if (context.options.json)
         context.output.write_json(Json{{"schema_version", 1}, {"modules", std::move(modules)}});

@@ -276,10 +276,10 @@ std::string in_words(const Environment& environment, const Context& context) {
             decision.action == PolicyAction::free && decision.source == DecisionSource::marker && module.lacks.empty();
         if (by_marker && module.reached != "imported" && context.options.verbose == 0) continue;
         ++shown;
-        table.add_texts({escape(module.name, 1000),
-                   decision.module ? std::string(verdict_name(decision.module->verdict)) : "-",
-                   std::string(action_name(decision.action)), std::string(source_name(decision.source)),
-                   module.lacks.empty() ? std::string(effect_on_gil(decision.action)) : "import fails", how(module)});
+        table.add_texts(
+            {escape(module.name, 1000), decision.module ? std::string(verdict_name(decision.module->verdict)) : "-",
+             std::string(action_name(decision.action)), std::string(source_name(decision.source)),
+             module.lacks.empty() ? std::string(effect_on_gil(decision.action)) : "import fails", how(module)});
         if (by_marker) continue;
         reasons += fmt::format("{}  {}\n", escape(module.name, 1000), escape(module.file, 4096));
         for (const Reason& reason : decision.why)

@@ -100,7 +100,7 @@ int run_policy_check(const PolicyCheckOptions& options, Context& context, const 
             base::Columns table({"LINE", "RULE", "ACTION", "DECIDES"});
             for (const RuleUse& use : uses)
                 table.add_texts({std::to_string(use.rule->line), describe(*use.rule),
-                           std::string(action_name(use.rule->threading)), std::to_string(use.matches)});
+                                 std::string(action_name(use.rule->threading)), std::to_string(use.matches)});
             context.output.write(table.text(0, context.output.color()));
         }
         if (usable && !context.options.quiet)

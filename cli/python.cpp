@@ -42,9 +42,10 @@ void check(const std::string& interpreter) {
                                        "said of it is above",
                                        name, answer.status));
     if (answer.out.starts_with("ok")) return;
-    const std::string install = fmt::format("install it there: {} -m pip install FOLDER/python, where FOLDER is the "
-                                            "source of interlock",
-                                            escape(interpreter, 4096));
+    const std::string install = fmt::format(
+        "install it there: {} -m pip install FOLDER/python, where FOLDER is the "
+        "source of interlock",
+        escape(interpreter, 4096));
     if (answer.out.starts_with("other"))
         throw CommandError(exit_unreadable,
                            fmt::format("interlock is installed for another interpreter than {} (found {}, without the "
@@ -62,23 +63,24 @@ std::string python_filter(const std::string& filter) {
     const std::size_t second = std::min(rest.find(':'), rest.size());
     const std::string category = rest.substr(0, second), module = rest.substr(std::min(second + 1, rest.size()));
     if (!category.empty() && category != "fallback")
-        throw UsageError(fmt::format("-W {}: Python programs get warnings of the category fallback only; filters for "
-                                     "others go into PYTHONWARNINGS",
-                                     quoted(filter, 200)));
+        throw UsageError(
+            fmt::format("-W {}: Python programs get warnings of the category fallback only; filters for "
+                        "others go into PYTHONWARNINGS",
+                        quoted(filter, 200)));
     if (module.find_first_of("*?[\\,:") != module.npos)
-        throw UsageError(fmt::format("-W {}: Python's filters take no patterns: name one module, or none",
-                                     quoted(filter, 200)));
+        throw UsageError(
+            fmt::format("-W {}: Python's filters take no patterns: name one module, or none", quoted(filter, 200)));
     return fmt::format("{}:The global interpreter lock (GIL) has been enabled to load module '{}:RuntimeWarning",
                        action, module.empty() ? "" : module + "'");
 }
 
 void refuse_other_options(const GlobalOptions& options) {
-    const char* given = !options.path.empty()              ? "--path"
-                        : options.threads                  ? "--threads"
-                        : options.switch_deadline          ? "--switch-deadline"
-                        : options.warnings != "text"       ? "--warnings"
-                        : options.json                     ? "--json"
-                                                           : nullptr;
+    const char* given = !options.path.empty()        ? "--path"
+                        : options.threads            ? "--threads"
+                        : options.switch_deadline    ? "--switch-deadline"
+                        : options.warnings != "text" ? "--warnings"
+                        : options.json               ? "--json"
+                                                     : nullptr;
     if (given == nullptr) return;
     throw UsageError(fmt::format("{} is about interlock's own loader, and here CPython imports; leave it out", given));
 }

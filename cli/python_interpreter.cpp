@@ -67,8 +67,8 @@ std::string named(const std::string& text, std::string_view source) {
     if (const auto version = python_version_from_text(text)) {
         if (const auto found = on_path("python" + version->text())) return *found;
     }
-    throw CommandError(exit_unreadable, fmt::format("{} {} is neither a file nor a program on PATH", source,
-                                                    quoted(text, 4096)));
+    throw CommandError(exit_unreadable,
+                       fmt::format("{} {} is neither a file nor a program on PATH", source, quoted(text, 4096)));
 }
 
 class Pipe {

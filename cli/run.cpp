@@ -273,8 +273,9 @@ private:
                         tally.count(InputEnd::failed), tally.count(InputEnd::unreadable));
         base::Columns table({"mode", "inputs", "size", "time", "speed"});
         for (const Phase& phase : phases)
-            table.add_texts({mode_name(phase.mode), std::to_string(phase.inputs), in_bytes(static_cast<double>(phase.bytes)),
-                       fmt::format("{:.3f} s", phase.seconds), rate(phase.bytes, phase.seconds)});
+            table.add_texts({mode_name(phase.mode), std::to_string(phase.inputs),
+                             in_bytes(static_cast<double>(phase.bytes)), fmt::format("{:.3f} s", phase.seconds),
+                             rate(phase.bytes, phase.seconds)});
         if (!phases.empty()) text += table.text(2, false);
         return text + fmt::format("  switched to locked {}x, to parallel {}x; {} now\n", stats.switches_to_locked,
                                   stats.switches_to_parallel, mode_name(stats.mode));

@@ -9,39 +9,39 @@
 #include <string.h>
 
 typedef struct {
-    const char* name;
-    char* text;
+    const char *name;
+    char *text;
     size_t size;
-    char* counted;  // JSON
+    char *counted;  // JSON
     char error[200];
     int64_t words;
 } job;
 
 typedef struct {
-    const interlock_function* count;
-    job* jobs;
+    const interlock_function *count;
+    job *jobs;
 } round_of_jobs;
 
-static int failed(const char* what, interlock_error* error) {
+static int failed(const char *what, interlock_error *error) {
     fprintf(stderr, "count-host: %s: %s [%s]\n", what, interlock_error_message(error), interlock_error_code(error));
     interlock_error_free(error);
     return 1;
 }
 
-static void on_event(void* context, const interlock_event* event) {
+static void on_event(void *context, const interlock_event *event) {
     (void)context;
     if (strcmp(event->kind, "mode_changed") == 0) fprintf(stderr, "count-host: %s\n", event->text);
 }
 
-static void on_warning(void* context, const interlock_warning* warning) {
-    ++*(unsigned*)context;
+static void on_warning(void *context, const interlock_warning *warning) {
+    ++*(unsigned *)context;
     fputs(warning->text, stderr);
 }
 
 // Runs detached: the disk may take its time.
-static void read_file(void* context) {
-    job* one = context;
-    FILE* file = fopen(one->name, "rb");
+static void read_file(void *context) {
+    job *one = context;
+    FILE *file = fopen(one->name, "rb");
     long size = -1;
     if (file != NULL && fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 && fseek(file, 0, SEEK_SET) == 0)
         one->text = malloc((size_t)size + 1);
@@ -50,9 +50,9 @@ static void read_file(void* context) {
     if (one->text == NULL) snprintf(one->error, sizeof one->error, "it cannot be read");
 }
 
-static int64_t number_of(const il_value* map, const char* key) {
+static int64_t number_of(const il_value *map, const char *key) {
     for (size_t i = 0; map->type == IL_MAP && i < map->as.map.count; ++i) {
-        const il_entry* entry = &map->as.map.entries[i];
+        const il_entry *entry = &map->as.map.entries[i];
         if (entry->key.size == strlen(key) && memcmp(entry->key.data, key, entry->key.size) == 0)
             return entry->value.as.int64;
     }
@@ -60,11 +60,11 @@ static int64_t number_of(const il_value* map, const char* key) {
 }
 
 // Runs attached, on a thread of the runtime.
-static void count_files(void* context, size_t begin, size_t end) {
-    const round_of_jobs* all = context;
-    interlock_scope* scope = interlock_scope_new();
+static void count_files(void *context, size_t begin, size_t end) {
+    const round_of_jobs *all = context;
+    interlock_scope *scope = interlock_scope_new();
     for (size_t i = begin; scope != NULL && i < end; ++i) {
-        job* one = &all->jobs[i];
+        job *one = &all->jobs[i];
         interlock_run_detached(read_file, one);
         if (one->text != NULL) {
             const il_value text = il_octets(one->text, one->size);
@@ -85,10 +85,10 @@ static void count_files(void* context, size_t begin, size_t end) {
 }
 
 // Adds up with a function of the module as well. Many small calls: each costs less on a thread that is attached.
-static int add_up(const interlock_function* sum, const job* jobs, size_t count, int64_t* total,
-                  interlock_error** error) {
+static int add_up(const interlock_function *sum, const job *jobs, size_t count, int64_t *total,
+                  interlock_error **error) {
     if (interlock_attach(error) != 0) return -1;
-    interlock_scope* scope = interlock_scope_new();
+    interlock_scope *scope = interlock_scope_new();
     il_value so_far = il_int64(0);
     for (size_t i = 0; scope != NULL && i < count; ++i) {
         const il_value both[] = {so_far, il_int64(jobs[i].words)};
@@ -101,10 +101,10 @@ static int add_up(const interlock_function* sum, const job* jobs, size_t count, 
 }
 
 // One round over all files; prints a line for each.
-static int count_all(interlock_runtime* runtime, interlock_loader* loader, job* jobs, size_t count) {
-    interlock_error* error = NULL;
-    interlock_function* function = interlock_loader_function(loader, "textkit", "count", &error);
-    interlock_function* sum = function == NULL ? NULL : interlock_loader_function(loader, "textkit", "sum", &error);
+static int count_all(interlock_runtime *runtime, interlock_loader *loader, job *jobs, size_t count) {
+    interlock_error *error = NULL;
+    interlock_function *function = interlock_loader_function(loader, "textkit", "count", &error);
+    interlock_function *sum = function == NULL ? NULL : interlock_loader_function(loader, "textkit", "sum", &error);
     round_of_jobs all = {.count = function, .jobs = jobs};
     int64_t total = 0;
     int status = sum == NULL || interlock_runtime_parallel_for(runtime, 0, count, 0, count_files, &all, &error) != 0 ||
@@ -114,7 +114,7 @@ static int count_all(interlock_runtime* runtime, interlock_loader* loader, job* 
     interlock_function_free(sum);
     interlock_function_free(function);
     for (size_t i = 0; i < count; ++i) {
-        job* one = &jobs[i];
+        job *one = &jobs[i];
         printf("%s: %s\n", one->name, one->counted != NULL ? one->counted : one->error);
         if (one->counted == NULL) status = 1;
         interlock_text_free(one->counted);
@@ -124,7 +124,7 @@ static int count_all(interlock_runtime* runtime, interlock_loader* loader, job* 
     return status;
 }
 
-int main(int argc, char** argv) {
+int main(int argc, char **argv) {
     int first = 1, reload = 0, report = 0;
     for (; first < argc && strncmp(argv[first], "--", 2) == 0; ++first) {
         if (strcmp(argv[first], "--reload") == 0) reload = 1;
@@ -135,16 +135,16 @@ int main(int argc, char** argv) {
         fputs("usage: count-host [--reload] [--report] FILE...   (INTERLOCK_PATH: the folder of textkit.so)\n", stderr);
         return 2;
     }
-    interlock_error* error = NULL;
+    interlock_error *error = NULL;
     const interlock_runtime_options runtime_options = {
         .size = sizeof runtime_options, .use_environment = 1, .on_event = on_event};
-    interlock_runtime* runtime = interlock_runtime_new(&runtime_options, &error);
+    interlock_runtime *runtime = interlock_runtime_new(&runtime_options, &error);
     if (runtime == NULL) return failed("the runtime", error);
     unsigned warnings = 0;
     const interlock_loader_options loader_options = {
         .size = sizeof loader_options, .use_environment = 1, .on_warning = on_warning, .context = &warnings};
-    interlock_loader* loader = interlock_loader_new(runtime, &loader_options, &error);
-    job* jobs = calloc(count, sizeof *jobs);
+    interlock_loader *loader = interlock_loader_new(runtime, &loader_options, &error);
+    job *jobs = calloc(count, sizeof *jobs);
     for (size_t i = 0; jobs != NULL && i < count; ++i) jobs[i].name = argv[first + (int)i];
 
     int status = 1;
@@ -156,7 +156,7 @@ int main(int argc, char** argv) {
             status = interlock_loader_reload(loader, "textkit", argv[0], 1000, &error) != 0
                          ? failed("reloading", error)
                          : count_all(runtime, loader, jobs, count);
-        char* text = report ? interlock_loader_report(loader, NULL) : NULL;
+        char *text = report ? interlock_loader_report(loader, NULL) : NULL;
         if (text != NULL) puts(text);
         interlock_text_free(text);
         if (interlock_loader_unload(loader, "textkit", 1000, &error) != 0) status = failed("unloading", error);

@@ -7,13 +7,13 @@
 #include <interlock/module.h>
 #include <time.h>
 
-static il_status date(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status date(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     enum { capacity = 32 };
     if (nargs != 1 || args[0].type != IL_INT64)
         return il_raise(call, IL_ERROR_ARGUMENT, "date(seconds) takes one integer");
     const time_t seconds = (time_t)args[0].as.int64;
     struct tm fields;
-    char* text = il_alloc(call, capacity, 1);
+    char *text = il_alloc(call, capacity, 1);
     if (text == NULL) return IL_ERROR_MEMORY;
     const size_t size =
         gmtime_r(&seconds, &fields) != NULL ? strftime(text, capacity, "%Y-%m-%dT%H:%M:%SZ", &fields) : 0;
@@ -38,7 +38,7 @@ static const il_module_def definition = {sizeof(il_module_def),
                                          NULL};
 
 IL_LEGACY_MODULE(legacy_free) {
-    il_module* module = il_module_create(host, &definition);
+    il_module *module = il_module_create(host, &definition);
     if (module == NULL || il_set_threading(host, module, IL_THREADING_FREE) != IL_OK) return NULL;
     return module;
 }

@@ -6,12 +6,12 @@
 #include <interlock/module.h>
 #include <time.h>
 
-static il_status date(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status date(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     static char text[32];
     if (nargs != 1 || args[0].type != IL_INT64)
         return il_raise(call, IL_ERROR_ARGUMENT, "date(seconds) takes one integer");
     const time_t seconds = (time_t)args[0].as.int64;
-    const struct tm* fields = gmtime(&seconds);  // static storage of the C library
+    const struct tm *fields = gmtime(&seconds);  // static storage of the C library
     const size_t size = fields != NULL ? strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", fields) : 0;
     if (size == 0) return il_raise(call, IL_ERROR_ARGUMENT, "date(seconds): the year does not fit");
     *result = il_text(text, size);

@@ -13,7 +13,7 @@ static const char blanks[] = " \t\r\n\f\v";
 
 // A safe point in here would let the next thread in while the buffer is in use: a module that relies on the global lock
 // must not have one where its static state is inconsistent.
-static void tokenise(const char* text, size_t size) {
+static void tokenise(const char *text, size_t size) {
     count = 0;
     hash = 14695981039346656037u;
     while (size > 0) {
@@ -25,9 +25,9 @@ static void tokenise(const char* text, size_t size) {
         }
         for (size_t i = 0; i < length; ++i) piece[i] = text[i] != '\0' ? text[i] : ' ';
         piece[length] = '\0';
-        for (char* token = strtok(piece, blanks); token != NULL; token = strtok(NULL, blanks)) {
+        for (char *token = strtok(piece, blanks); token != NULL; token = strtok(NULL, blanks)) {
             ++count;
-            for (const char* c = token; *c != '\0'; ++c) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+            for (const char *c = token; *c != '\0'; ++c) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
             hash = (hash ^ ' ') * 1099511628211u;
         }
         text += length;
@@ -35,7 +35,7 @@ static void tokenise(const char* text, size_t size) {
     }
 }
 
-static il_status tokenise_argument(il_call* call, const char* usage, const il_value* args, size_t nargs) {
+static il_status tokenise_argument(il_call *call, const char *usage, const il_value *args, size_t nargs) {
     if (nargs == 1 && args[0].type == IL_STRING)
         tokenise(args[0].as.string.data, args[0].as.string.size);
     else if (nargs == 1 && args[0].type == IL_BYTES)
@@ -45,13 +45,13 @@ static il_status tokenise_argument(il_call* call, const char* usage, const il_va
     return IL_OK;
 }
 
-static il_status tokens(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status tokens(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     const il_status status = tokenise_argument(call, "tokens(text)", args, nargs);
     if (status == IL_OK) *result = il_int64(count);
     return status;
 }
 
-static il_status checksum(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status checksum(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     const il_status status = tokenise_argument(call, "checksum(text)", args, nargs);
     if (status == IL_OK) *result = il_int64((int64_t)hash);
     return status;

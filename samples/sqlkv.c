@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum statement { PUT, GET, ADD, SIZE, CLEAR, BEGIN, COMMIT, ROLLBACK, STATEMENTS };
-static const char* const sql[STATEMENTS] = {
+static const char *const sql[STATEMENTS] = {
     [PUT] = "INSERT INTO pair VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
     [GET] = "SELECT value FROM pair WHERE key = ?1",
     [ADD] = "INSERT INTO pair VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = value + excluded.value",
@@ -20,17 +20,17 @@ static const char* const sql[STATEMENTS] = {
 };
 
 typedef struct state {
-    sqlite3* connection;
-    sqlite3_stmt* statements[STATEMENTS];
+    sqlite3 *connection;
+    sqlite3_stmt *statements[STATEMENTS];
 } state;
 
-static void close_database(state* database) {
+static void close_database(state *database) {
     for (int i = 0; i < STATEMENTS; ++i) sqlite3_finalize(database->statements[i]);
     sqlite3_close(database->connection);
     memset(database, 0, sizeof *database);
 }
 
-static il_status open_database(il_call* call, const char* path) {
+static il_status open_database(il_call *call, const char *path) {
     state opened = {0};
     int status = sqlite3_open_v2(path, &opened.connection,
                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -47,24 +47,24 @@ static il_status open_database(il_call* call, const char* path) {
         close_database(&opened);
         return IL_ERROR_IO;
     }
-    state* database = call->state;
+    state *database = call->state;
     close_database(database);
     *database = opened;
     return IL_OK;
 }
 
-static int bind(sqlite3_stmt* statement, int place, const il_value* value) {
+static int bind(sqlite3_stmt *statement, int place, const il_value *value) {
     if (value->type == IL_INT64) return sqlite3_bind_int64(statement, place, value->as.int64);
-    const char* data = value->as.string.data != NULL ? value->as.string.data : "";
+    const char *data = value->as.string.data != NULL ? value->as.string.data : "";
     return sqlite3_bind_text64(statement, place, data, value->as.string.size, SQLITE_STATIC, SQLITE_UTF8);
 }
 
 // Runs a statement; the first column of the first row, if there is one, becomes *result. The text of a row dies with
 // the reset of the statement, so it is copied into memory of the host.
-static il_status run(il_call* call, enum statement which, const il_value* key, const il_value* value,
-                     il_value* result) {
-    state* database = call->state;
-    sqlite3_stmt* statement = database->statements[which];
+static il_status run(il_call *call, enum statement which, const il_value *key, const il_value *value,
+                     il_value *result) {
+    state *database = call->state;
+    sqlite3_stmt *statement = database->statements[which];
     int status = key != NULL ? bind(statement, 1, key) : SQLITE_OK;
     if (status == SQLITE_OK && value != NULL) status = bind(statement, 2, value);
     if (status == SQLITE_OK) status = sqlite3_step(statement);
@@ -72,9 +72,9 @@ static il_status run(il_call* call, enum statement which, const il_value* key, c
     if (status == SQLITE_ROW && sqlite3_column_type(statement, 0) == SQLITE_INTEGER) {
         *result = il_int64(sqlite3_column_int64(statement, 0));
     } else if (status == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
-        const unsigned char* text = sqlite3_column_text(statement, 0);
+        const unsigned char *text = sqlite3_column_text(statement, 0);
         const size_t size = (size_t)sqlite3_column_bytes(statement, 0);
-        char* copy = il_alloc(call, size, 1);
+        char *copy = il_alloc(call, size, 1);
         if (copy == NULL || text == NULL)
             outcome = il_raise(call, IL_ERROR_MEMORY, "sqlkv: no memory for a value of %zu bytes", size);
         else
@@ -87,64 +87,64 @@ static il_status run(il_call* call, enum statement which, const il_value* key, c
     return outcome;
 }
 
-static il_status open(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status open(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)result;
     if (nargs != 1 || args[0].type != IL_STRING || args[0].as.string.size == 0 ||
         memchr(args[0].as.string.data, '\0', args[0].as.string.size) != NULL)
         return il_raise(call, IL_ERROR_ARGUMENT, "open(path) takes one string, not empty and without zero bytes");
-    char* path = il_alloc(call, args[0].as.string.size + 1, 1);
+    char *path = il_alloc(call, args[0].as.string.size + 1, 1);
     if (path == NULL) return IL_ERROR_MEMORY;
     memcpy(path, args[0].as.string.data, args[0].as.string.size);
     path[args[0].as.string.size] = '\0';
     return open_database(call, path);
 }
 
-static il_status put(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status put(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     if (nargs != 2 || args[0].type != IL_STRING || (args[1].type != IL_STRING && args[1].type != IL_INT64))
         return il_raise(call, IL_ERROR_ARGUMENT, "put(key, value) takes a string, and a string or an integer");
     return run(call, PUT, &args[0], &args[1], result);
 }
 
-static il_status get(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status get(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     if (nargs != 1 || args[0].type != IL_STRING) return il_raise(call, IL_ERROR_ARGUMENT, "get(key) takes one string");
     return run(call, GET, &args[0], NULL, result);
 }
 
-static il_status add(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status add(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     int valid = nargs == 1 && args[0].type == IL_MAP;
     for (size_t i = 0; valid && i < args[0].as.map.count; ++i) valid = args[0].as.map.entries[i].value.type == IL_INT64;
     if (!valid) return il_raise(call, IL_ERROR_ARGUMENT, "add(counts) takes one map of integers");
     il_status status = run(call, BEGIN, NULL, NULL, result);
     if (status != IL_OK) return status;
     for (size_t i = 0; status == IL_OK && i < args[0].as.map.count; ++i) {
-        const il_entry* entry = &args[0].as.map.entries[i];
+        const il_entry *entry = &args[0].as.map.entries[i];
         const il_value key = il_text(entry->key.data, entry->key.size);
         status = run(call, ADD, &key, &entry->value, result);
         il_safe_point(call);  // the lock of this module is kept here, so the transaction stays ours
     }
     if (status == IL_OK) status = run(call, COMMIT, NULL, NULL, result);
     if (status != IL_OK) {  // not with run(): the first error is the one to report
-        sqlite3_stmt* rollback = ((state*)call->state)->statements[ROLLBACK];
+        sqlite3_stmt *rollback = ((state *)call->state)->statements[ROLLBACK];
         sqlite3_step(rollback);
         sqlite3_reset(rollback);
     }
     return status;
 }
 
-static il_status size(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status size(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)args;
     if (nargs != 0) return il_raise(call, IL_ERROR_ARGUMENT, "size() takes nothing");
     return run(call, SIZE, NULL, NULL, result);
 }
 
-static il_status clear(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status clear(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)args;
     if (nargs != 0) return il_raise(call, IL_ERROR_ARGUMENT, "clear() takes nothing");
     return run(call, CLEAR, NULL, NULL, result);
 }
 
-static il_status exec(il_call* call) { return open_database(call, ":memory:"); }
-static void teardown(il_call* call) { close_database(call->state); }
+static il_status exec(il_call *call) { return open_database(call, ":memory:"); }
+static void teardown(il_call *call) { close_database(call->state); }
 
 static const il_method methods[] = {
     {"open", open, "open(path): uses another database from now on; it starts with one in memory"},

@@ -14,15 +14,15 @@ static const unsigned long long max_size = 1ull << 30;  // a few bytes may claim
 typedef struct pool {
     il_mutex mutex;
     size_t count;
-    void* idle[max_idle];
+    void *idle[max_idle];
 } pool;
 
 typedef struct state {
     pool compressors, decompressors;
 } state;
 
-static void* take(il_call* call, pool* from) {
-    void* context = NULL;
+static void *take(il_call *call, pool *from) {
+    void *context = NULL;
     IL_BEGIN_CRITICAL_SECTION(call, &from->mutex)
     if (from->count > 0) context = from->idle[--from->count];
     IL_END_CRITICAL_SECTION
@@ -30,7 +30,7 @@ static void* take(il_call* call, pool* from) {
 }
 
 // Null when it was kept, otherwise the context, to be freed.
-static void* give_back(il_call* call, pool* to, void* context) {
+static void *give_back(il_call *call, pool *to, void *context) {
     IL_BEGIN_CRITICAL_SECTION(call, &to->mutex)
     if (to->count < max_idle) {
         to->idle[to->count++] = context;
@@ -40,14 +40,14 @@ static void* give_back(il_call* call, pool* to, void* context) {
     return context;
 }
 
-static int as_octets(const il_value* value, il_bytes* octets) {
+static int as_octets(const il_value *value, il_bytes *octets) {
     if (value->type == IL_BYTES) {
         *octets = value->as.bytes;
     } else if (value->type == IL_STRING) {
         octets->data = value->as.string.data;
         octets->size = value->as.string.size;
     } else if (value->type == IL_BUFFER) {
-        const il_buffer* buffer = value->as.buffer;
+        const il_buffer *buffer = value->as.buffer;
         octets->data = buffer->data;
         octets->size = IL_ITEM_SIZE(buffer->item);
         for (uint32_t i = 0; i < buffer->dimensions; ++i) octets->size *= buffer->shape[i];
@@ -57,13 +57,13 @@ static int as_octets(const il_value* value, il_bytes* octets) {
     return 1;
 }
 
-static void free_octets(void* octets) { free(octets); }
+static void free_octets(void *octets) { free(octets); }
 static const il_handle_type octets_type = {"zcodec.octets", free_octets};
 
 // Hands memory from malloc over to the host: it is freed when the last view on it is gone.
-static il_status give_octets(il_call* call, void* octets, size_t size, il_value* result) {
-    il_buffer* view = il_alloc(call, sizeof *view, _Alignof(il_buffer));
-    il_handle* owner = NULL;
+static il_status give_octets(il_call *call, void *octets, size_t size, il_value *result) {
+    il_buffer *view = il_alloc(call, sizeof *view, _Alignof(il_buffer));
+    il_handle *owner = NULL;
     if (view == NULL || il_handle_new(call, &octets_type, octets, &owner) != IL_OK) {
         free(octets);
         return IL_ERROR_MEMORY;
@@ -75,11 +75,11 @@ static il_status give_octets(il_call* call, void* octets, size_t size, il_value*
 }
 
 typedef struct frame {
-    void* octets;  // from malloc
+    void *octets;  // from malloc
     size_t size, original_size;
 } frame;
 
-static il_status make_frame(il_call* call, const char* usage, const il_value* args, size_t nargs, frame* made) {
+static il_status make_frame(il_call *call, const char *usage, const il_value *args, size_t nargs, frame *made) {
     il_bytes data;
     if (nargs < 1 || nargs > 2 || !as_octets(&args[0], &data) || (nargs == 2 && args[1].type != IL_INT64))
         return il_raise(call, IL_ERROR_ARGUMENT, "%s takes a string, bytes or buffer, and an integer", usage);
@@ -87,11 +87,11 @@ static il_status make_frame(il_call* call, const char* usage, const il_value* ar
     if (level < 1 || level > ZSTD_maxCLevel())
         return il_raise(call, IL_ERROR_ARGUMENT, "%s: the level must be 1 to %d", usage, ZSTD_maxCLevel());
 
-    state* shared = call->state;
-    ZSTD_CCtx* context = take(call, &shared->compressors);
+    state *shared = call->state;
+    ZSTD_CCtx *context = take(call, &shared->compressors);
     if (context == NULL) context = ZSTD_createCCtx();
     const size_t bound = ZSTD_compressBound(data.size);
-    void* octets = ZSTD_isError(bound) ? NULL : malloc(bound);
+    void *octets = ZSTD_isError(bound) ? NULL : malloc(bound);
     if (context == NULL || octets == NULL) {
         free(octets);
         ZSTD_freeCCtx(context);
@@ -110,15 +110,15 @@ static il_status make_frame(il_call* call, const char* usage, const il_value* ar
     return IL_OK;
 }
 
-static il_status compress(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status compress(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     frame made = {0};
     const il_status status = make_frame(call, "compress(data[, level])", args, nargs, &made);
     if (status != IL_OK) return status;
-    void* smaller = realloc(made.octets, made.size);  // most of what zstd asks for is not used
+    void *smaller = realloc(made.octets, made.size);  // most of what zstd asks for is not used
     return give_octets(call, smaller != NULL ? smaller : made.octets, made.size, result);
 }
 
-static il_status ratio(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status ratio(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     frame made = {0};
     const il_status status = make_frame(call, "ratio(data[, level])", args, nargs, &made);
     if (status != IL_OK) return status;
@@ -127,7 +127,7 @@ static il_status ratio(il_call* call, const il_value* args, size_t nargs, il_val
     return IL_OK;
 }
 
-static il_status decompress(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status decompress(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     il_bytes data;
     if (nargs != 1 || !as_octets(&args[0], &data))
         return il_raise(call, IL_ERROR_ARGUMENT, "decompress(data) takes one string, bytes or buffer");
@@ -140,10 +140,10 @@ static il_status decompress(il_call* call, const il_value* args, size_t nargs, i
         return il_raise(call, IL_ERROR_ARGUMENT, "decompress(data): the frame claims to hold %llu bytes, limit %llu",
                         claimed, max_size);
 
-    state* shared = call->state;
-    ZSTD_DCtx* context = take(call, &shared->decompressors);
+    state *shared = call->state;
+    ZSTD_DCtx *context = take(call, &shared->decompressors);
     if (context == NULL) context = ZSTD_createDCtx();
-    void* octets = malloc(claimed > 0 ? (size_t)claimed : 1);
+    void *octets = malloc(claimed > 0 ? (size_t)claimed : 1);
     if (context == NULL || octets == NULL) {
         free(octets);
         ZSTD_freeDCtx(context);
@@ -161,8 +161,8 @@ static il_status decompress(il_call* call, const il_value* args, size_t nargs, i
     return give_octets(call, octets, size, result);
 }
 
-static void teardown(il_call* call) {
-    state* shared = call->state;
+static void teardown(il_call *call) {
+    state *shared = call->state;
     while (shared->compressors.count > 0) ZSTD_freeCCtx(take(call, &shared->compressors));
     while (shared->decompressors.count > 0) ZSTD_freeDCtx(take(call, &shared->decompressors));
 }

@@ -139,12 +139,19 @@ step_odr() {
     configure lto
     build lto interlock_cli interlock interlock_audit_shared
 }
+# The audit's fixtures are laid out as those who generate such code lay it out.
 check_format() {
-    local -a files
-    mapfile -t files < <(find . \( -path ./build -o -path ./.git \) -prune -o \
-        \( -name '*.c' -o -name '*.h' -o -name '*.cpp' -o -name '*.hpp' \) -print)
-    say "${#files[@]} files"
-    clang-format-19 --dry-run -Werror "${files[@]}"
+    local -a cpp c
+    mapfile -t cpp < <(sources '*.cpp' '*.hpp')
+    mapfile -t c < <(sources '*.c' '*.h')
+    say "$((${#cpp[@]} + ${#c[@]})) files"
+    clang-format-19 --dry-run -Werror "${cpp[@]}"
+    clang-format-19 --style=file:.clang-format-c --dry-run -Werror "${c[@]}"
+}
+# sources PATTERN...
+sources() {
+    find . \( -path ./build -o -path ./.git -o -path ./tests/audit/fixtures \) -prune -o \
+        \( -name "$1" -o -name "$2" \) -print
 }
 step_install() {
     run_tests install

@@ -234,8 +234,8 @@ il_status not_lent(const Error& why, Scope& scope) {
     return status;
 }
 
-/// Calls, and gives the result and the limits of a copy to `take` inside the gate: it may lie in memory that the next caller overwrites, or that
-/// is unmapped. `held`: why the arguments cannot be given to the module.
+/// Calls, and gives the result and the limits of a copy to `take` inside the gate: it may lie in memory that the next
+/// caller overwrites, or that is unmapped. `held`: why the arguments cannot be given to the module.
 template <typename Take>
 il_status call_taking(FunctionRecord& function, Scope& scope, std::span<const il_value> args, Take& take,
                       Outcome& held) {
@@ -248,8 +248,7 @@ il_status call_taking(FunctionRecord& function, Scope& scope, std::span<const il
                                 begun = true;
                                 il_value result = il_null();
                                 const il_status status = function.function(&call, args.data(), args.size(), &result);
-                                if (status == IL_OK && !call.is_detached)
-                                    take(result, value_limits(*function.module));
+                                if (status == IL_OK && !call.is_detached) take(result, value_limits(*function.module));
                                 return status;
                             });
     };
@@ -364,7 +363,9 @@ Result<Value> Function::operator()(std::span<const Value> args) const {
         borrowed.push_back(*c_form);
     }
     Result<Value> value{Value()};
-    const auto take = [&](const il_value& result, const ValueLimits& limits) { value = Value::copy_of(result, limits); };
+    const auto take = [&](const il_value& result, const ValueLimits& limits) {
+        value = Value::copy_of(result, limits);
+    };
     Outcome held = Ok{};
     const il_status status = detail::call_taking(*function_, results, borrowed, take, held);
     if (!held) return std::move(held).error();

@@ -41,7 +41,8 @@ PolicySubject subject_for(const ModuleFile& file) {
 /// Gathers the facts; the warnings are about those that are no facts.
 class Worker {
 public:
-    Worker(const LoaderState& state, std::string_view name, const ModuleFile& file, std::vector<PulledLibrary> libraries)
+    Worker(const LoaderState& state, std::string_view name, const ModuleFile& file,
+           std::vector<PulledLibrary> libraries)
         : state_(state), name_(name), file_(file), marker_(file.marker_for(name)) {
         judged_.libraries = std::move(libraries);
         if (marker_ != nullptr && marker_->threading) judged_.marker = static_cast<MarkerState>(*marker_->threading);

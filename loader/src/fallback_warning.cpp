@@ -40,12 +40,12 @@ std::string json_string(std::string_view text) { return Value(text).to_json(); }
 Warning LoaderState::fallback_warning(std::string_view name, const ModuleFile& file, const Judged& judged,
                                       const std::vector<std::string>& imported_by,
                                       const std::optional<SwitchReport>& switched) const {
-    Warning warning{WarningCategory::fallback, std::string(name),
-                    options.python_wording ? python_fallback_headline(name) : fallback_headline(name), {}};
+    Warning warning{WarningCategory::fallback,
+                    std::string(name),
+                    options.python_wording ? python_fallback_headline(name) : fallback_headline(name),
+                    {}};
     warning.python = options.python_wording;
-    const auto add = [&](const char* label, std::string text) {
-        warning.details.push_back({label, std::move(text)});
-    };
+    const auto add = [&](const char* label, std::string text) { warning.details.push_back({label, std::move(text)}); };
     // Whose statement is wanting: its own, or that of a library that it pulls in.
     const auto library = std::find_if(judged.libraries.begin(), judged.libraries.end(),
                                       [](const PulledLibrary& one) { return one.needs_lock(); });
@@ -70,8 +70,9 @@ Warning LoaderState::fallback_warning(std::string_view name, const ModuleFile& f
     else
         add("effect", turn + "; the global lock was on already");
     if (!by_library)
-        add("fix", "if the module is safe, its author says so: IL_MODULE(..., FREE, ...), or from a legacy init function "
-                   "il_set_threading(host, module, IL_THREADING_FREE)");
+        add("fix",
+            "if the module is safe, its author says so: IL_MODULE(..., FREE, ...), or from a legacy init function "
+            "il_set_threading(host, module, IL_THREADING_FREE)");
     else if (library->kind == LibraryKind::interlock_module)
         add("fix", "if the library is safe, its author says so: IL_MODULE(..., FREE, ...) for each module in it");
     else

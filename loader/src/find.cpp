@@ -82,8 +82,9 @@ Outcome check_name(std::string_view name) {
             if (length > max_component) return wrong("a component is longer than 200 bytes");
             length = 0;
         } else if (!is_word(name[i], length == 0)) {
-            return wrong("components consist of letters, digits and _, and do not begin with a digit; give the name, "
-                         "not the path, and the folder with --path or INTERLOCK_PATH");
+            return wrong(
+                "components consist of letters, digits and _, and do not begin with a digit; give the name, "
+                "not the path, and the folder with --path or INTERLOCK_PATH");
         } else {
             ++length;
         }

@@ -113,8 +113,9 @@ il_status handle_get(il_call* c, const il_value* value, const il_handle_type* ty
     if (handle == nullptr) return fail(call, IL_ERROR_ARGUMENT, "the argument is not a handle");
     void* const held = handle->object.load(std::memory_order_acquire);
     if (held == nullptr)
-        return fail(call, IL_ERROR_ARGUMENT, "the object in the handle is gone, as module " +
-                                                 quoted(handle->module->name) + " has been unloaded");
+        return fail(
+            call, IL_ERROR_ARGUMENT,
+            "the object in the handle is gone, as module " + quoted(handle->module->name) + " has been unloaded");
     if (handle->type != type)
         return fail(call, IL_ERROR_ARGUMENT,
                     "the handle is not a " + escape(type->name == nullptr ? "(unnamed)" : type->name, 100));
@@ -148,7 +149,8 @@ il_status find_function(il_call* c, il_module* module, const char* name, il_call
 il_status invoke_callable(il_call* c, il_callable* function, const il_value* args, std::size_t nargs,
                           il_value* result) {
     if (function == nullptr)
-        return fail(invocation(c), IL_ERROR_ARGUMENT, "il_invoke needs a function, not NULL; look at what il_find says");
+        return fail(invocation(c), IL_ERROR_ARGUMENT,
+                    "il_invoke needs a function, not NULL; look at what il_find says");
     return invoke(*reinterpret_cast<FunctionRecord*>(function), *invocation(c).scope, args, nargs, *result);
 }
 
@@ -201,8 +203,7 @@ struct ModuleLoop {
     }
 };
 
-il_status parallel_for(il_call* c, std::size_t begin, std::size_t end, std::size_t grain, il_body body,
-                       void* context) {
+il_status parallel_for(il_call* c, std::size_t begin, std::size_t end, std::size_t grain, il_body body, void* context) {
     Invocation& call = invocation(c);
     ModuleLoop loop{call.record(), &call.site(), body, context};
     try {
@@ -255,7 +256,8 @@ il_scope* scope_begin(il_call* c) {
 void scope_end(il_call* c, il_scope* scope) {
     Invocation& call = invocation(c);
     if (scope == nullptr) return;
-    if (call.open_scopes == 0 || call.innermost != scope) fatal_misuse(call, "ended a scope that is not its innermost one");
+    if (call.open_scopes == 0 || call.innermost != scope)
+        fatal_misuse(call, "ended a scope that is not its innermost one");
     close_scope(call);
 }
 

@@ -143,7 +143,8 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::import(std::string_view name,
     std::optional<Imported> imported;
     {
         const ReleaseImportLock finish(*this, import_lock);
-        // Not even a free module: what ran beneath its exec by chance would get it unfinished, as if it were part of it.
+        // Not even a free module: what ran beneath its exec by chance would get it unfinished, as if it were part of
+        // it.
         isolate([&] { imported.emplace(run_import(import_lock, import_options, std::move(imported_by))); });
     }
     if (!imported->result) {

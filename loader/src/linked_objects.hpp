@@ -19,12 +19,12 @@ namespace interlock::detail {
 struct LinkedObject {
     ElfW(Addr) base = 0;
     const ElfW(Phdr) * segments = nullptr;
-    std::string path;          ///< under which the linker opened it; empty for the program
-    std::string soname;        ///< DT_SONAME
-    std::string notes;         ///< the bytes of its note segments
-    LibraryRef file = nullptr;           ///< as read from its path when its notes were these; null if it was not yet, or is gone
-    std::uint64_t number = 0;  ///< in the order in which refresh() saw them
-    bool claimed = false;      ///< an import has answered for it
+    std::string path;           ///< under which the linker opened it; empty for the program
+    std::string soname;         ///< DT_SONAME
+    std::string notes;          ///< the bytes of its note segments
+    LibraryRef file = nullptr;  ///< as read from its path when its notes were these; null if it was not yet, or is gone
+    std::uint64_t number = 0;   ///< in the order in which refresh() saw them
+    bool claimed = false;       ///< an import has answered for it
 };
 
 /// In the linker's turn only.

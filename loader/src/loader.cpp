@@ -114,8 +114,8 @@ Loader::Loader(Runtime& runtime, LoaderOptions options)
     for (const Diagnostic& finding : state_->options.policy->findings) {
         const Warning warning = as_warning(finding);
         if (state_->action_for(warning.category, warning.module) == WarningAction::error)
-            throw Failure({Errc::warning_as_error, "a warning filter turns this warning into an error: " +
-                                                       finding.text()});
+            throw Failure(
+                {Errc::warning_as_error, "a warning filter turns this warning into an error: " + finding.text()});
         state_->issue(warning);
     }
 }
@@ -128,9 +128,9 @@ static bool exit_inside_a_module() noexcept {
 Loader::~Loader() {
     if (exit_inside_a_module()) {
         const CallSite* site = detail::own_slot()->site.load();
-        const std::string where = site == nullptr ? "an import"
-                                                  : "function " + quoted(site->function, 80) + " of module " +
-                                                        quoted(site->module);
+        const std::string where = site == nullptr
+                                      ? "an import"
+                                      : "function " + quoted(site->function, 80) + " of module " + quoted(site->module);
         std::fprintf(stderr, "interlock: exit() was called inside %s, so no module is torn down\n", where.c_str());
         static detail::LoaderState* for_good;  // referred to, so that leak checkers know
         for_good = state_.release();
@@ -166,9 +166,8 @@ namespace {
 /// Who imports, for warnings and reports.
 std::string importer_text(const ImportOptions& options, const std::source_location& place) {
     if (!options.importer.empty()) return escape(options.importer, 1000);
-    return escape(std::string(place.file_name()) + ":" + std::to_string(place.line()) + " (" + place.function_name() +
-                      ")",
-                  1000);
+    return escape(
+        std::string(place.file_name()) + ":" + std::to_string(place.line()) + " (" + place.function_name() + ")", 1000);
 }
 
 }  // namespace
@@ -186,7 +185,9 @@ Result<Module> Loader::reload(std::string_view name, const ReloadOptions& option
     return Module(std::move(*record));
 }
 
-Outcome Loader::unload(std::string_view name, const UnloadOptions& options) { return state_->unload({&name, 1}, options); }
+Outcome Loader::unload(std::string_view name, const UnloadOptions& options) {
+    return state_->unload({&name, 1}, options);
+}
 
 Outcome Loader::unload(std::span<const std::string_view> names, const UnloadOptions& options) {
     return state_->unload(names, options);
@@ -196,8 +197,7 @@ Result<Module> Loader::find(std::string_view name) const {
     if (auto known = detail::KnownModules::find(detail::KnownModules::host, name)) return Module(std::move(known));
     std::lock_guard guard(state_->mutex);
     const auto entry = state_->loaded.find(name);
-    if (entry == state_->loaded.end())
-        return Error{Errc::not_found, "module " + quoted(name) + " is not loaded"};
+    if (entry == state_->loaded.end()) return Error{Errc::not_found, "module " + quoted(name) + " is not loaded"};
     return Module(entry->second);
 }
 

@@ -19,8 +19,8 @@
 #include <interlock/gate.hpp>
 #include <interlock/loader.hpp>
 
-#include "loader/library_search.hpp"
 #include "linked_objects.hpp"
+#include "loader/library_search.hpp"
 #include "module_record.hpp"
 
 namespace interlock::detail {
@@ -30,15 +30,15 @@ struct ImportLock {
     std::string name;
     std::shared_ptr<ModuleRecord> record;   ///< that is being made, or unloaded
     std::shared_ptr<ModuleRecord> package;  ///< that the new module is in: not to be unloaded meanwhile
-    bool partial = false;    ///< the record can be handed out in a circular import
+    bool partial = false;                   ///< the record can be handed out in a circular import
     bool done = false;
     bool unloading = false;  ///< not an import
     bool torn_down = false;  ///< unloading, and there is no way back
     bool wanted = false;     ///< unloading, and code of a module imports it: the unloading has to give up
     /// Unloading, until it is torn down: its place in LoaderState::loaded, to which it may go back.
     std::map<std::string, std::shared_ptr<ModuleRecord>, std::less<>>::node_type in_the_list;
-    LockRequest request;                  ///< of an import until the module takes it over; of an unloading afterwards
-    std::optional<Error> error;           ///< of an import that is being undone, or has been
+    LockRequest request;         ///< of an import until the module takes it over; of an unloading afterwards
+    std::optional<Error> error;  ///< of an import that is being undone, or has been
     std::shared_ptr<ModuleRecord> result;
     // What is to be said when it is over, made while it can still fail: then there may be no memory for it any more.
     RuntimeEvent event;
@@ -114,11 +114,11 @@ struct LoaderState {
                                                      std::string_view name);
     /// Whether waiting for `target` would never end, as it waits for something in `chain`. Under mutex.
     bool would_deadlock(const ImportFrame* chain, const ImportLock* target) const;
-    /// Waits for another thread's import lock: until it is over, or, for code of a module if `error_is_enough`, until its
-    /// import has failed. Or until `end`, if that is not never: false. The caller is
-    /// detached, holds the mutex by `guard`, and has asked would_deadlock().
-    bool wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain, const std::shared_ptr<ImportLock>& import_lock,
-                  bool error_is_enough,
+    /// Waits for another thread's import lock: until it is over, or, for code of a module if `error_is_enough`, until
+    /// its import has failed. Or until `end`, if that is not never: false. The caller is detached, holds the mutex by
+    /// `guard`, and has asked would_deadlock().
+    bool wait_for(std::unique_lock<std::mutex>& guard, ImportFrame* chain,
+                  const std::shared_ptr<ImportLock>& import_lock, bool error_is_enough,
                   std::chrono::steady_clock::time_point end = std::chrono::steady_clock::time_point::max());
     void release_import_lock(const std::shared_ptr<ImportLock>& import_lock) noexcept;
     /// Releases an import lock however the scope is left: who waits for one that nobody releases waits for ever.
@@ -162,7 +162,7 @@ struct LoaderState {
     };
     mutable std::unique_ptr<Libraries> libraries;
     std::set<std::string, std::less<>> of_the_program;  ///< paths of libraries that were there before the loader
-    void see_the_program();  ///< fills it
+    void see_the_program();                             ///< fills it
     /// In the linker's turn: what the linker has now.
     LinkedObjects& linked() const;
     /// What the dynamic linker will pull in for a file, judged. Detached. Errors: unsupported, wrong_state.
@@ -199,8 +199,8 @@ struct LoaderState {
     WarningAction action_for(WarningCategory category, std::string_view module) const noexcept;
     /// Shows it unless a filter or an earlier one like it says no. Not for actions that are errors.
     void issue(const Warning& warning) noexcept;
-    /// Whether it is new. What was said long ago is forgotten when there is too much of it, and may be said again. Under
-    /// mutex.
+    /// Whether it is new. What was said long ago is forgotten when there is too much of it, and may be said again.
+    /// Under mutex.
     bool remember(const Warning& warning) noexcept;
     /// Takes back a request for locked mode, if it is one, and closes its event.
     void give_back_lock(LockRequest& request, std::string_view outcome) noexcept;
@@ -230,10 +230,12 @@ struct LoaderState {
     /// Takes the import locks, unless there is something that speaks against it.
     std::optional<Error> begin_unloading(std::span<const std::string_view> names, const Patience& patience,
                                          Unloading& unloading);
-    /// Releases the import locks that begin_unloading() made, however the scope is left. What was not torn down is as it was.
+    /// Releases the import locks that begin_unloading() made, however the scope is left. What was not torn down is as
+    /// it was.
     class FinishUnloading {
     public:
-        FinishUnloading(LoaderState& state, const Unloading& unloading) noexcept : state_(state), unloading_(unloading) {}
+        FinishUnloading(LoaderState& state, const Unloading& unloading) noexcept
+            : state_(state), unloading_(unloading) {}
         ~FinishUnloading();
         FinishUnloading(const FinishUnloading&) = delete;
         FinishUnloading& operator=(const FinishUnloading&) = delete;
@@ -255,8 +257,8 @@ struct LoaderState {
     static Warning lingering_warning(const ModuleRecord& record);
     /// Issues it, if there is a reason. The import lock has been released, or is about to be.
     void warn_of_lingering(ImportLock& import_lock) noexcept;
-    /// Only the figures of an unloaded module are left, and its request for locked mode, which the import lock gets. Under
-    /// mutex.
+    /// Only the figures of an unloaded module are left, and its request for locked mode, which the import lock gets.
+    /// Under mutex.
     void retire(ImportLock& unloading) noexcept;
     /// The modules that keep (il_retain) what belongs to another one, as text; "" for none. Under mutex.
     std::string keepers(const ModuleRecord& owner, const Unloading& together) const;
@@ -292,7 +294,6 @@ private:
     ThreadSlot* slot_;
     ImportFrame frame_;
 };
-
 
 /// Validates a dotted name: components are identifiers of at most 200 bytes, 1000 bytes in total.
 Outcome check_name(std::string_view name);

@@ -19,11 +19,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include <interlock/module.h>
 #include <interlock/gate.hpp>
 #include <interlock/handoff_lock.hpp>
 #include <interlock/loader.hpp>
 #include <interlock/marker.hpp>
-#include <interlock/module.h>
 
 struct il_handle;
 
@@ -33,8 +33,8 @@ struct LoaderState;
 struct ModuleRecord;
 using EventId = std::uint64_t;  ///< of a FallbackEvent
 
-/// A request for locked mode that an import has made. First the import's or unloading's (ImportLock), then the module's:
-/// in the child of a fork somebody has to have it.
+/// A request for locked mode that an import has made. First the import's or unloading's (ImportLock), then the
+/// module's: in the child of a fork somebody has to have it.
 struct LockRequest {
     bool asked = false;            ///< it counts; set and cleared by Runtime, together with its count
     std::optional<EventId> event;  ///< in LoaderState::fallbacks
@@ -60,7 +60,7 @@ struct KeptValue {
 
 /// The versions of a module through its reloads: where calls go that come for an earlier one.
 struct Lineage {
-    std::weak_ptr<ModuleRecord> current;          ///< under process_mutex()
+    std::weak_ptr<ModuleRecord> current;      ///< under process_mutex()
     std::atomic<std::uint32_t> under_way{0};  ///< 1: a reload is; wait for its end
 };
 
@@ -89,7 +89,7 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     std::atomic<bool> copies_results{true};
     std::vector<std::string> imported_by;
     std::chrono::system_clock::time_point imported_at;
-    const CallSite* own_site = nullptr;  ///< for work that is no function: exec, destructors
+    const CallSite* own_site = nullptr;     ///< for work that is no function: exec, destructors
     const CallSite* thread_site = nullptr;  ///< for work of the module's own threads
     const CallSite* teardown_site = nullptr;
     const CallSite* destructor_site = nullptr;  ///< of objects in handles
@@ -98,9 +98,9 @@ struct ModuleRecord : std::enable_shared_from_this<ModuleRecord> {
     bool loaded = false, mapped = false;
     bool known = false;  ///< to some thread (known.hpp), perhaps
     std::chrono::nanoseconds import_duration{};
-    std::uint64_t loads = 0;  ///< ModuleStats::loads
-    LockRequest request;      ///< it keeps the runtime locked
-    std::uint64_t history_index = 0;  ///< in LoaderState::history
+    std::uint64_t loads = 0;                       ///< ModuleStats::loads
+    LockRequest request;                           ///< it keeps the runtime locked
+    std::uint64_t history_index = 0;               ///< in LoaderState::history
     std::set<std::shared_ptr<ModuleRecord>> uses;  ///< modules it has imported: it may keep their il_module
     std::shared_ptr<ModuleRecord> package;         ///< the one that its name is in, or null
     TallySum tally_base;                           ///< of the index's earlier users

@@ -35,8 +35,8 @@ std::optional<Error> missing_library(const Plan& plan) {
         return library.origin == LibraryOrigin::not_found;
     });
     if (missing == plan.libraries.end()) return std::nullopt;
-    return Error{Errc::load_failed, "module " + quoted(plan.module) + " from " + quoted(plan.file.string(), 1000) + ": " +
-                                        quoted(missing->needed_by, 1000) + " needs the library " +
+    return Error{Errc::load_failed, "module " + quoted(plan.module) + " from " + quoted(plan.file.string(), 1000) +
+                                        ": " + quoted(missing->needed_by, 1000) + " needs the library " +
                                         quoted(missing->name, 1000) +
                                         ", which the dynamic linker does not find; install it, or name its folder in "
                                         "LD_LIBRARY_PATH or in the file's RUNPATH"};

@@ -104,7 +104,8 @@ Result<std::shared_ptr<ModuleRecord>> LoaderState::reload(std::string_view name,
     }
     const UnderWay under_way(*this, name, lineage);
     Broken unless_imported(*this, name, lineage);
-    if (Outcome unloaded = unload({&name, 1}, reload_options.unload); !unloaded && unloaded.error().code != Errc::not_found)
+    if (Outcome unloaded = unload({&name, 1}, reload_options.unload);
+        !unloaded && unloaded.error().code != Errc::not_found)
         return std::move(unloaded).error();
     unless_imported.unloaded = true;
     auto imported = import(name, reload_options.import, std::move(imported_by));

@@ -26,9 +26,12 @@ std::string iso_time(std::chrono::system_clock::time_point at) {
 
 const char* gil_name(GilSetting gil) noexcept {
     switch (gil) {
-        case GilSetting::automatic: return "automatic";
-        case GilSetting::off: return "0";
-        case GilSetting::on: return "1";
+        case GilSetting::automatic:
+            return "automatic";
+        case GilSetting::off:
+            return "0";
+        case GilSetting::on:
+            return "1";
     }
     return "automatic";
 }

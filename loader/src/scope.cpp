@@ -75,7 +75,8 @@ namespace {
 
 constexpr int max_depth = 64;  // of nested lists and maps, as for results
 
-template <typename T> T* array_in(Scope& scope, std::size_t count) {
+template <typename T>
+T* array_in(Scope& scope, std::size_t count) {
     std::size_t bytes;
     void* memory = __builtin_mul_overflow(count, sizeof(T), &bytes) ? nullptr : scope.allocate(bytes, alignof(T));
     if (memory == nullptr) throw std::bad_alloc();
@@ -105,8 +106,9 @@ il_value lend(Scope& scope, const Value& value, int depth) {
                                                            " dimensions; 1 to " + std::to_string(IL_MAX_DIMENSIONS) +
                                                            " are possible"});
             if (buffer.owner.get() != nullptr && detail::is_dead(buffer.owner.get()))
-                throw Failure({Errc::unloaded, "the memory of a buffer is gone, as the module that it belongs to has "
-                                               "been unloaded"});
+                throw Failure({Errc::unloaded,
+                               "the memory of a buffer is gone, as the module that it belongs to has "
+                               "been unloaded"});
             auto* view = array_in<il_buffer>(scope, 1);
             *view = il_buffer{};
             view->data = buffer.data;

@@ -47,8 +47,9 @@ bool keeps_of(const ModuleRecord& keeper, const ModuleRecord& owner) {
 std::string names_of(const std::vector<CallSite>& sites) {
     std::set<std::string> names;
     for (const CallSite& site : sites)
-        names.insert(site.module.empty() ? "code of the host"
-                                         : "function " + quoted(site.function, 80) + " of module " + quoted(site.module));
+        names.insert(site.module.empty()
+                         ? "code of the host"
+                         : "function " + quoted(site.function, 80) + " of module " + quoted(site.module));
     std::string text;
     for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
     return text;
@@ -95,14 +96,16 @@ std::string LoaderState::Patience::ended() const {
 }
 
 LoaderState::Emptied LoaderState::close_gates(const Unloading& unloading, Clock::time_point end) {
-    for (const auto& import_lock : unloading) import_lock->record->gate.fetch_and(~gate_open, std::memory_order_seq_cst);
+    for (const auto& import_lock : unloading)
+        import_lock->record->gate.fetch_and(~gate_open, std::memory_order_seq_cst);
     heavy_fence();
     ThreadSlot* const slot = own_slot();
     // In slices, to notice that it is wanted.
     for (std::uint64_t slice = 1;; slice = std::min<std::uint64_t>(2 * slice, 16)) {
         const auto slice_end = std::min(end, Clock::now() + std::chrono::milliseconds(slice));
         bool empty = true, wanted = false, kept = false, back = false;
-        for (const auto& import_lock : unloading) empty = empty && wait_until_outside(import_lock->record->index, 0, slice);
+        for (const auto& import_lock : unloading)
+            empty = empty && wait_until_outside(import_lock->record->index, 0, slice);
         // Teardown needs the global lock in locked mode; that is the last wait from which there is a way back.
         const bool ready = empty && attach_before(slot, slice_end);
         {
@@ -210,15 +213,16 @@ std::optional<Error> LoaderState::hindrance(const std::shared_ptr<ModuleRecord>&
     for (const auto& [name, import_lock] : import_locks) {
         const ModuleRecord* other = import_lock->record.get();
         const bool part = import_lock->package == record || (import_lock->unloading && other->package == record &&
-                                                         !record->uses.contains(import_lock->record));
+                                                             !record->uses.contains(import_lock->record));
         if (!part && (other == nullptr || !other->uses.contains(record))) continue;
         add_user(name);
         // Its teardown may call what it has imported, and until then it may come back.
         if (import_lock->unloading) users += " (which is being unloaded)";
     }
     if (!users.empty() && circle)
-        return in_use(", as it is imported by " + users + ", which it imports itself; unload them in one call "
-                                                          "(Loader::unload with several names)");
+        return in_use(", as it is imported by " + users +
+                      ", which it imports itself; unload them in one call "
+                      "(Loader::unload with several names)");
     if (!users.empty()) return in_use(", as it is imported by " + users + "; unload that first");
     if (const std::string names = keepers(*record, together); !names.empty())
         return in_use(", as " + names + " keeps a buffer or object of it (il_retain); unload that first");
@@ -244,8 +248,9 @@ Warning LoaderState::lingering_warning(const ModuleRecord& record) {
     warning.headline.reserve(warning.headline.size() + max_lingering);
     warning.details.push_back({"file", quoted(record.file.path.string(), 1000)});
     warning.details.push_back({"effect", "a new version of the file cannot be imported in this process"});
-    warning.details.push_back({"fix", "end in teardown what the module began; if that cannot be done, state IL_KEEP_MAPPED "
-                                      "in IL_MODULE_FLAGS, and there is no warning"});
+    warning.details.push_back({"fix",
+                               "end in teardown what the module began; if that cannot be done, state IL_KEEP_MAPPED "
+                               "in IL_MODULE_FLAGS, and there is no warning"});
     return warning;
 }
 
@@ -287,8 +292,8 @@ std::optional<Error> LoaderState::begin_unloading(std::span<const std::string_vi
         import_lock->unloading = true;
         import_lock->record = entry->second;
         import_lock->event = {.kind = EventKind::unloaded,
-                          .module = import_lock->name,
-                          .text = escape(import_lock->record->file.path.string(), 1000)};
+                              .module = import_lock->name,
+                              .text = escape(import_lock->record->file.path.string(), 1000)};
         import_lock->lingering = lingering_warning(*import_lock->record);
         unloading.push_back(import_lock);
     }
@@ -342,8 +347,8 @@ Error LoaderState::why_not_unloaded(const Unloading& unloading, Emptied why, con
         return patience.ended() +
                (empty ? "another thread still holds the global lock" : "a call is still inside " + it);
     };
-    return {Errc::in_use, (one ? "module " : "modules ") + names + (one ? " was" : " were") + " not unloaded: " + reason() +
-                              (one ? "; it stays loaded" : "; all of them stay loaded")};
+    return {Errc::in_use, (one ? "module " : "modules ") + names + (one ? " was" : " were") +
+                              " not unloaded: " + reason() + (one ? "; it stays loaded" : "; all of them stay loaded")};
 }
 
 Outcome LoaderState::unload(std::span<const std::string_view> names, const UnloadOptions& unload_options) {

@@ -39,8 +39,10 @@ bool known_item(il_item item) noexcept {
         case IL_ITEM_F32:
         case IL_ITEM_U64:
         case IL_ITEM_I64:
-        case IL_ITEM_F64: return true;
-        default: return false;
+        case IL_ITEM_F64:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -51,23 +53,32 @@ public:
 
     bool copy(const il_value& value, Value& out, int depth) {
         switch (value.type) {
-            case IL_NULL: return true;
-            case IL_BOOL: return out = Value(value.as.boolean != 0), true;
-            case IL_INT64: return out = Value(value.as.int64), true;
-            case IL_DOUBLE: return out = Value(value.as.real), true;
+            case IL_NULL:
+                return true;
+            case IL_BOOL:
+                return out = Value(value.as.boolean != 0), true;
+            case IL_INT64:
+                return out = Value(value.as.int64), true;
+            case IL_DOUBLE:
+                return out = Value(value.as.real), true;
             case IL_STRING: {
                 std::string text;
                 if (!copy_text(value.as.string, without_text, text)) return false;
                 return out = Value(std::move(text)), true;
             }
-            case IL_BYTES: return copy_bytes(value.as.bytes, out);
-            case IL_BUFFER: return copy_buffer(value.as.buffer, out);
-            case IL_LIST: return copy_list(value.as.list, out, depth);
-            case IL_MAP: return copy_map(value.as.map, out, depth);
+            case IL_BYTES:
+                return copy_bytes(value.as.bytes, out);
+            case IL_BUFFER:
+                return copy_buffer(value.as.buffer, out);
+            case IL_LIST:
+                return copy_list(value.as.list, out, depth);
+            case IL_MAP:
+                return copy_map(value.as.map, out, depth);
             case IL_HANDLE:
                 if (value.as.handle == nullptr) return wrong("a handle that is null");
                 return out = Value(HandleRef(detail::share(value.as.handle))), true;
-            default: return wrong("type " + std::to_string(value.type));
+            default:
+                return wrong("type " + std::to_string(value.type));
         }
     }
 
@@ -87,9 +98,10 @@ private:
     bool take_bytes(std::size_t count) {
         if (!exists(count)) return wrong("something larger than memory");
         if (count > left_.bytes)
-            return wrong("more than " + std::to_string(limits_.bytes) +
-                         " bytes, where what is in it several times counts each time; return a buffer with an owner, or "
-                         "raise LoaderOptions::value_limits");
+            return wrong(
+                "more than " + std::to_string(limits_.bytes) +
+                " bytes, where what is in it several times counts each time; return a buffer with an owner, or "
+                "raise LoaderOptions::value_limits");
         return left_.bytes -= count, true;
     }
 
@@ -199,7 +211,8 @@ std::string base64(const std::vector<std::uint8_t>& data) {
     return text;
 }
 
-template <typename T> Json items_of(const Buffer& buffer) {
+template <typename T>
+Json items_of(const Buffer& buffer) {
     detail::Lent lent;
     if (buffer.owner.get() != nullptr && !lent.add(buffer.owner.get())) return nullptr;
     Json items = Json::array();
@@ -222,17 +235,28 @@ Json buffer_json(const Buffer& buffer) {
         return Json{{"item", name}, {"shape", buffer.shape}, {"data", std::move(items)}};
     };
     switch (buffer.item) {
-        case IL_ITEM_U8: return shown("u8", items_of<std::uint8_t>(buffer));
-        case IL_ITEM_I8: return shown("i8", items_of<std::int8_t>(buffer));
-        case IL_ITEM_U16: return shown("u16", items_of<std::uint16_t>(buffer));
-        case IL_ITEM_I16: return shown("i16", items_of<std::int16_t>(buffer));
-        case IL_ITEM_U32: return shown("u32", items_of<std::uint32_t>(buffer));
-        case IL_ITEM_I32: return shown("i32", items_of<std::int32_t>(buffer));
-        case IL_ITEM_F32: return shown("f32", items_of<float>(buffer));
-        case IL_ITEM_U64: return shown("u64", items_of<std::uint64_t>(buffer));
-        case IL_ITEM_I64: return shown("i64", items_of<std::int64_t>(buffer));
-        case IL_ITEM_F64: return shown("f64", items_of<double>(buffer));
-        default: return shown("unknown", Json::array());
+        case IL_ITEM_U8:
+            return shown("u8", items_of<std::uint8_t>(buffer));
+        case IL_ITEM_I8:
+            return shown("i8", items_of<std::int8_t>(buffer));
+        case IL_ITEM_U16:
+            return shown("u16", items_of<std::uint16_t>(buffer));
+        case IL_ITEM_I16:
+            return shown("i16", items_of<std::int16_t>(buffer));
+        case IL_ITEM_U32:
+            return shown("u32", items_of<std::uint32_t>(buffer));
+        case IL_ITEM_I32:
+            return shown("i32", items_of<std::int32_t>(buffer));
+        case IL_ITEM_F32:
+            return shown("f32", items_of<float>(buffer));
+        case IL_ITEM_U64:
+            return shown("u64", items_of<std::uint64_t>(buffer));
+        case IL_ITEM_I64:
+            return shown("i64", items_of<std::int64_t>(buffer));
+        case IL_ITEM_F64:
+            return shown("f64", items_of<double>(buffer));
+        default:
+            return shown("unknown", Json::array());
     }
 }
 

@@ -1,9 +1,9 @@
 // host.cpp: the extension module interlock._host: decisions (decider.hpp), where an import comes from, and the
 // interpreter's own switch (switch_calls.hpp).
 //
-// That switch is `enable_gil` in the configuration of the interpreter, which _Py_GetConfig() returns: -1 lets imports turn
-// the GIL on, 0 (PYTHON_GIL=0) keeps them from it, and spares those of marked modules a stop of all threads. CPython
-// reads it at each import (Python/ceval_gil.c, _PyEval_EnableGILTransient() and its kin).
+// That switch is `enable_gil` in the configuration of the interpreter, which _Py_GetConfig() returns: -1 lets imports
+// turn the GIL on, 0 (PYTHON_GIL=0) keeps them from it, and spares those of marked modules a stop of all threads.
+// CPython reads it at each import (Python/ceval_gil.c, _PyEval_EnableGILTransient() and its kin).
 //
 // SPDX-License-Identifier: MIT
 #define PY_SSIZE_T_CLEAN
@@ -51,8 +51,8 @@ PyObject* guarded(Body body) noexcept {
     return nullptr;
 }
 
-/// Runs `body`, which does not use Python, while other threads may stop and use it. What it throws is returned: the thread
-/// may end when it attaches again (switch_calls.cpp), and no handler may stand in the way of that.
+/// Runs `body`, which does not use Python, while other threads may stop and use it. What it throws is returned: the
+/// thread may end when it attaches again (switch_calls.cpp), and no handler may stand in the way of that.
 template <typename Body>
 std::exception_ptr detached(Body body) {
     std::exception_ptr thrown;
@@ -104,10 +104,10 @@ bool path_from(PyObject* object, std::filesystem::path& path) {
     return true;
 }
 
-/// interlock._host.Decision: what decide() returns. Most of it is only asked for when someone is warned, or in a report.
+/// interlock._host.Decision: what decide() returns. Most of it is only asked for when someone is warned, or in a
+/// report.
 struct DecisionObject {
-    PyObject_HEAD
-    auditing::ImportDecision decision;
+    PyObject_HEAD auditing::ImportDecision decision;
 };
 
 PyObject* action_names[5] = {};  ///< by action; set once, when the module is executed
@@ -214,8 +214,7 @@ PyTypeObject* decision_type = nullptr;  ///< set once, when the module is execut
 
 PyObject* to_object(auditing::ImportDecision&& decision) {
     PyObject* object = decision_type->tp_alloc(decision_type, 0);
-    if (object != nullptr)
-        std::construct_at(&reinterpret_cast<DecisionObject*>(object)->decision, std::move(decision));
+    if (object != nullptr) std::construct_at(&reinterpret_cast<DecisionObject*>(object)->decision, std::move(decision));
     return object;
 }
 
@@ -334,8 +333,8 @@ PyObject* import_site(PyObject*, PyObject*) {
 }
 
 PyMethodDef methods[] = {
-    {"configure", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(configure)),
-     METH_VARARGS | METH_KEYWORDS, "configure(policy=None, overrides=()): what decide() goes by from now on."},
+    {"configure", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(configure)), METH_VARARGS | METH_KEYWORDS,
+     "configure(policy=None, overrides=()): what decide() goes by from now on."},
     {"decide", decide, METH_VARARGS, "decide(module, file): a Decision. file is None for a module that is built in."},
     {"import_site", import_site, METH_NOARGS,
      "import_site(): the frame that imports (None: there is none), and the modules that are being imported on this "
@@ -371,8 +370,15 @@ PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)},
                             {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
                             {0, nullptr}};
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "interlock._host", "Decisions, and the interpreter's own switch.",
-                          0,       methods, slots, nullptr, nullptr, nullptr};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                          "interlock._host",
+                          "Decisions, and the interpreter's own switch.",
+                          0,
+                          methods,
+                          slots,
+                          nullptr,
+                          nullptr,
+                          nullptr};
 
 }  // namespace
 

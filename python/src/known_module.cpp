@@ -1,5 +1,6 @@
-// known_module.cpp: entries on disk are texts with lengths in front, one for each module, file and auditor, and count for
-// one identity of the file. Only what nobody else could write is believed: it decides about the GIL of this process.
+// known_module.cpp: entries on disk are texts with lengths in front, one for each module, file and auditor, and count
+// for one identity of the file. Only what nobody else could write is believed: it decides about the GIL of this
+// process.
 //
 // SPDX-License-Identifier: MIT
 #include "known_module.hpp"

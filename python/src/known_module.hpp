@@ -19,8 +19,8 @@ struct KnownModule : auditing::ExtensionModule {
 /// Changes when the file does: device, inode, size and times. Empty when it cannot be looked at.
 std::string identity_of(const std::filesystem::path& file);
 
-/// Verdicts of this user's earlier runs, in files of his own, one for each module file. All is voluntary: what cannot be
-/// read or written is judged anew. [any-thread]
+/// Verdicts of this user's earlier runs, in files of his own, one for each module file. All is voluntary: what cannot
+/// be read or written is judged anew. [any-thread]
 class VerdictCache {
 public:
     /// `folder` is empty to have none. What another build of interlock wrote is not taken: `auditor` is its identity.

@@ -19,7 +19,7 @@ std::filesystem::path file_of_audit() {
 }
 
 Result<auditing::ExtensionModule> audit_module(PythonVersion python, const std::filesystem::path& file,
-                                        const std::string& module) {
+                                               const std::string& module) {
     void* library = ::dlopen(file_of_audit().c_str(), RTLD_NOW | RTLD_LOCAL);
     void* found = library == nullptr ? nullptr : ::dlsym(library, "interlock_python_audit");
     if (found == nullptr)

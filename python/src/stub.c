@@ -1,5 +1,5 @@
-/* stub.c: the extension module interlock._stub, which carries no marker: importing it turns the GIL on, by CPython's own
- * way. It is empty.
+/* stub.c: the extension module interlock._stub, which carries no marker: importing it turns the GIL on, by CPython's
+ * own way. It is empty.
  *
  * SPDX-License-Identifier: MIT */
 #include <Python.h>

@@ -7,14 +7,15 @@
 // down when it has ended, and looks at the setting each time (Python/ceval_gil.c). What began while held has not been
 // counted, and would be counted down in a window, which leaves a count of -1: on, for ever, and nobody's. So
 //
-// - a window is opened, or joined, when no import that began while held can end: each belongs to this thread, to one that
+// - a window is opened, or joined, when no import that began while held can end: each belongs to this thread, to one
+// that
 //   waits here as well, or to one that is in a window itself;
 // - it stays open until all imports in it have ended;
 // - a thread that leaves a window in the middle of an import that began while held waits until it is closed.
 //
-// Once the GIL is on for good no count matters any more. No lock is held while an init function runs. All of a step is in
-// one function here, as what interrupts Python code (a signal, a destructor, a trace function) may import as well, or
-// raise.
+// Once the GIL is on for good no count matters any more. No lock is held while an init function runs. All of a step is
+// in one function here, as what interrupts Python code (a signal, a destructor, a trace function) may import as well,
+// or raise.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -64,7 +65,8 @@ public:
 
     /// For an import that leaves the GIL alone. Never not_yet: while a window is open it is in that.
     Began begin_held(Thread me);
-    /// For what goes through a window. With `force` it is opened although an import that began while held may end in it.
+    /// For what goes through a window. With `force` it is opened although an import that began while held may end in
+    /// it.
     Began begin_in_window(Thread me, bool force = false);
     /// True: this thread has to wait until may_go_on().
     bool end(Thread me, Began began);

@@ -1,8 +1,8 @@
-// switch_calls.cpp: see switch_calls.hpp. What is done under the switch is called from here, so that no Python code runs
-// between a step and its end.
+// switch_calls.cpp: see switch_calls.hpp. What is done under the switch is called from here, so that no Python code
+// runs between a step and its end.
 //
-// A thread that outlives the interpreter is ended by PyEval_RestoreThread(), by unwinding its stack (pthread_exit). On the
-// way to each call of it there is no noexcept, no catch and no object whose destructor needs Python.
+// A thread that outlives the interpreter is ended by PyEval_RestoreThread(), by unwinding its stack (pthread_exit). On
+// the way to each call of it there is no noexcept, no catch and no object whose destructor needs Python.
 //
 // SPDX-License-Identifier: MIT
 #include "switch_calls.hpp"
@@ -44,8 +44,8 @@ public:
         __atomic_store_n(&const_cast<PyConfig*>(_Py_GetConfig())->enable_gil, value, __ATOMIC_SEQ_CST);
 #endif
     }
-    /// CPython's own function in C, which only reads. Where it cannot be called (the stack is too deep) the answer is the
-    /// one after which the setting is left as it is.
+    /// CPython's own function in C, which only reads. Where it cannot be called (the stack is too deep) the answer is
+    /// the one after which the setting is left as it is.
     bool gil_is_on() noexcept override {
         PyObject* answer = PyObject_CallNoArgs(is_gil_enabled);
         const bool is_on = answer != Py_False;
@@ -93,8 +93,8 @@ Waited wait_until(Done done, milliseconds longest) {
 PyObject* ended(Switch::Began began, PyObject* result) {
     PyObject* failure = PyErr_GetRaisedException();
     if (the_switch.end(PyThread_get_thread_ident(), began)) {
-        // In the middle of an import that began while held. It must not end before the window is closed, whatever happens
-        // meanwhile: an exception of a signal handler is raised afterwards.
+        // In the middle of an import that began while held. It must not end before the window is closed, whatever
+        // happens meanwhile: an exception of a signal handler is raised afterwards.
         for (;;) {
             const Waited waited = wait_until([] { return the_switch.may_go_on(); }, patience);
             if (waited == Waited::done) break;
@@ -231,7 +231,8 @@ PyMethodDef methods[] = {
     {"set_patience", set_patience, METH_VARARGS,
      "set_patience(seconds, on_expiry): how long an import waits for others, and what is called when one that must not "
      "end has waited so long."},
-    {"switch_state", switch_state, METH_NOARGS, "Whether it is held and the GIL on for good; how many threads are where."},
+    {"switch_state", switch_state, METH_NOARGS,
+     "Whether it is held and the GIL on for good; how many threads are where."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

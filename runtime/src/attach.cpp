@@ -88,13 +88,15 @@ void attach_slow(ThreadSlot* slot) {
     if (switching_here) {
         slot->state.store(state_detached, std::memory_order_release);
         slot->depth = 0;
-        throw Failure({Errc::wrong_state, "a thread tried to attach inside RuntimeOptions::on_stall; nobody can attach "
-                                          "until the switch that it reports is over"});
+        throw Failure({Errc::wrong_state,
+                       "a thread tried to attach inside RuntimeOptions::on_stall; nobody can attach "
+                       "until the switch that it reports is over"});
     }
     if (enter(slot)) return;
     slot->depth = 0;
-    throw Failure({Errc::wrong_state, "a thread tried to attach, but no interlock::Runtime exists in this process; "
-                                      "create one first and destroy it last"});
+    throw Failure({Errc::wrong_state,
+                   "a thread tried to attach, but no interlock::Runtime exists in this process; "
+                   "create one first and destroy it last"});
 }
 
 bool attach_before(ThreadSlot* slot, std::chrono::steady_clock::time_point end) {

@@ -26,8 +26,7 @@ void prepare_fences() noexcept {
     // For tests, and for who suspects the kernel's implementation.
     const char* disabled = std::getenv("INTERLOCK_NO_MEMBARRIER");
     const bool wanted = disabled == nullptr || std::strcmp(disabled, "1") != 0;
-    const bool available =
-        wanted && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    const bool available = wanted && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
     process().membarrier.store(available, std::memory_order_relaxed);
 }
 

@@ -17,9 +17,12 @@ namespace interlock {
 
 const char* gate_name(GateKind kind) noexcept {
     switch (kind) {
-        case GateKind::none: return "none";
-        case GateKind::module_lock: return "module_lock";
-        case GateKind::global_lock: return "global_lock";
+        case GateKind::none:
+            return "none";
+        case GateKind::module_lock:
+            return "module_lock";
+        case GateKind::global_lock:
+            return "global_lock";
     }
     return "none";
 }

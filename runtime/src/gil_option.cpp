@@ -16,8 +16,7 @@ namespace {
 Result<GilSetting> parse(std::string_view value, std::string_view source) {
     if (value == "1") return GilSetting::on;
     if (value != "0")
-        return Error{Errc::invalid_option,
-                     std::string(source) + " must be \"0\" or \"1\", not " + quoted(value, 80)};
+        return Error{Errc::invalid_option, std::string(source) + " must be \"0\" or \"1\", not " + quoted(value, 80)};
     if (!is_free_threading_build())
         return Error{Errc::unsupported, "Disabling the GIL is not supported by this build (" + std::string(source) +
                                             "=0; rebuild with -DINTERLOCK_DISABLE_GIL=ON)"};

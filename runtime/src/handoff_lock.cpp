@@ -80,8 +80,8 @@ HandoffLock::~HandoffLock() {
 
 bool HandoffLock::try_barge() noexcept {
     std::uint32_t word = word_.load(std::memory_order_relaxed);
-    return (word & held_bit) == 0 && word_.compare_exchange_strong(word, word | held_bit, std::memory_order_acquire,
-                                                                   std::memory_order_relaxed);
+    return (word & held_bit) == 0 &&
+           word_.compare_exchange_strong(word, word | held_bit, std::memory_order_acquire, std::memory_order_relaxed);
 }
 
 bool HandoffLock::try_lock() noexcept { return try_barge(); }

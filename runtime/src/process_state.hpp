@@ -100,7 +100,8 @@ void install_fork_handlers() noexcept;
 /// Prints to stderr and aborts: for states from which there is no way on.
 [[noreturn]] void fatal(std::string_view message) noexcept;
 
-template <typename Visit> void for_each_slot(Visit visit) {
+template <typename Visit>
+void for_each_slot(Visit visit) {
     for (ThreadSlot* slot = process().slots.load(std::memory_order_seq_cst); slot != nullptr;
          slot = slot->next.load(std::memory_order_relaxed))
         visit(*slot);

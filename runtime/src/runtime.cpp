@@ -68,9 +68,9 @@ std::string describe(const std::vector<Holder>& holders) {
         if (!text.empty()) text += ", ";
         text += "thread " + std::to_string(holder.os_thread);
         if (!holder.thread_name.empty()) text += " (" + escape(holder.thread_name, 40) + ")";
-        text += holder.module.empty() ? " in code of the host"
-                                      : " in function " + quoted(holder.function, 80) + " of module " +
-                                            quoted(holder.module, 200);
+        text += holder.module.empty()
+                    ? " in code of the host"
+                    : " in function " + quoted(holder.function, 80) + " of module " + quoted(holder.module, 200);
     }
     return text.empty() ? "a thread that has just left" : text;
 }
@@ -115,7 +115,8 @@ struct Runtime::State {
 
 namespace {
 
-template <typename Function> class AtExit {
+template <typename Function>
+class AtExit {
 public:
     explicit AtExit(Function function) : function_(std::move(function)) {}
     ~AtExit() {
@@ -135,8 +136,9 @@ private:
 // One switch at a time. The caller is detached.
 bool Runtime::State::begin_switch(std::optional<Clock::time_point> end) {
     if (detail::switching_here)
-        throw Failure({Errc::wrong_state, "the mode was to be switched inside RuntimeOptions::on_stall, in the middle "
-                                          "of the switch that it reports"});
+        throw Failure({Errc::wrong_state,
+                       "the mode was to be switched inside RuntimeOptions::on_stall, in the middle "
+                       "of the switch that it reports"});
     return process().switching.begin(end);
 }
 
@@ -205,12 +207,14 @@ void end_of_runtime() noexcept {
 
 Runtime::Runtime(RuntimeOptions options) {
     if (!is_free_threading_build() && options.gil == GilSetting::off)
-        throw Failure({Errc::unsupported, "Disabling the GIL is not supported by this build; rebuild with "
-                                          "-DINTERLOCK_DISABLE_GIL=ON"});
+        throw Failure({Errc::unsupported,
+                       "Disabling the GIL is not supported by this build; rebuild with "
+                       "-DINTERLOCK_DISABLE_GIL=ON"});
     Runtime* nobody = nullptr;
     if (!living.compare_exchange_strong(nobody, this))
-        throw Failure({Errc::wrong_state, "a second interlock::Runtime was created while one lives; a process has one "
-                                          "mode, so use Runtime::current() or destroy the first"});
+        throw Failure({Errc::wrong_state,
+                       "a second interlock::Runtime was created while one lives; a process has one "
+                       "mode, so use Runtime::current() or destroy the first"});
     detail::install_fork_handlers();
     process().switching.set(detail::SwitchPlace::Step::no_runtime);  // until it is finished
     try {
@@ -223,10 +227,11 @@ Runtime::Runtime(RuntimeOptions options) {
             file = detail::copy_in_use();
         }
         if (file)
-            throw Failure({Errc::wrong_state,
-                           "another copy of libinterlock has a Runtime in this process: " + quoted(*file, 1000) +
-                               "; the two would know nothing of each other's threads and modules, so link the program and "
-                               "its plugins with one libinterlock.so, and none of them with the static library"});
+            throw Failure(
+                {Errc::wrong_state,
+                 "another copy of libinterlock has a Runtime in this process: " + quoted(*file, 1000) +
+                     "; the two would know nothing of each other's threads and modules, so link the program and "
+                     "its plugins with one libinterlock.so, and none of them with the static library"});
         state_ = std::make_unique<State>(std::move(options));
     } catch (...) {
         detail::end_of_runtime();
@@ -400,8 +405,9 @@ bool Runtime::leave_locked_mode(bool* asked) {
     AtExit turn([] { process().switching.end(); });
     const unsigned holds = process().switching.holds.load(std::memory_order_relaxed);
     if (holds == 0)
-        throw Failure({Errc::wrong_state, "switch_to_parallel() was called more often than switch_to_locked() "
-                                          "succeeded"});
+        throw Failure({Errc::wrong_state,
+                       "switch_to_parallel() was called more often than switch_to_locked() "
+                       "succeeded"});
     IL_POINT("switch.before_taking_back");
     process().switching.take_back(asked);
     if (holds != 1 || state_->options.gil == GilSetting::on) return false;

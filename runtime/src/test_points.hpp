@@ -9,9 +9,9 @@
 namespace interlock::detail {
 inline std::atomic<void (*)(const char* point)> test_point_hook{nullptr};
 }
-#define IL_POINT(name)                                                                                       \
-    do {                                                                                                     \
-        if (auto* hook = ::interlock::detail::test_point_hook.load(std::memory_order_acquire)) hook(name);   \
+#define IL_POINT(name)                                                                                     \
+    do {                                                                                                   \
+        if (auto* hook = ::interlock::detail::test_point_hook.load(std::memory_order_acquire)) hook(name); \
     } while (false)
 #else
 #define IL_POINT(name) static_cast<void>(0)

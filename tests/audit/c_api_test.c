@@ -8,17 +8,17 @@
 
 static int failed;
 
-static void check(int right, const char* what, int line) {
+static void check(int right, const char *what, int line) {
     if (right) return;
     fprintf(stderr, "line %d: failed: %s\n", line, what);
     failed = 1;
 }
 #define CHECK(condition) check((condition), #condition, __LINE__)
 
-static void reports(const char* program) {
-    const char* paths[] = {program, "/nonexistent/x.so"};
-    char* error = NULL;
-    char* report = interlock_audit_json(paths, 2, "{\"pythons\": [\"3.14t\"], \"threads\": 1}", &error);
+static void reports(const char *program) {
+    const char *paths[] = {program, "/nonexistent/x.so"};
+    char *error = NULL;
+    char *report = interlock_audit_json(paths, 2, "{\"pythons\": [\"3.14t\"], \"threads\": 1}", &error);
     CHECK(report != NULL);
     CHECK(error == NULL);
     if (report != NULL) {
@@ -35,9 +35,9 @@ static void reports(const char* program) {
     interlock_free(NULL);
 }
 
-static void refuses(const char* options, const char* message) {
-    const char* paths[] = {"/nonexistent/x.so"};
-    char* error = NULL;
+static void refuses(const char *options, const char *message) {
+    const char *paths[] = {"/nonexistent/x.so"};
+    char *error = NULL;
     CHECK(interlock_audit_json(paths, 1, options, NULL) == NULL);
     CHECK(interlock_audit_json(paths, 1, options, &error) == NULL);
     CHECK(error != NULL);
@@ -48,9 +48,9 @@ static void refuses(const char* options, const char* message) {
     interlock_free(error);
 }
 
-static void no_answer(const char* path, const char* module, const char* python, const char* message) {
+static void no_answer(const char *path, const char *module, const char *python, const char *message) {
     enum interlock_effect effect = INTERLOCK_CRASHES;
-    char* why = NULL;
+    char *why = NULL;
     CHECK(interlock_audit_effect(path, module, python, &effect, &why) == -1);
     CHECK(effect == INTERLOCK_UNKNOWN);
     CHECK(why != NULL);
@@ -62,8 +62,8 @@ static void no_answer(const char* path, const char* module, const char* python, 
     CHECK(interlock_audit_effect(path, module, python, &effect, NULL) == -1);
 }
 
-int main(int argc, char** argv) {
-    const char* program = argc > 1 ? argv[1] : argv[0];
+int main(int argc, char **argv) {
+    const char *program = argc > 1 ? argv[1] : argv[0];
     reports(program);
     refuses("[]", "not a JSON object");
     refuses("{", "not a JSON object");

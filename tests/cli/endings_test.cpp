@@ -1,5 +1,5 @@
-// endings_test.cpp: modules that end the process, crash it, or do not return: the exit status says so, and stderr and the
-// report say who it was.
+// endings_test.cpp: modules that end the process, crash it, or do not return: the exit status says so, and stderr and
+// the report say who it was.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE cli_endings

@@ -100,8 +100,7 @@ BOOST_AUTO_TEST_CASE(the_warning_in_full) {
     const auto lines = lines_of(finished.err);
     BOOST_REQUIRE(lines.size() == 10u);
     BOOST_TEST(lines[0] == fallback_line("plain"));
-    const std::vector<std::string> labels = {"file", "why", "why", "imported by", "effect",
-                                             "fix",  "fix", "fix", "fix"};
+    const std::vector<std::string> labels = {"file", "why", "why", "imported by", "effect", "fix", "fix", "fix", "fix"};
     for (std::size_t i = 0; i < labels.size(); ++i) BOOST_TEST(lines[i + 1].starts_with("  " + labels[i] + " "));
     CHECK_CONTAINS(lines[1], module_folder() + "/plain.so (build-id ");
     CHECK_CONTAINS(lines[2], "the file carries no marker");
@@ -308,9 +307,8 @@ BOOST_AUTO_TEST_CASE(tells_why_and_what_to_do) {
     BOOST_TEST(finished.err == "");  // nothing was imported, so nothing is warned of
     const auto lines = lines_of(finished.out);
     BOOST_TEST(lines.at(0) == "plain: would fall back to locked mode");
-    const std::vector<std::string> labels = {"file",       "build-id", "entry point", "marker", "asked",
-                                             "decided by", "warning",  "fix",         "fix",    "fix",
-                                             "fix"};
+    const std::vector<std::string> labels = {"file",    "build-id", "entry point", "marker", "asked", "decided by",
+                                             "warning", "fix",      "fix",         "fix",    "fix"};
     BOOST_REQUIRE(lines.size() == labels.size() + 1);
     for (std::size_t i = 0; i < labels.size(); ++i) BOOST_TEST(lines[i + 1].starts_with("  " + labels[i] + " "));
     CHECK_CONTAINS(lines[7], fallback_line("plain").substr(sizeof "interlock: warning: " - 1));

@@ -1,5 +1,5 @@
-// libraries_test.cpp: which library a name leads to: a module gets its own, and the audit the quick ones; and what those
-// mean that come with a module.
+// libraries_test.cpp: which library a name leads to: a module gets its own, and the audit the quick ones; and what
+// those mean that come with a module.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE cli_libraries

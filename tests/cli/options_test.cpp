@@ -1,5 +1,5 @@
-// options_test.cpp: what comes before any verb does its work: the options, the environment, where values come from, exit
-// statuses, and what stdout and stderr look like.
+// options_test.cpp: what comes before any verb does its work: the options, the environment, where values come from,
+// exit statuses, and what stdout and stderr look like.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE cli_options

@@ -1,5 +1,5 @@
-// plan_python_test.cpp: `interlock plan --python`. The interpreter is a script that makes a free-threaded 3.13 for Linux of
-// the Python that is there, as far as it is asked.
+// plan_python_test.cpp: `interlock plan --python`. The interpreter is a script that makes a free-threaded 3.13 for
+// Linux of the Python that is there, as far as it is asked.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE cli_plan_python

@@ -25,9 +25,10 @@ BOOST_AUTO_TEST_SUITE(python)
 BOOST_AUTO_TEST_CASE(runs_the_interpreter_with_its_options_and_returns_its_status) {
     const Folder folder;
     const std::string recorder = write_recorder(folder);
-    const Finished finished =
-        call({"python", "--python", recorder, "-X", "gil=1", "-W", "error", "-W", "ignore:fallback:a.b", "--policy",
-              "p.json", "--override", "a=free", "--report", "r.json", "--", "-m", "tool", "--policy", "its own", "--"});
+    const Finished finished = call(
+        {"python",   "--python", recorder,     "-X",     "gil=1",    "-W",     "error", "-W", "ignore:fallback:a.b",
+         "--policy", "p.json",   "--override", "a=free", "--report", "r.json", "--",    "-m", "tool",
+         "--policy", "its own",  "--"});
     CHECK_STATUS(finished, 7);
     BOOST_TEST(finished.err == "");
     BOOST_TEST(finished.out ==

@@ -200,8 +200,7 @@ BOOST_AUTO_TEST_CASE(an_import_in_the_middle_falls_back_and_an_unload_recovers) 
         run("probe.size", {"--json", "--import-after", "50:plain", "--unload-after", "120:plain", folder / "in"}));
     CHECK_STATUS(finished, 0);
     BOOST_TEST(lines_of(finished.out).size() == 200u);
-    CHECK_CONTAINS(finished.err,
-                   "interlock: warning: module 'plain' needs the global lock");
+    CHECK_CONTAINS(finished.err, "interlock: warning: module 'plain' needs the global lock");
     CHECK_CONTAINS(finished.err, "imported by  the command line, after 50 inputs");
     const Json summary = summary_of(finished);
     BOOST_TEST(summary.at("switches_to_locked") == 1);

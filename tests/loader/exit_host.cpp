@@ -21,7 +21,9 @@ extern "C" __attribute__((visibility("default"), used)) int interlock_test_obser
     if (event == place) std::exit(3);
     return 0;
 }
-extern "C" __attribute__((visibility("default"), used)) const char* interlock_test_script(const char*) { return nullptr; }
+extern "C" __attribute__((visibility("default"), used)) const char* interlock_test_script(const char*) {
+    return nullptr;
+}
 
 int main(int, char** argv) {
     place = argv[2];

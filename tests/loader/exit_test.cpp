@@ -27,8 +27,8 @@ BOOST_AUTO_TEST_CASE(exit_in_the_middle) {
     for (const Row& row : rows) {
         const Finished finished = run_process({.program = EXIT_HOST, .arguments = {MODULE_DIRECTORY, row.place}});
         BOOST_TEST(finished.status == row.status, row.place << ": " << finished.err);
-        const std::string expected = std::string("interlock: exit() was called inside ") + row.inside +
-                                     ", so no module is torn down\n";
+        const std::string expected =
+            std::string("interlock: exit() was called inside ") + row.inside + ", so no module is torn down\n";
         BOOST_TEST(finished.err == (row.torn_down ? "" : expected), row.place);
         BOOST_TEST((finished.out.find("free1:teardown\n") != std::string::npos) == row.torn_down, row.place);
     }

@@ -63,7 +63,8 @@ BOOST_AUTO_TEST_CASE(modules_that_break_a_rule) {
         {"bad_name", Errc::export_failed, "its definition is for module 'other\\x1b[31m'", 1},
         {"bad_export", Errc::export_failed, "il_module_export_bad_export() returned NULL", 1},
         {"bad_symbol", Errc::missing_symbol,
-         "it exports neither il_module_export_bad_symbol nor il_module_init_bad_symbol; it is not a module of interlock",
+         "it exports neither il_module_export_bad_symbol nor il_module_init_bad_symbol; it is not a module of "
+         "interlock",
          0},
         {"bad_data", Errc::missing_symbol, "it exports neither il_module_export_bad_data nor", 0},
         {"bad_methods_null", Errc::export_failed, "its method 'missing' has no function", 1},

@@ -41,10 +41,12 @@ std::string refusal(const Outcome& outcome) {
     return outcome.error().message;
 }
 
-const std::string used_by_sum = "module 'values' was not unloaded: after 2 ms function 'sum' of module 'reader' still "
-                                "uses a buffer or object of it; it stays loaded";
-const std::string kept_by_reader = "module 'values' cannot be unloaded, as 'reader' keeps a buffer or object of it "
-                                   "(il_retain); unload that first";
+const std::string used_by_sum =
+    "module 'values' was not unloaded: after 2 ms function 'sum' of module 'reader' still "
+    "uses a buffer or object of it; it stays loaded";
+const std::string kept_by_reader =
+    "module 'values' cannot be unloaded, as 'reader' keeps a buffer or object of it "
+    "(il_retain); unload that first";
 
 const PolicyAction levels[] = {PolicyAction::free, PolicyAction::module_lock, PolicyAction::global_lock};
 
@@ -55,15 +57,20 @@ constexpr Way ways[] = {Way::copied,    Way::quick, Way::in_list,    Way::in_map
 
 double sum_by(const LentLab& lab, Way way, const Value& matrix) {
     switch (way) {
-        case Way::copied: return lab.call("sum", {matrix}).value().get<double>();
-        case Way::in_list: return lab.call("sum", {Value(List{matrix})}).value().get<double>();
-        case Way::in_map: return lab.call("sum", {Value(Map{{"m", Value(List{matrix})}})}).value().get<double>();
-        case Way::by_module: return lab.call("ask", {matrix}).value().get<double>();
+        case Way::copied:
+            return lab.call("sum", {matrix}).value().get<double>();
+        case Way::in_list:
+            return lab.call("sum", {Value(List{matrix})}).value().get<double>();
+        case Way::in_map:
+            return lab.call("sum", {Value(Map{{"m", Value(List{matrix})}})}).value().get<double>();
+        case Way::by_module:
+            return lab.call("ask", {matrix}).value().get<double>();
         case Way::typed:
             return lab.reader.function<Value(Value)>("sum").value()(matrix).value().get<double>();
         case Way::typed_quick:
             return lab.reader.function<double(Value)>("sum").value()(matrix).value();
-        case Way::quick: break;
+        case Way::quick:
+            break;
     }
     Scope arguments, results;
     const il_value arg = arguments.borrow(matrix).value();
@@ -221,8 +228,9 @@ BOOST_AUTO_TEST_CASE(the_host_pins_what_it_reads_itself) {
         BOOST_TEST(!!pinned);
         std::optional<Outcome> elsewhere;
         testing::on_other_thread([&] { elsewhere = lab.unload("values"); });
-        BOOST_TEST(refusal(*elsewhere) == "module 'values' was not unloaded: after 2 ms code of the host still uses a "
-                                          "buffer or object of it; it stays loaded");
+        BOOST_TEST(refusal(*elsewhere) ==
+                   "module 'values' was not unloaded: after 2 ms code of the host still uses a "
+                   "buffer or object of it; it stays loaded");
         BOOST_TEST(refusal(lab.unload("values")) ==
                    "module 'values' cannot be unloaded from inside a call that uses a buffer or object of it");
         BOOST_TEST(static_cast<const double*>(matrix.get<Buffer>().data)[5] == 5.0);

@@ -1,4 +1,5 @@
-// Code of a library that may still run when its module has been unloaded: the library stays mapped, and the user is told.
+// Code of a library that may still run when its module has been unloaded: the library stays mapped, and the user is
+// told.
 //
 // SPDX-License-Identifier: MIT
 #define BOOST_TEST_MODULE loader_lingering

@@ -1,5 +1,5 @@
-// Whoever walks through the dynamic linker's list of libraries holds a lock of it that a child of fork(2) finds held for
-// ever. So the loader does that in the linker's turn only, for which a fork waits. This test takes the place of
+// Whoever walks through the dynamic linker's list of libraries holds a lock of it that a child of fork(2) finds held
+// for ever. So the loader does that in the linker's turn only, for which a fork waits. This test takes the place of
 // dl_iterate_phdr() and looks whether the turn is held.
 //
 // SPDX-License-Identifier: MIT

@@ -64,8 +64,7 @@ BOOST_AUTO_TEST_CASE(the_lock_holds_in_locked_mode_too) {
     Threads threads;
     // In detached mode nobody holds the global lock, but `alone` is not detached: the module's lock is for those.
     threads.start(crowd, [&](int) {
-        for (int i = 0; i < 50; ++i)
-            must(lab.run(module, "alone working;detached outside;alone working").ok());
+        for (int i = 0; i < 50; ++i) must(lab.run(module, "alone working;detached outside;alone working").ok());
     });
     threads.join();
     BOOST_TEST(checked(module) == before + 2 * crowd * 50);
@@ -100,8 +99,7 @@ BOOST_AUTO_TEST_CASE(many_threads_that_call_back_and_forth) {
         const Module& own = i % 2 == 0 ? first : second;
         const std::string here = i % 2 == 0 ? "lock1" : "lock2", there = i % 2 == 0 ? "lock2" : "lock1";
         for (int round = 0; round < 100; ++round)
-            must(
-                lab.run(own, "alone a;call " + there + " run alone b,call " + here + " checked,alone c;alone d").ok());
+            must(lab.run(own, "alone a;call " + there + " run alone b,call " + here + " checked,alone c;alone d").ok());
     });
     threads.join();
     BOOST_TEST(checked(first) == before[0] + 4 * 200);

@@ -368,9 +368,10 @@ BOOST_AUTO_TEST_CASE(modules_that_import_each_other_are_unloaded_together) {
         const auto alone = lab.loader.unload("free1");
         BOOST_REQUIRE(!alone.ok());
         BOOST_TEST(alone.error().code == Errc::in_use);
-        BOOST_TEST(alone.error().message ==
-                   "module 'free1' cannot be unloaded, as it is imported by 'unm1', which it imports itself; unload them "
-                   "in one call (Loader::unload with several names)");
+        BOOST_TEST(
+            alone.error().message ==
+            "module 'free1' cannot be unloaded, as it is imported by 'unm1', which it imports itself; unload them "
+            "in one call (Loader::unload with several names)");
         if (of_three) {
             const auto two = lab.loader.unload({"free1", "unm1"});
             BOOST_REQUIRE(!two.ok());
@@ -403,8 +404,9 @@ BOOST_AUTO_TEST_CASE(several_are_unloaded_all_or_none) {
         const auto late = lab.loader.unload({"free1", "lock1"}, {.timeout = std::chrono::milliseconds(5)});
         BOOST_REQUIRE(!late.ok());
         BOOST_TEST(late.error().code == Errc::in_use);
-        BOOST_TEST(late.error().message == "modules 'free1', 'lock1' were not unloaded: after 5 ms a call is still inside "
-                                           "one of them; all of them stay loaded");
+        BOOST_TEST(late.error().message ==
+                   "modules 'free1', 'lock1' were not unloaded: after 5 ms a call is still inside "
+                   "one of them; all of them stay loaded");
         BOOST_TEST(lab.run(again, "call lock1 count").ok());
         BOOST_TEST(lab.loader.find("lock1").ok());
     }

@@ -266,8 +266,7 @@ BOOST_AUTO_TEST_CASE(what_was_found_in_a_policy_is_warned_of_by_the_loader) {
         Lab lab(with({}));
         BOOST_REQUIRE(lab.warnings().size() == 1u);
         BOOST_TEST((lab.warnings()[0].category == WarningCategory::policy));
-        BOOST_TEST(details(lab.warnings()[0], "file") == (Texts{file + ":1:12"}),
-                   boost::test_tools::per_element());
+        BOOST_TEST(details(lab.warnings()[0], "file") == (Texts{file + ":1:12"}), boost::test_tools::per_element());
         BOOST_TEST(details(lab.warnings()[0], "code") == (Texts{"expired-rule"}), boost::test_tools::per_element());
     }
     {

@@ -1,5 +1,5 @@
-// corpus_test.cpp: tests/corpus/policy/ok holds files without a finding, bad/ files with one defect each. Parser and JSON
-// Schema must agree on all of them, except where a schema cannot express the rule.
+// corpus_test.cpp: tests/corpus/policy/ok holds files without a finding, bad/ files with one defect each. Parser and
+// JSON Schema must agree on all of them, except where a schema cannot express the rule.
 //
 // SPDX-License-Identifier: MIT
 #include <boost/test/unit_test.hpp>

@@ -105,8 +105,7 @@ BOOST_AUTO_TEST_CASE(beside_the_binary) {
 
     folder.write("tok.so.interlock.json", std::string(manifests::max_json_size + 1, ' '));
     const auto large = read_manifest_of(binary).value().value();
-    BOOST_TEST(error_text(large.diagnostics) ==
-               path + ": error: the file has more than 1048576 bytes [too-large]");
+    BOOST_TEST(error_text(large.diagnostics) == path + ": error: the file has more than 1048576 bytes [too-large]");
 
     std::filesystem::remove(path);
     BOOST_REQUIRE(::mkfifo(path.c_str(), 0600) == 0);

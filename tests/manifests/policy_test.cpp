@@ -1,5 +1,5 @@
-// policy_test.cpp: parsing of policies: the values, the exact messages, the limits, reading and writing. That each single
-// defect is found at its place is the business of corpus.cpp.
+// policy_test.cpp: parsing of policies: the values, the exact messages, the limits, reading and writing. That each
+// single defect is found at its place is the business of corpus.cpp.
 //
 // SPDX-License-Identifier: MIT
 #include <boost/test/unit_test.hpp>

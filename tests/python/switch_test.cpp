@@ -39,8 +39,8 @@ public:
     std::atomic<int> setting{-1}, count{0};
 };
 
-/// 'h': an import that leaves the GIL alone. 'w': one that CPython judges. 'u': one of these for which the GIL comes on.
-/// 't': the GIL is turned on. What is imported in an init function follows in parentheses: "h(w)".
+/// 'h': an import that leaves the GIL alone. 'w': one that CPython judges. 'u': one of these for which the GIL comes
+/// on. 't': the GIL is turned on. What is imported in an init function follows in parentheses: "h(w)".
 using Program = std::string;
 
 enum class Kind { begin_held, begin_window, up, turn, down, end, begin_turning, end_turning };
@@ -238,16 +238,16 @@ std::string explored(const std::vector<Program>& programs, Variant variant, std:
     return {};
 }
 
-const std::vector<Program> alone = {"h", "w", "u", "t", "h(h)", "h(w)", "w(h)", "w(w)", "h(u)", "h(w(h))", "hw", "wh",
-                                    "h(t)", "th", "h(ww)", "h(hw)", "w(t)", "w(u)",
-                                    "h(h(w))", "w(h(t))", "t(h)", "t(w)", "t(t)", "h(w(h(w)))", "h(u)h(w)"};
+const std::vector<Program> alone = {"h",     "w",     "u",          "t",       "h(h)",    "h(w)",    "w(h)",
+                                    "w(w)",  "h(u)",  "h(w(h))",    "hw",      "wh",      "h(t)",    "th",
+                                    "h(ww)", "h(hw)", "w(t)",       "w(u)",    "h(h(w))", "w(h(t))", "t(h)",
+                                    "t(w)",  "t(t)",  "h(w(h(w)))", "h(u)h(w)"};
 
 BOOST_AUTO_TEST_CASE(two_threads_in_every_order) {
     std::size_t states = 0;
     for (const Program& first : alone)
-        for (const Program& second : alone)
-            BOOST_TEST_CONTEXT(first << " beside " << second)
-                BOOST_TEST(explored({first, second}, Variant::sound, states) == "");
+        for (const Program& second : alone) BOOST_TEST_CONTEXT(first << " beside " << second)
+    BOOST_TEST(explored({first, second}, Variant::sound, states) == "");
     BOOST_TEST(states > 10'000U);  // or little has been looked at
 }
 

@@ -15,8 +15,9 @@ using namespace interlock;
 
 namespace {
 
-const std::string advice = "; the two would know nothing of each other's threads and modules, so link the program and its "
-                           "plugins with one libinterlock.so, and none of them with the static library";
+const std::string advice =
+    "; the two would know nothing of each other's threads and modules, so link the program and its "
+    "plugins with one libinterlock.so, and none of them with the static library";
 const std::string other = "another copy of libinterlock has a Runtime in this process: ";
 
 struct SecondCopy {

@@ -90,8 +90,8 @@ BOOST_AUTO_TEST_CASE(under_a_lock_a_loop_whose_bodies_need_it) {
 }
 
 BOOST_AUTO_TEST_CASE(a_module_that_waits_is_not_handed_another_callers_body) {
-    // Three places in the arena: the module's thread, which waits for an item; the one that has this item, and keeps it;
-    // and the other caller's. One of the other caller's two bodies lies there for whoever looks for work.
+    // Three places in the arena: the module's thread, which waits for an item; the one that has this item, and keeps
+    // it; and the other caller's. One of the other caller's two bodies lies there for whoever looks for work.
     constexpr int patience = 20'000;
     Runtime runtime({.threads = 3});
     static const CallSite site{"m", "f"};
@@ -182,8 +182,7 @@ BOOST_AUTO_TEST_CASE(who_waits_for_a_piece_of_a_loop_runs_nothing_of_other_loops
             1);
     });
     points.wait_for("executor.waiting");
-    runtime.parallel_for(
-        0, 200, [&](std::size_t) { foreign += std::this_thread::get_id() == waiting; }, 1);
+    runtime.parallel_for(0, 200, [&](std::size_t) { foreign += std::this_thread::get_id() == waiting; }, 1);
     static_cast<void>(runtime.submit([&] { foreign += std::this_thread::get_id() == waiting; }).get());
     other_loop_is_done.set();
     threads.join();
@@ -214,8 +213,8 @@ BOOST_AUTO_TEST_CASE(a_piece_is_part_of_what_the_caller_of_its_loop_is_in_the_mi
 }
 
 BOOST_AUTO_TEST_CASE(no_work_begins_beneath_a_body_that_has_entered_the_arena_again) {
-    // One worker of oneTBB and two invitations: the worker follows the first, and finds the second one in the queue of the
-    // arena when it waits there in a oneTBB loop of its own.
+    // One worker of oneTBB and two invitations: the worker follows the first, and finds the second one in the queue of
+    // the arena when it waits there in a oneTBB loop of its own.
     const tbb::global_control one_worker(tbb::global_control::max_allowed_parallelism, 2);
     Points points;
     Runtime runtime({.threads = 3});

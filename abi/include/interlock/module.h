@@ -90,8 +90,8 @@ enum {
 typedef struct il_value il_value;
 typedef struct il_entry il_entry;
 typedef struct il_buffer il_buffer;
-typedef struct il_handle il_handle; /* opaque: owned by the host, counted */
-typedef struct il_module il_module; /* opaque: a loaded module */
+typedef struct il_handle il_handle;     /* opaque: owned by the host, counted */
+typedef struct il_module il_module;     /* opaque: a loaded module */
 typedef struct il_callable il_callable; /* opaque: a function of a loaded module */
 typedef struct il_scope il_scope;       /* opaque: results of a part of a call */
 typedef struct il_call il_call;
@@ -107,8 +107,8 @@ enum {
     IL_BYTES = 5,  /* octets, read-only */
     IL_BUFFER = 6, /* typed, shaped view; no copy */
     IL_LIST = 7,
-    IL_MAP = 8,    /* entries in order; keys are strings; the host keeps the last of equal keys */
-    IL_HANDLE = 9  /* opaque object of a module, with a destructor */
+    IL_MAP = 8,   /* entries in order; keys are strings; the host keeps the last of equal keys */
+    IL_HANDLE = 9 /* opaque object of a module, with a destructor */
 };
 
 typedef struct il_string {
@@ -171,22 +171,24 @@ enum {
 
 /* A view on memory. The items lie densely, the last dimension fastest. In an argument the memory belongs to the caller
  * and lives until the function returns. In a result: `owner` NULL means "valid as any result is, the host copies what
- * it keeps"; an owner (from il_handle_new) is kept by the host for as long as it keeps the view, so nothing is copied. */
+ * it keeps"; an owner (from il_handle_new) is kept by the host for as long as it keeps the view, so nothing is copied.
+ */
 struct il_buffer {
     void *data;
     il_item item;
-    uint32_t writable;   /* 0 or 1: may the receiver write? */
-    uint32_t dimensions; /* 1 .. IL_MAX_DIMENSIONS */
-    uint32_t reserved;   /* 0 */
+    uint32_t writable;               /* 0 or 1: may the receiver write? */
+    uint32_t dimensions;             /* 1 .. IL_MAX_DIMENSIONS */
+    uint32_t reserved;               /* 0 */
     size_t shape[IL_MAX_DIMENSIONS]; /* items in each dimension */
     il_handle *owner;
 };
 
 /* The type of a handle: compared by address. */
 typedef struct il_handle_type {
-    const char *name;              /* for messages */
-    void (*destroy)(void *object); /* [attached] under the gate of the module that made the handle; NULL: nothing. It has
-                                    * to return: pthread_exit() in it ends the process, and a pthread_cancel() waits */
+    const char *name; /* for messages */
+    void (*destroy)(
+        void *object); /* [attached] under the gate of the module that made the handle; NULL: nothing. It has
+                        * to return: pthread_exit() in it ends the process, and a pthread_cancel() waits */
 } il_handle_type;
 
 /* [any-thread] These make a value. Nothing is copied: what they point to must live as long as the value. */
@@ -284,8 +286,8 @@ typedef struct il_method {
 
 /* il_module_def::flags: code of this library may run after teardown (threads it cannot stop, callbacks it cannot take
  * back), so it stays mapped when the module is unloaded. `#define IL_MODULE_FLAGS IL_KEEP_MAPPED` before IL_MODULE. The
- * host finds threads that began in the library, handlers of signals and destructors of a pthread_key_t by itself, and warns
- * of them; callbacks that other libraries hold it cannot find: without the flag they crash the process. */
+ * host finds threads that began in the library, handlers of signals and destructors of a pthread_key_t by itself, and
+ * warns of them; callbacks that other libraries hold it cannot find: without the flag they crash the process. */
 #define IL_KEEP_MAPPED 1u
 #ifndef IL_MODULE_FLAGS
 #define IL_MODULE_FLAGS 0u
@@ -297,9 +299,9 @@ typedef struct il_module_def {
     uint32_t flags;       /* IL_KEEP_MAPPED or 0 */
     const char *name;     /* full dotted name */
     const char *version;
-    const char *doc;           /* may be NULL */
-    size_t state_size;         /* bytes of state for each loaded instance; zeroed before exec; il_call::state */
-    const il_method *methods;  /* ends with a NULL name; may be NULL */
+    const char *doc;                  /* may be NULL */
+    size_t state_size;                /* bytes of state for each loaded instance; zeroed before exec; il_call::state */
+    const il_method *methods;         /* ends with a NULL name; may be NULL */
     il_status (*exec)(il_call *call); /* [import-only] initialises the instance; may be NULL */
     void (*teardown)(il_call *call);  /* [attached] after the last call and the last destructor; may be NULL */
 } il_module_def;
@@ -388,15 +390,14 @@ static inline il_status il_retain(il_call *call, const il_value *value, il_value
 static inline void il_release(il_call *call, il_value *kept) { call->host->release(call, kept); }
 
 /* [attached] Wraps `object` so that it can be returned. The handle lives as long as anybody holds a value with it, and
- * at least until this call ends; then, or when the module is unloaded, type->destroy(object) runs once. A call that uses
- * it, and a module that keeps it (il_retain), hold the unloading up; the host's own values do not, and are dead then. On
- * error the caller still owns `object`. `type` must be static storage of this module. */
+ * at least until this call ends; then, or when the module is unloaded, type->destroy(object) runs once. A call that
+ * uses it, and a module that keeps it (il_retain), hold the unloading up; the host's own values do not, and are dead
+ * then. On error the caller still owns `object`. `type` must be static storage of this module. */
 static inline il_status il_handle_new(il_call *call, const il_handle_type *type, void *object, il_handle **handle) {
     return call->host->handle_new(call, type, object, handle);
 }
 /* [attached] The object in a handle of that type; borrowed as long as the value is. Otherwise IL_ERROR_ARGUMENT. */
-static inline il_status il_handle_get(il_call *call, const il_value *value, const il_handle_type *type,
-                                      void **object) {
+static inline il_status il_handle_get(il_call *call, const il_value *value, const il_handle_type *type, void **object) {
     return call->host->handle_get(call, value, type, object);
 }
 
@@ -411,17 +412,17 @@ static inline il_status il_find(il_call *call, il_module *module, const char *na
     return call->host->find_function(call, module, name, function);
 }
 /* [attached] Calls it through its gate; this module's own lock is dropped meanwhile. The result lives until this call
- * returns, or until the scope ends in which it was made (il_scope_begin). Modules that own a buffer or an object among the
- * arguments are not unloaded before the call returns. */
+ * returns, or until the scope ends in which it was made (il_scope_begin). Modules that own a buffer or an object among
+ * the arguments are not unloaded before the call returns. */
 static inline il_status il_invoke(il_call *call, il_callable *function, const il_value *args, size_t nargs,
                                   il_value *result) {
     return call->host->invoke(call, function, args, nargs, result);
 }
 
-/* [attached] For a call that calls others many times: what il_invoke, il_alloc and il_handle_new give from here on lasts
- * until il_scope_end() instead of the end of the call. Scopes nest, and are ended in the opposite order on the way to
- * `return IL_OK`, which is an error while one is open; another status ends them all. NULL: the host is older than this, or
- * has no memory, and everything lasts until the call returns; il_scope_end(NULL) does nothing. */
+/* [attached] For a call that calls others many times: what il_invoke, il_alloc and il_handle_new give from here on
+ * lasts until il_scope_end() instead of the end of the call. Scopes nest, and are ended in the opposite order on the
+ * way to `return IL_OK`, which is an error while one is open; another status ends them all. NULL: the host is older
+ * than this, or has no memory, and everything lasts until the call returns; il_scope_end(NULL) does nothing. */
 static inline il_scope *il_scope_begin(il_call *call) {
     return IL_HOST_HAS(call->host, scope_begin) ? call->host->scope_begin(call) : NULL;
 }
@@ -434,12 +435,12 @@ static inline void il_scope_end(il_call *call, il_scope *scope) {
  * detached in between, other threads may enter this module even if it is module_lock or global_lock, and all critical
  * sections of the thread are suspended. As Py_BEGIN_ALLOW_THREADS. No service of the host but il_log may be used
  * between the two, and no return or goto may leave the block. BEGIN [attached], END [detached] */
-#define IL_BEGIN_ALLOW_THREADS(call)        \
-    {                                       \
-        il_call *il_detached_ = (call);     \
+#define IL_BEGIN_ALLOW_THREADS(call)    \
+    {                                   \
+        il_call *il_detached_ = (call); \
         il_detached_->host->detach(il_detached_);
-#define IL_END_ALLOW_THREADS                \
-        il_detached_->host->attach(il_detached_); \
+#define IL_END_ALLOW_THREADS                  \
+    il_detached_->host->attach(il_detached_); \
     }
 
 /* [attached] Call it in every loop that runs longer than a millisecond: here the thread lets a switch of the mode
@@ -456,8 +457,8 @@ static inline void il_safe_point(il_call *call) { call->host->safe_point(call); 
         il_call *il_critical_ = (call);                 \
         il_critical_section il_section_;                \
         il_critical_->host->critical_begin(il_critical_, &il_section_, (first), (second));
-#define IL_END_CRITICAL_SECTION                                        \
-        il_critical_->host->critical_end(il_critical_, &il_section_);  \
+#define IL_END_CRITICAL_SECTION                                   \
+    il_critical_->host->critical_end(il_critical_, &il_section_); \
     }
 
 /* [attached] Calls `body` for pieces of [begin, end) on the threads of the runtime, each under this module's gate, and
@@ -470,8 +471,8 @@ static inline il_status il_parallel_for(il_call *call, size_t begin, size_t end,
 
 /* [attached] A line for the host's log; also [detached], in a block of the same call. */
 #define il_log(call, level, ...) ((call)->host->log((call), (level), __VA_ARGS__))
-/* [any-thread] The same for a thread that the module began, and that has no call: `host` and `module` are those of exec's
- * call. An older host drops the line. */
+/* [any-thread] The same for a thread that the module began, and that has no call: `host` and `module` are those of
+ * exec's call. An older host drops the line. */
 #define il_log_from(host, module, level, ...) \
     (IL_HOST_HAS((host), log_from) ? (host)->log_from((module), (level), __VA_ARGS__) : (void)0)
 /* [attached] A warning for the user, in the category `module`. Not IL_OK when the user's filters turn it into an
@@ -522,18 +523,18 @@ static inline il_status il_run_attached(const il_host *host, il_module *module, 
 #define IL_NOTE_TYPE 0x494c0001u /* "IL", 1 */
 #define IL_MARKER_JSON_(name, version, threading) \
     "{\"abi\":1,\"module\":\"" name "\",\"version\":\"" version "\",\"threading\":\"" threading "\"}"
-#define IL_MARKER_NOTE_(id, json)                                                        \
-    static const struct {                                                                \
-        uint32_t owner_size, description_size, type;                                     \
-        char owner[(sizeof(IL_NOTE_OWNER) + 3u) & ~3u];                                  \
-        char description[(sizeof(json) + 3u) & ~3u];                                     \
+#define IL_MARKER_NOTE_(id, json)                       \
+    static const struct {                               \
+        uint32_t owner_size, description_size, type;    \
+        char owner[(sizeof(IL_NOTE_OWNER) + 3u) & ~3u]; \
+        char description[(sizeof(json) + 3u) & ~3u];    \
     } IL_CONCAT(il_marker_, id) IL_NOTE_ATTRIBUTES_
 
 /* interlock_add_module(... THREADING level) defines IL_MODULE_THREADING; the source may use it as the level, or must
  * agree with it. */
 #ifdef IL_MODULE_THREADING
-#define IL_CHECK_THREADING_(level)                                                                              \
-    IL_STATIC_ASSERT(IL_CONCAT(IL_THREADING_, level) == IL_CONCAT(IL_THREADING_, IL_MODULE_THREADING),          \
+#define IL_CHECK_THREADING_(level)                                                                     \
+    IL_STATIC_ASSERT(IL_CONCAT(IL_THREADING_, level) == IL_CONCAT(IL_THREADING_, IL_MODULE_THREADING), \
                      "IL_MODULE and interlock_add_module state different threading levels");
 #else
 #define IL_CHECK_THREADING_(level)
@@ -545,24 +546,32 @@ static inline il_status il_run_attached(const il_host *host, il_module *module, 
  *   version    string literal
  *   level      FREE, MODULE_LOCK or GLOBAL_LOCK, or IL_MODULE_THREADING
  *   then       doc, state_size, methods, exec, teardown as in il_module_def */
-#define IL_MODULE(id, name, version, level, doc, state_size, methods, exec, teardown)                            \
-    IL_CHECK_THREADING_(level)                                                                                   \
+#define IL_MODULE(id, name, version, level, doc, state_size, methods, exec, teardown) \
+    IL_CHECK_THREADING_(level)                                                        \
     IL_MODULE_(id, name, version, IL_CONCAT(IL_THREADING_NAME_, level), doc, state_size, methods, exec, teardown)
-#define IL_MODULE_(id, name, version, level_name, doc, state_size, methods, exec, teardown)                      \
-    IL_MARKER_(id, IL_MARKER_JSON_(name, version, level_name))                                                   \
+#define IL_MODULE_(id, name, version, level_name, doc, state_size, methods, exec, teardown) \
+    IL_MARKER_(id, IL_MARKER_JSON_(name, version, level_name))                              \
     IL_MODULE_UNMARKED(id, name, version, doc, state_size, methods, exec, teardown)
 
 /* The same without a marker, for tests and for modules whose marker is kept in a manifest. */
-#define IL_MODULE_UNMARKED(id, name, version, doc, state_size, methods, exec, teardown)                          \
-    IL_EXTERN_C IL_VISIBLE const il_module_def *IL_CONCAT(il_module_export_, id)(void);                          \
-    const il_module_def *IL_CONCAT(il_module_export_, id)(void) {                                                \
-        static const il_module_def il_def_ = {sizeof(il_module_def), IL_ABI_VERSION, IL_MODULE_FLAGS, name, version, doc, \
-                                              state_size, methods, exec, teardown};                              \
-        return &il_def_;                                                                                         \
-    }                                                                                                            \
+#define IL_MODULE_UNMARKED(id, name, version, doc, state_size, methods, exec, teardown) \
+    IL_EXTERN_C IL_VISIBLE const il_module_def *IL_CONCAT(il_module_export_, id)(void); \
+    const il_module_def *IL_CONCAT(il_module_export_, id)(void) {                       \
+        static const il_module_def il_def_ = {sizeof(il_module_def),                    \
+                                              IL_ABI_VERSION,                           \
+                                              IL_MODULE_FLAGS,                          \
+                                              name,                                     \
+                                              version,                                  \
+                                              doc,                                      \
+                                              state_size,                               \
+                                              methods,                                  \
+                                              exec,                                     \
+                                              teardown};                                \
+        return &il_def_;                                                                \
+    }                                                                                   \
     IL_EXTERN_C const il_module_def *IL_CONCAT(il_module_export_, id)(void)
 
-#define IL_MARKER_(id, json)                                                                                     \
+#define IL_MARKER_(id, json) \
     IL_MARKER_NOTE_(id, json) = {sizeof(IL_NOTE_OWNER), (sizeof(json) + 3u) & ~3u, IL_NOTE_TYPE, IL_NOTE_OWNER, json};
 
 /* [no-code] What the host looks up: `il_module_export_<id>`. It returns a constant and runs no other code. */
@@ -574,7 +583,7 @@ typedef const il_module_def *(*il_module_export)(void);
  * module with il_module_create() and returns it, or records an error with il_raise(il_current_call(host), ...) and
  * returns NULL. It runs in locked mode, as nothing is known about it beforehand. */
 typedef il_module *(*il_module_init)(const il_host *host);
-#define IL_LEGACY_MODULE(id)                                                          \
+#define IL_LEGACY_MODULE(id)                                                           \
     IL_EXTERN_C IL_VISIBLE il_module *IL_CONCAT(il_module_init_, id)(const il_host *); \
     il_module *IL_CONCAT(il_module_init_, id)(const il_host *host)
 

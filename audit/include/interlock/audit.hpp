@@ -41,8 +41,8 @@ IL_API std::string_view verdict_name(Verdict verdict) noexcept;  ///< "free", "n
 enum class Confidence : std::uint8_t {
     certain,   ///< seen, with nothing assumed
     probable,  ///< something was assumed on the way; `assumed` says what
-    weak,      ///< a constructor of the file was stepped over, as it could not be run, or the init function could not be
-               ///< followed to its end, and had set its marker before
+    weak,  ///< a constructor of the file was stepped over, as it could not be run, or the init function could not be
+           ///< followed to its end, and had set its marker before
 };
 IL_API std::string_view confidence_name(Confidence confidence) noexcept;
 
@@ -65,12 +65,12 @@ struct Evidence {
 
 /// One entry of the module's slot array, as handed to the interpreter.
 struct SlotSeen {
-    unsigned id = 0;         ///< as in the binary; 4 and 87 are both Py_mod_gil
-    std::string name;        ///< "Py_mod_gil"; "slot 200" for one that is not known
+    unsigned id = 0;   ///< as in the binary; 4 and 87 are both Py_mod_gil
+    std::string name;  ///< "Py_mod_gil"; "slot 200" for one that is not known
     std::uint64_t value = 0;
-    unsigned depth = 0;      ///< of nesting: 0 is the outermost array
-    bool pointer = false;    ///< the value is an address: in the file, or of an emulated object
-    bool known = true;       ///< false when the value comes from something that was not modelled
+    unsigned depth = 0;    ///< of nesting: 0 is the outermost array
+    bool pointer = false;  ///< the value is an address: in the file, or of an emulated object
+    bool known = true;     ///< false when the value comes from something that was not modelled
 };
 
 /// A call that the init function made of something outside the file.
@@ -134,9 +134,9 @@ struct ModuleAudit {
     bool primary = true;      ///< the one that an import of this file finds; false for further init functions
     Verdict verdict = Verdict::undetermined;
     Confidence confidence = Confidence::certain;  ///< of the verdict; means nothing when that is `undetermined`
-    std::string reason;              ///< one sentence: why this verdict
-    std::string delegated_to;        ///< module or library; for `delegated`, also when it has been resolved
-    std::optional<bool> marker;      ///< what the marker says: true = GIL not used; nullopt = none, or unknown
+    std::string reason;                           ///< one sentence: why this verdict
+    std::string delegated_to;    ///< module or library; for `delegated`, also when it has been resolved
+    std::optional<bool> marker;  ///< what the marker says: true = GIL not used; nullopt = none, or unknown
     MarkerKind marker_kind = MarkerKind::none;
     std::uint64_t marker_value = 0;  ///< for MarkerKind::slot_value
     std::string phase;               ///< "multi-phase", "single-phase", "export", or empty
@@ -147,7 +147,7 @@ struct ModuleAudit {
     std::vector<SlotSeen> slots;
     std::vector<CallSeen> calls;
     std::uint64_t calls_left_out = 0;  ///< between the first 1000 and the last 1000, where there were more
-    std::uint64_t instructions = 0;  ///< about as many were run
+    std::uint64_t instructions = 0;    ///< about as many were run
 };
 
 /// As all reports have it: empty when nothing was found out, of which one cannot be more or less sure.
@@ -168,9 +168,9 @@ struct BinaryAudit {
     std::string build_id;  ///< hex; ELF and Mach-O (UUID), else empty
     std::string sha256;    ///< of the whole file; only when a policy, a manifest or details need it
     std::uint64_t size = 0;
-    std::vector<ModuleAudit> modules;  ///< primary first, then by name
-    std::vector<std::string> exports;  ///< of entry points
-    std::vector<std::string> libraries;  ///< that it is linked against
+    std::vector<ModuleAudit> modules;          ///< primary first, then by name
+    std::vector<std::string> exports;          ///< of entry points
+    std::vector<std::string> libraries;        ///< that it is linked against
     std::vector<std::string> library_folders;  ///< where it says that they lie: RPATH, RUNPATH, LC_RPATH
     /// Libraries beside those of the system, without folders, that would have to be looked into as well: an init
     /// function uses something that nothing is known of. Empty once they have been, or are not to be had.
@@ -184,16 +184,16 @@ struct BinaryAudit {
 
 /// What is audited together: a wheel, an installed distribution, a folder, a single file.
 struct PackageAudit {
-    std::string name;     ///< of the distribution if known, else the file or folder
-    std::string version;  ///< empty if not known
-    std::string path;     ///< of the wheel, the archive or the folder
-    std::string kind;     ///< "wheel", "distribution", "archive", "folder", "file"
-    std::vector<std::string> wheel_tags;  ///< "cp313-cp313t-manylinux_2_17_x86_64"
+    std::string name;                        ///< of the distribution if known, else the file or folder
+    std::string version;                     ///< empty if not known
+    std::string path;                        ///< of the wheel, the archive or the folder
+    std::string kind;                        ///< "wheel", "distribution", "archive", "folder", "file"
+    std::vector<std::string> wheel_tags;     ///< "cp313-cp313t-manylinux_2_17_x86_64"
     std::vector<std::string> metadata_tags;  ///< those of its WHEEL file, where the file name says something else
     /// Of those modules that at least one of the interpreters loads: `free` when all of these are. Of all modules where
     /// none loads any.
     Verdict worst = Verdict::not_a_module;
-    bool mixed = false;  ///< some of its modules are marked free, others are not
+    bool mixed = false;                                ///< some of its modules are marked free, others are not
     std::array<std::size_t, verdict_count> modules{};  ///< number of its primary modules by verdict
     /// The worst of its primary modules, per interpreter. Of several files for one module those count that it can load.
     std::vector<EffectOn> effects;
@@ -208,8 +208,8 @@ IL_API std::string_view level_text(Level level) noexcept;
 
 /// A rule of the audit. Ids are stable.
 struct Rule {
-    std::string_view id;     ///< "IL001"
-    std::string_view name;   ///< "unmarked"
+    std::string_view id;    ///< "IL001"
+    std::string_view name;  ///< "unmarked"
     Level level = Level::warning;
     std::string_view summary;  ///< one line
     std::string_view help;     ///< why it matters; paragraphs
@@ -223,10 +223,10 @@ struct Finding {
     const Rule* rule = nullptr;
     Level level = Level::warning;
     std::string message;
-    std::string path;    ///< as BinaryAudit::path, or of the package, policy or manifest
-    std::string module;  ///< empty when it is about a file or package
+    std::string path;          ///< as BinaryAudit::path, or of the package, policy or manifest
+    std::string module;        ///< empty when it is about a file or package
     std::string architecture;  ///< of the binary; empty when it is about all slices of a file, or about no binary
-    std::string fix;     ///< what to do about this one; may be empty
+    std::string fix;           ///< what to do about this one; may be empty
     /// Hex; the same for the same finding of a later build: made of rule, distribution, module, platform and
     /// architecture, not of version, interpreter, hash or address. So it need not be unique in a report.
     std::string fingerprint;
@@ -243,9 +243,9 @@ struct InputError {
 };
 
 struct AuditStatistics {
-    std::uint64_t files = 0;    ///< looked at, members of archives included
+    std::uint64_t files = 0;  ///< looked at, members of archives included
     std::uint64_t binaries = 0;
-    std::uint64_t bytes = 0;    ///< of the binaries
+    std::uint64_t bytes = 0;  ///< of the binaries
     std::chrono::nanoseconds duration{};
 };
 
@@ -263,11 +263,11 @@ struct AuditReport {
 
 /// Limits that keep a hostile file from being a burden. None is reached by any known wheel.
 struct AuditBudget {
-    std::uint64_t instructions = 20'000'000;    ///< of each run of an init function; a file has six times as many
-    std::chrono::seconds processor_time{30};    ///< for each file; where the process that judges it is ended
-    std::uint64_t binary_size = 2ull << 30;     ///< bytes of one binary
-    std::uint64_t archive_size = 16ull << 30;   ///< bytes that one archive may unpack to
-    std::uint64_t archive_ratio = 1000;         ///< unpacked to packed, once 64 MiB are unpacked
+    std::uint64_t instructions = 20'000'000;   ///< of each run of an init function; a file has six times as many
+    std::chrono::seconds processor_time{30};   ///< for each file; where the process that judges it is ended
+    std::uint64_t binary_size = 2ull << 30;    ///< bytes of one binary
+    std::uint64_t archive_size = 16ull << 30;  ///< bytes that one archive may unpack to
+    std::uint64_t archive_ratio = 1000;        ///< unpacked to packed, once 64 MiB are unpacked
     std::uint64_t archive_entries = 1'000'000;
     unsigned archive_nesting = 4;
     std::uint64_t memory = 128ull << 20;  ///< bytes of archive members held at once; larger ones go to a temporary file

@@ -23,7 +23,7 @@ struct BaselineEntry {
     std::optional<std::vector<std::string>> symbols;  ///< that the finding may list; nullopt: any
     std::string path;
     std::string rule, module, message;  ///< for people
-    std::size_t line = 0, column = 0;  ///< of the entry in its file
+    std::size_t line = 0, column = 0;   ///< of the entry in its file
 };
 struct Baseline {
     std::filesystem::path path;

@@ -36,8 +36,8 @@ extern "C" {
  *
  * Files that cannot be read are in the report, under "errors". NULL is returned for wrong options, a wrong policy or
  * baseline, and lack of memory; then, and only then, *error is set to a message, unless `error` is NULL. */
-INTERLOCK_C_API char* interlock_audit_json(const char* const* paths, size_t count, const char* options_json,
-                                           char** error);
+INTERLOCK_C_API char *interlock_audit_json(const char *const *paths, size_t count, const char *options_json,
+                                           char **error);
 
 /* What an import does to a free-threaded interpreter. */
 enum interlock_effect {
@@ -55,11 +55,11 @@ enum interlock_effect {
  * Returns 0 and stores the effect, and in *why, unless `why` is NULL, a sentence. Returns -1 when there is no answer: a
  * file that cannot be read, that is no module, or a wrong argument; *why is the message then. `effect` must not be
  * NULL; it is INTERLOCK_UNKNOWN after -1. */
-INTERLOCK_C_API int interlock_audit_effect(const char* path, const char* module, const char* python,
-                                           enum interlock_effect* effect, char** why);
+INTERLOCK_C_API int interlock_audit_effect(const char *path, const char *module, const char *python,
+                                           enum interlock_effect *effect, char **why);
 
 /* Frees a text that a function of this header returned; NULL is allowed. */
-INTERLOCK_C_API void interlock_free(char* text);
+INTERLOCK_C_API void interlock_free(char *text);
 
 #ifdef __cplusplus
 }

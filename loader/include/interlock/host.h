@@ -52,10 +52,10 @@ enum { INTERLOCK_GIL_AUTOMATIC = 0, INTERLOCK_GIL_OFF = 1, INTERLOCK_GIL_ON = 2 
 /* RuntimeEvent. Valid during the callback. */
 typedef struct interlock_event {
     size_t size;
-    const char *kind;     /* "mode_changed", "switch_failed", "stalled", "imported", "import_failed", "unloaded" */
-    const char *module;   /* or "" */
-    const char *text;     /* for people */
-    int locked;           /* the mode: 0 parallel, 1 locked */
+    const char *kind;   /* "mode_changed", "switch_failed", "stalled", "imported", "import_failed", "unloaded" */
+    const char *module; /* or "" */
+    const char *text;   /* for people */
+    int locked;         /* the mode: 0 parallel, 1 locked */
     uint64_t duration_ns;
     uint64_t number;
 } interlock_event;
@@ -65,9 +65,9 @@ typedef struct interlock_runtime_options {
     size_t size;
     int use_environment; /* not 0: INTERLOCK_GIL, PYTHON_GIL and INTERLOCK_THREADS count where the rest says nothing */
     int gil;             /* INTERLOCK_GIL_... */
-    unsigned threads;            /* of the executor; 0: one for each CPU */
-    unsigned switch_interval_us; /* 0: 5000 */
-    unsigned stall_report_ms;    /* 0: 1000 */
+    unsigned threads;    /* of the executor; 0: one for each CPU */
+    unsigned switch_interval_us;                                   /* 0: 5000 */
+    unsigned stall_report_ms;                                      /* 0: 1000 */
     void (*on_event)(void *context, const interlock_event *event); /* rules: RuntimeOptions::on_event */
     void *context;
 } interlock_runtime_options;
@@ -83,8 +83,8 @@ INTERLOCK_HOST_API int interlock_runtime_is_locked(const interlock_runtime *runt
  * them. `grain`: the largest piece, 0: chosen. Call interlock_safe_point() between items that take long. Error:
  * internal. */
 INTERLOCK_HOST_API int interlock_runtime_parallel_for(interlock_runtime *runtime, size_t begin, size_t end,
-                                                      size_t grain, void (*body)(void *, size_t, size_t),
-                                                      void *context, interlock_error **error);
+                                                      size_t grain, void (*body)(void *, size_t, size_t), void *context,
+                                                      interlock_error **error);
 
 /* For threads that call modules many times: a call attaches by itself, and costs less on a thread that is attached.
  * May be nested; each success is matched by one interlock_detach() on the same thread. Error: wrong_state. */
@@ -116,10 +116,10 @@ typedef struct interlock_loader_options {
     size_t overrides_count;
     const char *const *filters; /* of warnings: "ACTION[:CATEGORY[:MODULE]]"; the last match decides */
     size_t filters_count;
-    unsigned switch_deadline_ms; /* for the switch of an import; 0: wait */
+    unsigned switch_deadline_ms;                                         /* for the switch of an import; 0: wait */
     void (*on_warning)(void *context, const interlock_warning *warning); /* rules: LoaderOptions; NULL: to stderr */
     void (*on_log)(void *context, il_log_level level, const char *module, const char *text); /* NULL: to stderr */
-    void *context; /* of both */
+    void *context;                                                                           /* of both */
 } interlock_loader_options;
 
 /* The loader of a runtime. `options` may be NULL. Errors: wrong_state, invalid_option, invalid_argument, and those of a

@@ -38,7 +38,8 @@
 namespace interlock {
 
 class Loader;
-template <typename Signature> class TypedFunction;
+template <typename Signature>
+class TypedFunction;
 namespace detail {
 struct ModuleRecord;
 struct FunctionRecord;
@@ -55,10 +56,10 @@ public:
     IL_API const std::string& name() const noexcept;
     IL_API const std::string& doc() const noexcept;
 
-    /// Calls through the module's gate. The result and what it points to belong to `scope` until its reset(); of a `free`
-    /// module, what lies in its own static storage lives only as long as it is loaded. On an error,
-    /// scope.error_message() says what happened. `result` must not be one of `args`. The quick form: for a `free` module
-    /// in parallel mode it adds to a direct call about what an uncontended std::mutex adds. [any-thread]
+    /// Calls through the module's gate. The result and what it points to belong to `scope` until its reset(); of a
+    /// `free` module, what lies in its own static storage lives only as long as it is loaded. On an error,
+    /// scope.error_message() says what happened. `result` must not be one of `args`. The quick form: for a `free`
+    /// module in parallel mode it adds to a direct call about what an uncontended std::mutex adds. [any-thread]
     IL_API il_status call(Scope& scope, std::span<const il_value> args, il_value& result) const;
 
     /// The convenient form: copies arguments and result. Errors: call_failed, unloaded, invalid_argument.
@@ -70,9 +71,10 @@ public:
 
 private:
     friend class Module;
-    template <typename Signature> friend class TypedFunction;
-    /// As call(), and gives the result, with LoaderOptions::value_limits, to `take` while nobody can unload the module or
-    /// write over the result.
+    template <typename Signature>
+    friend class TypedFunction;
+    /// As call(), and gives the result, with LoaderOptions::value_limits, to `take` while nobody can unload the module
+    /// or write over the result.
     IL_API il_status call_and_take(Scope& scope, std::span<const il_value> args,
                                    void (*take)(void* context, const il_value& result, const ValueLimits& limits),
                                    void* context) const;
@@ -94,14 +96,15 @@ public:
     IL_API const std::filesystem::path& file() const noexcept;
     IL_API const std::string& version() const noexcept;
     IL_API const std::string& doc() const noexcept;
-    IL_API ThreadingLevel level() const noexcept;      ///< as decided
+    IL_API ThreadingLevel level() const noexcept;  ///< as decided
     IL_API Decision decision() const;
-    IL_API bool loaded() const noexcept;               ///< false after unload()
-    IL_API std::vector<std::string> functions() const; ///< names, sorted
+    IL_API bool loaded() const noexcept;                ///< false after unload()
+    IL_API std::vector<std::string> functions() const;  ///< names, sorted
     /// Errors: not_found (with a suggestion), unloaded.
     IL_API Result<Function> function(std::string_view name) const;
     /// The same with a C++ signature, `function<std::int64_t(std::int64_t)>("square")`: see typed_function.hpp.
-    template <typename Signature> Result<TypedFunction<Signature>> function(std::string_view name) const;
+    template <typename Signature>
+    Result<TypedFunction<Signature>> function(std::string_view name) const;
 
 private:
     friend class Loader;
@@ -111,10 +114,10 @@ private:
 
 struct LoaderOptions {
     std::vector<std::filesystem::path> search_path = {};  ///< in order; relative ones count from the working directory
-    bool use_environment = true;                     ///< append the folders of INTERLOCK_PATH (separated by ':')
+    bool use_environment = true;                          ///< append the folders of INTERLOCK_PATH (separated by ':')
     std::optional<Policy> policy = {};
     std::map<std::string, PolicyAction, std::less<>> overrides = {};  ///< by full name; over everything else
-    std::vector<WarningFilter> filters = {};         ///< as -W; over those of the policy; the last match decides
+    std::vector<WarningFilter> filters = {};  ///< as -W; over those of the policy; the last match decides
     /// The warning of a fallback begins with CPython's line, which names Python's options, for tools that look for it.
     bool python_wording = false;
     /// How a user gives this program a policy, for the advice in warnings: "--policy". Empty: they do not say.
@@ -156,9 +159,9 @@ struct Plan {
     Decision decision;
     bool would_fall_back = false;  ///< switch the runtime, as it is now, to locked mode
     bool already_loaded = false;
-    std::vector<PulledLibrary> libraries;     ///< in the order of the dynamic linker; see docs/policies.md
-    std::vector<Warning> warnings;            ///< that the import would issue, filters not applied
-    std::optional<Error> error;               ///< the import would fail: refused, malformed, no entry point, ...
+    std::vector<PulledLibrary> libraries;  ///< in the order of the dynamic linker; see docs/policies.md
+    std::vector<Warning> warnings;         ///< that the import would issue, filters not applied
+    std::optional<Error> error;            ///< the import would fail: refused, malformed, no entry point, ...
 };
 
 /// Of one module, for reports. Times in nanoseconds; the time inside is an estimate from every 256th call, but for the
@@ -171,7 +174,7 @@ struct ModuleStats {
     std::vector<PulledLibrary> libraries;  ///< that the dynamic linker pulled in, or found there
     std::uint64_t loads = 0;  ///< the how-manieth time that a module of this name was loaded: 1 for the first
     bool loaded = false;
-    bool mapped = false;  ///< an unloaded library that cannot be unmapped safely stays mapped
+    bool mapped = false;                   ///< an unloaded library that cannot be unmapped safely stays mapped
     std::vector<std::string> imported_by;  ///< chain, innermost first; the last one is a source line of the host
     std::chrono::system_clock::time_point imported_at;
     std::chrono::nanoseconds import_duration{};
@@ -184,10 +187,10 @@ struct FallbackEvent {
     std::string module;
     std::vector<std::string> imported_by;
     std::chrono::system_clock::time_point at;
-    bool switched = false;                      ///< false: the runtime was locked already
+    bool switched = false;  ///< false: the runtime was locked already
     std::chrono::nanoseconds switch_duration{};
     std::optional<std::chrono::system_clock::time_point> ended;  ///< when this module no longer asked for it
-    std::string outcome;                        ///< "loaded", "declared free in init", "import failed", "unloaded"
+    std::string outcome;  ///< "loaded", "declared free in init", "import failed", "unloaded"
 };
 
 struct LoaderReport {
@@ -196,13 +199,13 @@ struct LoaderReport {
     std::vector<ModuleStats> modules;      ///< in order of import; unloaded ones too, each name's last time
     std::vector<FallbackEvent> fallbacks;  ///< in order; of those that are over, the last thousand
     std::uint64_t warnings_issued = 0, warnings_suppressed = 0;
-    IL_API std::string to_json() const;    ///< an object with "schema_version": 1, ends with a newline
+    IL_API std::string to_json() const;  ///< an object with "schema_version": 1, ends with a newline
 };
 
 struct UnloadOptions {
-    /// To wait for other imports and unloadings of the module, for calls inside, and for the global lock, until there is
-    /// no way back: teardown and the destructors of the library take as long as they take. Empty, or more than a year:
-    /// no limit.
+    /// To wait for other imports and unloadings of the module, for calls inside, and for the global lock, until there
+    /// is no way back: teardown and the destructors of the library take as long as they take. Empty, or more than a
+    /// year: no limit.
     std::optional<std::chrono::milliseconds> timeout = {};
 };
 
@@ -236,12 +239,12 @@ public:
     /// threads, handlers of signals or destructors of thread-specific data may still run its code there is a warning.
     /// Calls into the module, calls that use a buffer or object of it as an argument, and Pinned values are waited for.
     /// Values of the host are not: what they hold of the module is dead afterwards.
-    /// Errors: not_found; in_use (another module imported it, or imports it at this moment, or keeps a buffer or object of
-    /// it; the caller is inside, or uses what belongs to it; or timeout). [any-thread]
+    /// Errors: not_found; in_use (another module imported it, or imports it at this moment, or keeps a buffer or object
+    /// of it; the caller is inside, or uses what belongs to it; or timeout). [any-thread]
     IL_API Outcome unload(std::string_view name, const UnloadOptions& options = {});
     /// The same for several modules, all of them or none, which may have imported each other: by themselves those of a
-    /// circle are in use for ever. They are torn down in the order given. In its teardown a module must not touch buffers
-    /// that it keeps of one that went before it.
+    /// circle are in use for ever. They are torn down in the order given. In its teardown a module must not touch
+    /// buffers that it keeps of one that went before it.
     IL_API Outcome unload(std::span<const std::string_view> names, const UnloadOptions& options = {});
     Outcome unload(std::initializer_list<std::string_view> names, const UnloadOptions& options = {}) {
         return unload(std::span(names.begin(), names.size()), options);

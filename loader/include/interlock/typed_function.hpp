@@ -43,10 +43,12 @@ concept CopiedResult = std::same_as<T, std::string> || std::same_as<T, Bytes> ||
 template <typename T>
 concept Integer = std::integral<T> && !std::same_as<T, bool>;
 
-template <typename> inline constexpr bool not_supported = false;
+template <typename>
+inline constexpr bool not_supported = false;
 
 /// The C form of an argument; false if there is none, with the reason in the scope.
-template <typename T> bool to_argument(Scope& scope, const T& given, il_value& value) {
+template <typename T>
+bool to_argument(Scope& scope, const T& given, il_value& value) {
     if constexpr (std::same_as<T, bool>) {
         value = il_bool(given);
     } else if constexpr (Integer<T>) {
@@ -83,7 +85,8 @@ template <typename T> bool to_argument(Scope& scope, const T& given, il_value& v
 }
 
 /// What a value of type T is to a module, for messages.
-template <typename T> constexpr const char* wanted_name() {
+template <typename T>
+constexpr const char* wanted_name() {
     if constexpr (std::same_as<T, bool>)
         return "bool";
     else if constexpr (Integer<T>)
@@ -99,7 +102,8 @@ template <typename T> constexpr const char* wanted_name() {
 }
 
 /// From the C form of a result. `limits` and `why`, for what is malformed deep inside of it, are for a Value.
-template <typename T> Taken take_result(const il_value& value, T& result, const ValueLimits& limits, std::string* why) {
+template <typename T>
+Taken take_result(const il_value& value, T& result, const ValueLimits& limits, std::string* why) {
     if constexpr (std::same_as<T, bool>) {
         if (value.type != IL_BOOL) return Taken::wrong_type;
         result = value.as.boolean != 0;
@@ -140,7 +144,8 @@ template <typename T> Taken take_result(const il_value& value, T& result, const 
 }  // namespace detail
 
 /// See the head of this file. Copyable; keeps working, with an error, after the module has been unloaded.
-template <typename R, typename... Parameters> class TypedFunction<R(Parameters...)> {
+template <typename R, typename... Parameters>
+class TypedFunction<R(Parameters...)> {
 public:
     /// Outcome if the function returns nothing.
     using Returned = Result<std::conditional_t<std::is_void_v<R>, Ok, R>>;
@@ -180,7 +185,9 @@ private:
     friend class Module;
     explicit TypedFunction(Function function) noexcept : function_(std::move(function)) {}
 
-    Returned finish(Scope& scope, std::span<const il_value> args) const requires(!detail::CopiedResult<R>) {
+    Returned finish(Scope& scope, std::span<const il_value> args) const
+        requires(!detail::CopiedResult<R>)
+    {
         il_value value;
         const il_status status = function_.call(scope, args, value);
         if (status != IL_OK) [[unlikely]]
@@ -192,7 +199,9 @@ private:
         return result;
     }
 
-    Returned finish(Scope& scope, std::span<const il_value> args) const requires detail::CopiedResult<R> {
+    Returned finish(Scope& scope, std::span<const il_value> args) const
+        requires detail::CopiedResult<R>
+    {
         struct Taking {
             R result{};
             std::string why{};
@@ -214,7 +223,8 @@ private:
     Function function_;
 };
 
-template <typename Signature> Result<TypedFunction<Signature>> Module::function(std::string_view name) const {
+template <typename Signature>
+Result<TypedFunction<Signature>> Module::function(std::string_view name) const {
     Result<Function> found = function(name);
     if (!found) return std::move(found).error();
     return TypedFunction<Signature>(std::move(*found));

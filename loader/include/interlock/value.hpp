@@ -18,8 +18,8 @@
 #include <variant>
 #include <vector>
 
-#include <interlock/export.hpp>
 #include <interlock/module.h>
+#include <interlock/export.hpp>
 #include <interlock/result.hpp>
 
 namespace interlock {
@@ -57,8 +57,8 @@ private:
     il_handle* handle_ = nullptr;
 };
 
-/// A typed, shaped view. The items belong to `owner`, or to `storage`, or (both empty) to somebody who outlives it. Those
-/// of an owner go when its module is unloaded: where another thread may do that, read them under a Pinned.
+/// A typed, shaped view. The items belong to `owner`, or to `storage`, or (both empty) to somebody who outlives it.
+/// Those of an owner go when its module is unloaded: where another thread may do that, read them under a Pinned.
 struct Buffer {
     void* data = nullptr;
     il_item item = IL_ITEM_U8;
@@ -72,8 +72,8 @@ struct Buffer {
     IL_API bool operator==(const Buffer& other) const;  ///< same type, shape and contents
 };
 
-/// How much one value of a module may be when it is copied. A list that is in it several times counts each time, as it is
-/// copied each time: a module can describe more than there is memory for with a few dozen values.
+/// How much one value of a module may be when it is copied. A list that is in it several times counts each time, as it
+/// is copied each time: a module can describe more than there is memory for with a few dozen values.
 struct ValueLimits {
     std::size_t values = std::size_t{1} << 22;  ///< items of lists and entries of maps; use buffers for more
     std::size_t bytes = std::size_t{4} << 30;   ///< of strings, keys, bytes and buffers without an owner
@@ -81,7 +81,8 @@ struct ValueLimits {
 
 namespace detail {
 /// A T of its own, elsewhere: a Buffer is twice the size of all else, and lists are arrays of values.
-template <typename T> class Boxed {
+template <typename T>
+class Boxed {
 public:
     Boxed(T thing) : thing_(std::make_unique<T>(std::move(thing))) {}  // NOLINT: implicit by design
     Boxed(const Boxed& other) : thing_(std::make_unique<T>(*other)) {}
@@ -116,7 +117,8 @@ public:
         if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t))
             if (number > static_cast<T>(INT64_MAX)) too_large(number);
     }
-    template <std::floating_point T> Value(T number) : content_(static_cast<double>(number)) {}  // NOLINT
+    template <std::floating_point T>
+    Value(T number) : content_(static_cast<double>(number)) {}     // NOLINT
     Value(std::string text) : content_(std::move(text)) {}         // NOLINT
     Value(std::string_view text) : content_(std::string(text)) {}  // NOLINT
     /// A null pointer is null.
@@ -127,18 +129,19 @@ public:
     template <typename T>
         requires(!std::same_as<std::remove_cv_t<T>, char>)
     Value(T*) = delete;
-    Value(Bytes bytes) : content_(std::move(bytes)) {}         // NOLINT
-    Value(Buffer buffer) : content_(std::move(buffer)) {}      // NOLINT
-    Value(List list) : content_(std::move(list)) {}            // NOLINT
-    Value(Map map) : content_(std::move(map)) {}               // NOLINT
-    Value(HandleRef handle) : content_(std::move(handle)) {}   // NOLINT
+    Value(Bytes bytes) : content_(std::move(bytes)) {}        // NOLINT
+    Value(Buffer buffer) : content_(std::move(buffer)) {}     // NOLINT
+    Value(List list) : content_(std::move(list)) {}           // NOLINT
+    Value(Map map) : content_(std::move(map)) {}              // NOLINT
+    Value(HandleRef handle) : content_(std::move(handle)) {}  // NOLINT
 
     /// IL_NULL ... IL_HANDLE.
     il_type type() const noexcept { return static_cast<il_type>(order_[content_.index()]); }
     bool is_null() const noexcept { return content_.index() == 0; }
     const Content& content() const noexcept { return content_; }
     /// Null if it holds another type.
-    template <typename T> const T* get_if() const noexcept {
+    template <typename T>
+    const T* get_if() const noexcept {
         if constexpr (std::is_same_v<T, Buffer>) {
             const auto* boxed = std::get_if<detail::Boxed<Buffer>>(&content_);
             return boxed == nullptr ? nullptr : &**boxed;
@@ -147,7 +150,8 @@ public:
         }
     }
     /// Throws Failure(invalid_argument) that names both types.
-    template <typename T> const T& get() const {
+    template <typename T>
+    const T& get() const {
         if (const T* held = get_if<T>()) return *held;
         wrong_type();
     }
@@ -167,8 +171,8 @@ public:
 private:
     [[noreturn]] IL_API void wrong_type() const;
     [[noreturn]] IL_API static void too_large(std::uint64_t number);
-    static constexpr std::array<std::uint8_t, 10> order_ = {IL_NULL,   IL_BOOL,   IL_INT64, IL_DOUBLE, IL_STRING,
-                                                            IL_BYTES,  IL_BUFFER, IL_LIST,  IL_MAP,    IL_HANDLE};
+    static constexpr std::array<std::uint8_t, 10> order_ = {IL_NULL,  IL_BOOL,   IL_INT64, IL_DOUBLE, IL_STRING,
+                                                            IL_BYTES, IL_BUFFER, IL_LIST,  IL_MAP,    IL_HANDLE};
     Content content_;
 };
 
@@ -177,8 +181,8 @@ class Lent;
 }
 
 /// Keeps the modules loaded that own the buffers and objects in a value, while the host reads the items of a buffer
-/// itself: an unload waits for the guard, as it does for a call. Calls do the same for their arguments. On the stack, as
-/// Attached is. [any-thread]
+/// itself: an unload waits for the guard, as it does for a call. Calls do the same for their arguments. On the stack,
+/// as Attached is. [any-thread]
 class [[nodiscard]] Pinned {
 public:
     IL_API explicit Pinned(const Value& value);

@@ -23,16 +23,16 @@ enum class EventKind : std::uint8_t {
     import_failed,  ///< `module` was looked for and is not loaded: `text` the error
     unloaded,       ///< `module` is gone; `text` its file
 };
-inline constexpr std::array<EventKind, 6> all_event_kinds = {EventKind::mode_changed, EventKind::switch_failed,
-                                                             EventKind::stalled,      EventKind::imported,
+inline constexpr std::array<EventKind, 6> all_event_kinds = {EventKind::mode_changed,  EventKind::switch_failed,
+                                                             EventKind::stalled,       EventKind::imported,
                                                              EventKind::import_failed, EventKind::unloaded};
 /// "mode_changed", ... Stable. [any-thread]
 IL_API std::string_view event_name(EventKind kind) noexcept;
 
 struct RuntimeEvent {
     EventKind kind = EventKind::mode_changed;
-    std::string module = {};  ///< full dotted name, unescaped; empty if it is about the runtime
-    std::string text = {};    ///< for people; values escaped. Empty if there was no memory for it
+    std::string module = {};     ///< full dotted name, unescaped; empty if it is about the runtime
+    std::string text = {};       ///< for people; values escaped. Empty if there was no memory for it
     Mode mode = Mode::parallel;  ///< of the runtime, as the event was told of
     std::chrono::nanoseconds duration{};
     std::chrono::system_clock::time_point at{};

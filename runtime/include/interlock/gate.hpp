@@ -54,7 +54,8 @@ inline ModuleTally* tally_of(ThreadSlot* slot, std::size_t module_index) {
 }
 
 /// For single-writer counters: an increment without a bus lock.
-template <typename T> inline void bump(std::atomic<T>& counter, T by) noexcept {
+template <typename T>
+inline void bump(std::atomic<T>& counter, T by) noexcept {
     counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
 }
 
@@ -95,12 +96,14 @@ IL_API void hold_back(std::string_view callback) noexcept;
 
 /// Runs code, so that a thread that waits in its own use of oneTBB inside of it is given no task from outside of it.
 IL_API void isolate(void (*code)(void* context), void* context);
-template <typename Code> void isolate(Code&& code) {
+template <typename Code>
+void isolate(Code&& code) {
     isolate([](void* context) { (*static_cast<std::remove_reference_t<Code>*>(context))(); },
             const_cast<void*>(static_cast<const void*>(std::addressof(code))));
 }
 
-/// When to give up what may take `timeout`. Further off than a year is never: the sum would overflow somewhere behind that.
+/// When to give up what may take `timeout`. Further off than a year is never: the sum would overflow somewhere behind
+/// that.
 inline std::chrono::steady_clock::time_point deadline_after(std::optional<std::chrono::milliseconds> timeout) noexcept {
     using Clock = std::chrono::steady_clock;
     if (!timeout || *timeout >= std::chrono::years(1)) return Clock::time_point::max();

@@ -52,9 +52,9 @@ struct RuntimeOptions {
     GilSetting gil = GilSetting::automatic;
     /// That run the bodies of one loop: its caller, and threads of the executor. 0: one for each CPU; at most 1024.
     unsigned threads = 0;
-    std::chrono::microseconds switch_interval{5000};    ///< for which a thread may keep the global lock
-    std::chrono::milliseconds stall_report{1000};       ///< when a stalled switch is reported, then once a second;
-                                                        ///< a year or more: never
+    std::chrono::microseconds switch_interval{5000};  ///< for which a thread may keep the global lock
+    std::chrono::milliseconds stall_report{1000};     ///< when a stalled switch is reported, then once a second;
+                                                      ///< a year or more: never
     /// On the switching thread, in the middle of the switch: report and return; to attach or to switch here is an
     /// error. What it throws ends the switch and comes out of switch_to_locked(). A callback has to return:
     /// pthread_exit() in it ends the process, and a pthread_cancel() waits. Empty: a line on stderr.
@@ -76,22 +76,22 @@ struct RuntimeOptions {
 
 /// What a switch did.
 struct SwitchReport {
-    bool switched = false;               ///< false: already locked, or the gil option keeps the mode
+    bool switched = false;                ///< false: already locked, or the gil option keeps the mode
     std::chrono::nanoseconds duration{};  ///< until no other thread ran module code
 };
 
 struct RuntimeStats {
     Mode mode = Mode::parallel;
     std::uint64_t switches_to_locked = 0, switches_to_parallel = 0;
-    std::uint64_t failed_switches = 0;      ///< gave up at their deadline
+    std::uint64_t failed_switches = 0;  ///< gave up at their deadline
     std::uint64_t stalls_reported = 0;
     std::chrono::nanoseconds last_switch{}, longest_switch{};
-    unsigned holds = 0;                     ///< how many ask for locked mode now
-    unsigned threads = 0;                   ///< of the executor
-    unsigned registered_threads = 0;        ///< alive and known
-    unsigned attached_threads = 0;          ///< at this moment
-    std::uint64_t exited_attached = 0;      ///< threads that ended without detaching
-    bool membarrier = false;                ///< false: the portable, slower attach is in use
+    unsigned holds = 0;                 ///< how many ask for locked mode now
+    unsigned threads = 0;               ///< of the executor
+    unsigned registered_threads = 0;    ///< alive and known
+    unsigned attached_threads = 0;      ///< at this moment
+    std::uint64_t exited_attached = 0;  ///< threads that ended without detaching
+    bool membarrier = false;            ///< false: the portable, slower attach is in use
 };
 
 namespace detail {
@@ -108,7 +108,8 @@ private:
     virtual void work() = 0;
     std::atomic<bool> taken_{false};
 };
-template <typename T> struct Job final : AnyJob {
+template <typename T>
+struct Job final : AnyJob {
     explicit Job(std::packaged_task<T()> given) : task(std::move(given)) {}
     void work() override { task(); }
     std::packaged_task<T()> task;
@@ -116,7 +117,8 @@ template <typename T> struct Job final : AnyJob {
 }  // namespace detail
 
 /// A result that is on its way; get() detaches while it waits, and throws what the task threw. [any-thread], one owner
-template <typename T> class [[nodiscard]] Task {
+template <typename T>
+class [[nodiscard]] Task {
 public:
     explicit Task(std::shared_ptr<detail::Job<T>> job) : job_(std::move(job)), future_(job_->task.get_future()) {}
     T get() {
@@ -149,11 +151,11 @@ public:
     Runtime(const Runtime&) = delete;
     Runtime& operator=(const Runtime&) = delete;
 
-    IL_API Mode mode() const noexcept;                                    ///< [any-thread]
+    IL_API Mode mode() const noexcept;                                       ///< [any-thread]
     bool is_gil_enabled() const noexcept { return mode() == Mode::locked; }  ///< [any-thread]
     IL_API const RuntimeOptions& options() const noexcept;
-    IL_API RuntimeStats stats() const;                                    ///< [any-thread]
-    IL_API unsigned threads() const noexcept;                             ///< of the executor
+    IL_API RuntimeStats stats() const;         ///< [any-thread]
+    IL_API unsigned threads() const noexcept;  ///< of the executor
 
     /// Asks for locked mode, and returns when at most one thread can be attached. Each success must be matched by one
     /// switch_to_parallel(); the mode stays locked as long as somebody asks for it. With GilSetting::off nothing
@@ -169,37 +171,41 @@ public:
     /// ignored here. In the child of a fork that another thread makes meanwhile, it is done. [any-thread]
     IL_API bool switch_to_parallel(bool* asked = nullptr);
 
-    /// Calls body(i) for each i in [begin, end) on the calling thread and, if they have time, on the executor's, and waits
-    /// until all have run. Bodies run attached, in chunks of at most `grain` items (0: chosen), with a safe point between
-    /// items; the caller is detached meanwhile. While it waits it runs no other work than this loop's, and the loop ends
-    /// also when no thread of the executor comes. The first exception is rethrown here; chunks that nobody has begun do
-    /// not run then. In the child of a fork the calling thread does it alone; if the fork was in a body, Failure
-    /// (wrong_state) says that the chunks of other threads are lost. Waiting is no cancellation point. [any-thread]
+    /// Calls body(i) for each i in [begin, end) on the calling thread and, if they have time, on the executor's, and
+    /// waits until all have run. Bodies run attached, in chunks of at most `grain` items (0: chosen), with a safe point
+    /// between items; the caller is detached meanwhile. While it waits it runs no other work than this loop's, and the
+    /// loop ends also when no thread of the executor comes. The first exception is rethrown here; chunks that nobody
+    /// has begun do not run then. In the child of a fork the calling thread does it alone; if the fork was in a body,
+    /// Failure (wrong_state) says that the chunks of other threads are lost. Waiting is no cancellation point.
+    /// [any-thread]
     template <typename Body>
     void parallel_for(std::size_t begin, std::size_t end, Body&& body, std::size_t grain = 0) {
-        run_chunks(begin, end, grain,
-                   [](void* context, std::size_t first, std::size_t last) {
-                       auto& call = *static_cast<std::remove_reference_t<Body>*>(context);
-                       for (std::size_t i = first; i != last; ++i) {
-                           if (i != first) safe_point();
-                           call(i);
-                       }
-                   },
-                   const_cast<void*>(static_cast<const void*>(std::addressof(body))));
+        run_chunks(
+            begin, end, grain,
+            [](void* context, std::size_t first, std::size_t last) {
+                auto& call = *static_cast<std::remove_reference_t<Body>*>(context);
+                for (std::size_t i = first; i != last; ++i) {
+                    if (i != first) safe_point();
+                    call(i);
+                }
+            },
+            const_cast<void*>(static_cast<const void*>(std::addressof(body))));
     }
 
     /// The same for each item of a random-access range.
-    template <typename Range, typename Body> void parallel_for_each(Range&& range, Body&& body) {
+    template <typename Range, typename Body>
+    void parallel_for_each(Range&& range, Body&& body) {
         auto first = std::begin(range);
         parallel_for(0, static_cast<std::size_t>(std::distance(first, std::end(range))), [&](std::size_t i) {
             body(first[static_cast<typename std::iterator_traits<decltype(first)>::difference_type>(i)]);
         });
     }
 
-    /// Runs `function` attached on a thread of the executor, or on the one that waits for it in get(), or in the runtime's
-    /// destructor, which waits for it. It is no part of an import that the caller is in the middle of: waiting in get()
-    /// for a function that imports the same module may be for ever. [any-thread]
-    template <typename Function> auto submit(Function function) {
+    /// Runs `function` attached on a thread of the executor, or on the one that waits for it in get(), or in the
+    /// runtime's destructor, which waits for it. It is no part of an import that the caller is in the middle of:
+    /// waiting in get() for a function that imports the same module may be for ever. [any-thread]
+    template <typename Function>
+    auto submit(Function function) {
         using T = std::invoke_result_t<Function&>;
         auto job = std::make_shared<detail::Job<T>>(std::packaged_task<T()>(std::move(function)));
         Task<T> result(job);
@@ -207,8 +213,8 @@ public:
         return result;
     }
 
-    /// Replaces RuntimeOptions::on_stall, for who wants to show such reports together with others. The callback runs while
-    /// the switch is under way, so it must neither attach nor ask for a switch. [any-thread]
+    /// Replaces RuntimeOptions::on_stall, for who wants to show such reports together with others. The callback runs
+    /// while the switch is under way, so it must neither attach nor ask for a switch. [any-thread]
     IL_API void set_on_stall(std::function<void(const StallReport&)> on_stall);
 
     /// The one that lives, or null. [any-thread]

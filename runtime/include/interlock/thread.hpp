@@ -52,17 +52,17 @@ enum ModeWord : std::uint32_t {
 /// One thread. Never freed, used again for a later thread. Only the owner writes, except where noted.
 struct alignas(128) ThreadSlot {
     std::atomic<std::uint32_t> state{state_detached};
-    std::uint32_t depth = 0;                     ///< nesting of attach
-    std::atomic<const CallSite*> site{nullptr};  ///< innermost module function, or null
-    HandoffLock* module_lock = nullptr;          ///< held by the innermost gate, or null
-    CriticalFrame* critical = nullptr;           ///< innermost critical section
+    std::uint32_t depth = 0;                       ///< nesting of attach
+    std::atomic<const CallSite*> site{nullptr};    ///< innermost module function, or null
+    HandoffLock* module_lock = nullptr;            ///< held by the innermost gate, or null
+    CriticalFrame* critical = nullptr;             ///< innermost critical section
     std::atomic<ModuleTally*>* tallies = nullptr;  ///< table of chunks, see gate.hpp
-    // The loader's own: the innermost invocation and the innermost import on this thread; while it runs a chunk of a loop
-    // that another thread has begun, those that this one is in the middle of.
+    // The loader's own: the innermost invocation and the innermost import on this thread; while it runs a chunk of a
+    // loop that another thread has begun, those that this one is in the middle of.
     void* loader_frame = nullptr;
     void* loader_imports = nullptr;
     void* loader_known = nullptr;  ///< modules it has imported before; kept for the next thread that gets the slot
-    std::uint64_t ns_waited = 0;  ///< for module locks and the global lock, ever
+    std::uint64_t ns_waited = 0;   ///< for module locks and the global lock, ever
     // Not on the hot path.
     alignas(128) std::atomic<ThreadSlot*> next{nullptr};  ///< all slots ever made
     std::atomic<bool> in_use{false};

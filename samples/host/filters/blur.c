@@ -7,13 +7,13 @@
 static const unsigned weights[5] = {1, 4, 6, 4, 1};
 
 // Row `y` of the source; beyond the first and the last row, those rows again.
-static const unsigned char* row_at(const filter_job* job, ptrdiff_t y) {
+static const unsigned char *row_at(const filter_job *job, ptrdiff_t y) {
     const ptrdiff_t last = (ptrdiff_t)job->height - 1;
     return job->source + (size_t)(y < 0 ? 0 : y > last ? last : y) * job->width * 3;
 }
 
-static void blur_row(const filter_job* job, size_t y) {
-    const unsigned char* rows[5];
+static void blur_row(const filter_job *job, size_t y) {
+    const unsigned char *rows[5];
     for (ptrdiff_t i = 0; i < 5; ++i) rows[i] = row_at(job, (ptrdiff_t)y + i - 2);
     const ptrdiff_t last = (ptrdiff_t)job->width - 1;
     for (ptrdiff_t x = 0; x <= last; ++x) {
@@ -30,7 +30,7 @@ static void blur_row(const filter_job* job, size_t y) {
     }
 }
 
-static il_status apply(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status apply(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)result;
     filter_job job;
     if (!filter_arguments(call, args, nargs, &job)) return IL_ERROR_ARGUMENT;

@@ -8,20 +8,20 @@
 #include <interlock/module.h>
 
 typedef struct filter_job {
-    const unsigned char* source;
-    unsigned char* target;
+    const unsigned char *source;
+    unsigned char *target;
     size_t width, height, first_row, last_row;
 } filter_job;
 
-static inline int filter_is_image(const il_value* value) {
+static inline int filter_is_image(const il_value *value) {
     return value->type == IL_BUFFER && value->as.buffer->item == IL_ITEM_U8 && value->as.buffer->dimensions == 3 &&
            value->as.buffer->shape[2] == 3;
 }
 
 /* Takes the arguments of apply() apart. False if they are wrong: an error is then recorded, and apply() returns
  * IL_ERROR_ARGUMENT. */
-static inline int filter_arguments(il_call* call, const il_value* args, size_t nargs, filter_job* job) {
-    const char* problem = NULL;
+static inline int filter_arguments(il_call *call, const il_value *args, size_t nargs, filter_job *job) {
+    const char *problem = NULL;
     if (nargs != 4 || !filter_is_image(&args[0]) || !filter_is_image(&args[1]) || args[2].type != IL_INT64 ||
         args[3].type != IL_INT64) {
         problem = "takes two images and two integers";
@@ -36,8 +36,8 @@ static inline int filter_arguments(il_call* call, const il_value* args, size_t n
             problem = "source and target differ in size";
         else if (first < 0 || first > last || (uint64_t)last > source->shape[0])
             problem = "the image does not have these rows";
-        *job = (filter_job){(const unsigned char*)source->data,
-                            (unsigned char*)target->data,
+        *job = (filter_job){(const unsigned char *)source->data,
+                            (unsigned char *)target->data,
                             source->shape[1],
                             source->shape[0],
                             (size_t)first,

@@ -1,4 +1,5 @@
-// content_test.cpp: where the bytes of a file are while they are audited, and that they never take more than the budget.
+// content_test.cpp: where the bytes of a file are while they are audited, and that they never take more than the
+// budget.
 //
 // SPDX-License-Identifier: MIT
 #include <boost/test/unit_test.hpp>

@@ -1,5 +1,5 @@
-// schemas_test.cpp: the JSON report and the baseline against the schemas that are shipped, and SARIF against what GitHub and
-// the standard ask for.
+// schemas_test.cpp: the JSON report and the baseline against the schemas that are shipped, and SARIF against what
+// GitHub and the standard ask for.
 //
 // SPDX-License-Identifier: MIT
 #include <fstream>

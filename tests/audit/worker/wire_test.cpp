@@ -1,4 +1,5 @@
-// wire_test.cpp: what goes between the audit and the processes that judge comes through unchanged, and nonsense is an error.
+// wire_test.cpp: what goes between the audit and the processes that judge comes through unchanged, and nonsense is an
+// error.
 //
 // SPDX-License-Identifier: MIT
 #include "worker/wire.hpp"

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include <interlock/module.h>
 
-static const il_module_def definition = {sizeof(il_module_def), IL_ABI_VERSION, 0,    "legacy", "0.9",
-                                         NULL,                  0,              NULL, NULL,     NULL};
+static const il_module_def definition = {
+    sizeof(il_module_def), IL_ABI_VERSION, 0, "legacy", "0.9", NULL, 0, NULL, NULL, NULL};
 
 IL_LEGACY_MODULE(legacy) {
     il_module *module = il_module_create(host, &definition);

@@ -37,7 +37,8 @@ static il_status picky(il_call *call, const il_value *args, size_t nargs, il_val
     return size(call, args, nargs, result);
 }
 
-/* join(accumulated text or null, next) -> accumulated + next as digits + ';': shows the order of a fold. Fails at 13. */
+/* join(accumulated text or null, next) -> accumulated + next as digits + ';': shows the order of a fold. Fails at 13.
+ */
 static il_status join(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     char digits[24];
     size_t used = sizeof digits, before, total;

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include <interlock/module.h>
 
-static il_status add(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status add(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     if (nargs != 2 || args[0].type != IL_INT64 || args[1].type != IL_INT64)
         return il_raise(call, IL_ERROR_ARGUMENT, "add(a, b) takes two integers");
     *result = il_int64(args[0].as.int64 + args[1].as.int64);

@@ -8,7 +8,7 @@
 __attribute__((constructor)) static void constructed(void) { observe("bad:constructor"); }
 __attribute__((destructor)) static void destructed(void) { observe("bad:destructor"); }
 
-static il_status nothing(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status nothing(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)call, (void)args, (void)nargs, (void)result;
     return IL_OK;
 }
@@ -36,7 +36,7 @@ IL_MODULE(BAD_ID, TEST_TEXT(BAD_ID), "1", FREE, NULL, 0, methods, NULL, NULL);
 IL_MODULE_UNMARKED(BAD_ID, "other\x1b[31m", "1", NULL, 0, NULL, NULL, NULL);
 #elif defined(BAD_UNRESOLVED)
 void interlock_test_nobody_defines_this(void);
-static il_status exec(il_call* call) {
+static il_status exec(il_call *call) {
     (void)call;
     interlock_test_nobody_defines_this();
     return IL_OK;
@@ -51,7 +51,7 @@ const int il_module_export_bad_data = 7;
 #elif defined(BAD_FORGOTTEN_LEGACY)
 IL_LEGACY_MODULE(BAD_ID) {
     (void)host;
-    return (il_module*)1; /* which it did not create */
+    return (il_module *)1; /* which it did not create */
 }
 #else
 /* Wrong definitions, of an unmarked module where that is chosen. */
@@ -65,8 +65,8 @@ static const il_module_def def = {
 #elif defined(BAD_DEF_NONAME)
 static const il_module_def def = {sizeof(il_module_def), IL_ABI_VERSION, 0, NULL, "1", NULL, 0, NULL, NULL, NULL};
 #endif
-IL_EXTERN_C IL_VISIBLE const il_module_def* IL_CONCAT(il_module_export_, BAD_ID)(void);
-const il_module_def* IL_CONCAT(il_module_export_, BAD_ID)(void) {
+IL_EXTERN_C IL_VISIBLE const il_module_def *IL_CONCAT(il_module_export_, BAD_ID)(void);
+const il_module_def *IL_CONCAT(il_module_export_, BAD_ID)(void) {
     (void)nothing;
 #if defined(BAD_EXPORT)
     return NULL;

@@ -9,6 +9,6 @@ __attribute__((constructor)) static void constructed(void) { observe(NAME ":cons
 __attribute__((destructor)) static void destructed(void) { observe(NAME ":destructor"); }
 
 #ifdef LIBRARY_PYTHON
-__attribute__((visibility("default"))) void* PyInit_pymod(void);
-void* PyInit_pymod(void) { return 0; }
+__attribute__((visibility("default"))) void *PyInit_pymod(void);
+void *PyInit_pymod(void) { return 0; }
 #endif

@@ -12,7 +12,8 @@
 #include "observe.h"
 
 // Its variable is unique in the process, if the compiler is let, as those in templates of the standard library are.
-template <typename T> __attribute__((visibility("default"))) int& lingers_counter() {
+template <typename T>
+__attribute__((visibility("default"))) int& lingers_counter() {
     static int count = 0;
     return count;
 }

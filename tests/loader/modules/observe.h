@@ -9,14 +9,14 @@
 #include <stddef.h>
 
 /* Tells that something happens now; the test may block here. What the test wants to answer, else 0. */
-static inline int observe(const char* event) {
-    int (*function)(const char*) = (int (*)(const char*))dlsym(RTLD_DEFAULT, "interlock_test_observe");
+static inline int observe(const char *event) {
+    int (*function)(const char *) = (int (*)(const char *))dlsym(RTLD_DEFAULT, "interlock_test_observe");
     return function == NULL ? 0 : function(event);
 }
 
 /* What the test wants to be done there, or NULL. */
-static inline const char* script_of(const char* event) {
-    const char* (*function)(const char*) = (const char* (*)(const char*))dlsym(RTLD_DEFAULT, "interlock_test_script");
+static inline const char *script_of(const char *event) {
+    const char *(*function)(const char *) = (const char *(*)(const char *))dlsym(RTLD_DEFAULT, "interlock_test_script");
     return function == NULL ? NULL : function(event);
 }
 

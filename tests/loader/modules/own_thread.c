@@ -12,35 +12,35 @@
 enum { most_threads = 8 };
 
 typedef struct {
-    const il_host* host;
-    il_module* module;
+    const il_host *host;
+    il_module *module;
     pthread_t threads[most_threads];
     int count;
     _Atomic int refused; /* threads that were told to end */
     int64_t pieces;      /* plain: exact only if one thread at a time is inside */
 } own_state;
 
-static il_status count_piece(il_call* call, void* context) {
-    own_state* state = context;
+static il_status count_piece(il_call *call, void *context) {
+    own_state *state = context;
     if (call->state != state || call->module != state->module) return IL_ERROR_FAILED;
     if (il_current_call(call->host) != call) return IL_ERROR_FAILED;
     ++state->pieces;
     return IL_OK;
 }
 
-static il_status tell_piece(il_call* call, void* context) {
+static il_status tell_piece(il_call *call, void *context) {
     observe(context);
-    il_log(call, IL_LOG_INFO, "%s", (const char*)context);
+    il_log(call, IL_LOG_INFO, "%s", (const char *)context);
     return IL_OK;
 }
 
-static il_status nested_piece(il_call* call, void* context) {
+static il_status nested_piece(il_call *call, void *context) {
     return il_run_attached(call->host, call->module, tell_piece, context);
 }
 
-static il_status import_piece(il_call* call, void* context) {
-    il_module* module;
-    il_callable* function;
+static il_status import_piece(il_call *call, void *context) {
+    il_module *module;
+    il_callable *function;
     il_value result;
     (void)context;
     il_status status = il_import(call, "free1", &module);
@@ -50,14 +50,14 @@ static il_status import_piece(il_call* call, void* context) {
     return status;
 }
 
-static il_status failing_piece(il_call* call, void* context) {
+static il_status failing_piece(il_call *call, void *context) {
     (void)context;
     return il_raise(call, IL_ERROR_IO, "nobody reads this");
 }
 
 /* Until the module is unloaded. */
-static void* work_until_unload(void* context) {
-    own_state* state = context;
+static void *work_until_unload(void *context) {
+    own_state *state = context;
     while (il_run_attached(state->host, state->module, count_piece, state) == IL_OK) {
     }
     ++state->refused;
@@ -65,22 +65,22 @@ static void* work_until_unload(void* context) {
 }
 
 typedef struct {
-    own_state* state;
+    own_state *state;
     il_thread_body body;
     char event[64];
     il_status status;
 } one_piece;
 
-static void* do_one(void* context) {
-    one_piece* piece = context;
+static void *do_one(void *context) {
+    one_piece *piece = context;
     piece->status = il_run_attached(piece->state->host, piece->state->module, piece->body, piece->event);
     return NULL;
 }
 
 /* Runs one piece of a kind on a new thread, and returns its status. */
-static il_status once(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status once(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     static const struct {
-        const char* name;
+        const char *name;
         il_thread_body body;
     } kinds[] = {{"tell", tell_piece}, {"nested", nested_piece}, {"import", import_piece}, {"fail", failing_piece}};
     if (nargs != 2) return il_raise(call, IL_ERROR_ARGUMENT, "once(kind, event)");
@@ -98,17 +98,17 @@ static il_status once(il_call* call, const il_value* args, size_t nargs, il_valu
     return IL_OK;
 }
 
-static il_status start(il_call* call, const il_value* args, size_t nargs, il_value* result) {
-    own_state* state = call->state;
+static il_status start(il_call *call, const il_value *args, size_t nargs, il_value *result) {
+    own_state *state = call->state;
     (void)nargs, (void)result;
     for (int64_t i = 0; i < args[0].as.int64 && state->count < most_threads; ++i)
         if (pthread_create(&state->threads[state->count], NULL, work_until_unload, state) == 0) ++state->count;
     return IL_OK;
 }
 
-static il_status pieces(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status pieces(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)args, (void)nargs;
-    *result = il_int64(((own_state*)call->state)->pieces);
+    *result = il_int64(((own_state *)call->state)->pieces);
     return IL_OK;
 }
 
@@ -117,15 +117,15 @@ static const il_method methods[] = {{"once", once, "once(kind, event) -> int"},
                                     {"pieces", pieces, "pieces() -> int"},
                                     {NULL, NULL, NULL}};
 
-static il_status exec(il_call* call) {
-    own_state* state = call->state;
+static il_status exec(il_call *call) {
+    own_state *state = call->state;
     state->host = call->host;
     state->module = call->module;
     return IL_OK;
 }
 
-static void teardown(il_call* call) {
-    own_state* state = call->state;
+static void teardown(il_call *call) {
+    own_state *state = call->state;
     IL_BEGIN_ALLOW_THREADS(call)
     for (int i = 0; i < state->count; ++i) pthread_join(state->threads[i], NULL);
     IL_END_ALLOW_THREADS

@@ -34,9 +34,9 @@ static il_mutex section_mutex = IL_MUTEX_INIT;
 static int inside, violations;
 static int64_t total;
 
-static il_status run_script(il_call* call, const char* script, il_value* result);
+static il_status run_script(il_call *call, const char *script, il_value *result);
 
-static il_status step_piece(il_call* call, size_t begin, size_t end, void* context) {
+static il_status step_piece(il_call *call, size_t begin, size_t end, void *context) {
     for (size_t i = begin; i != end; ++i) {
         il_value ignored = il_null();
         const il_status status = run_script(call, context, &ignored);
@@ -46,19 +46,19 @@ static il_status step_piece(il_call* call, size_t begin, size_t end, void* conte
 }
 
 /* The next word of *rest, which it ends with a zero; "" if there is none. */
-static char* word(char** rest) {
-    char* begin = *rest + strspn(*rest, " ");
-    char* end = begin + strcspn(begin, " ");
+static char *word(char **rest) {
+    char *begin = *rest + strspn(*rest, " ");
+    char *end = begin + strcspn(begin, " ");
     *rest = *end == '\0' ? end : end + 1;
     *end = '\0';
     return begin;
 }
 
-static il_status step_call(il_call* call, const char* module_name, const char* function_name, char* text,
-                           il_value* result) {
-    il_module* module;
-    il_callable* function;
-    for (char* c = text; *c != '\0'; ++c)
+static il_status step_call(il_call *call, const char *module_name, const char *function_name, char *text,
+                           il_value *result) {
+    il_module *module;
+    il_callable *function;
+    for (char *c = text; *c != '\0'; ++c)
         if (*c == ',') *c = ';';
     il_status status = il_import(call, module_name, &module);
     if (status == IL_OK) status = il_find(call, module, function_name, &function);
@@ -67,7 +67,7 @@ static il_status step_call(il_call* call, const char* module_name, const char* f
     return status;
 }
 
-static void step_alone(const char* event) {
+static void step_alone(const char *event) {
     violations += inside != 0;
     ++inside;
     ++total;
@@ -76,18 +76,18 @@ static void step_alone(const char* event) {
 }
 
 /* A function of its own: leaving a block of the macros is forbidden, which is just what this tests. */
-static void begin_detached(il_call* call) { call->host->detach(call); }
+static void begin_detached(il_call *call) { call->host->detach(call); }
 
-static il_status run_step(il_call* call, char* step, il_value* result) {
-    const char* verb = word(&step);
+static il_status run_step(il_call *call, char *step, il_value *result) {
+    const char *verb = word(&step);
     if (*verb == '\0') return IL_OK;
     if (strcmp(verb, "import") == 0) {
-        il_module* module;
+        il_module *module;
         return il_import(call, word(&step), &module);
     }
     if (strcmp(verb, "call") == 0) {
-        const char* module = word(&step);
-        const char* function = word(&step);
+        const char *module = word(&step);
+        const char *function = word(&step);
         return step_call(call, module, function, step, result);
     }
     if (strcmp(verb, "observe") == 0) {
@@ -102,7 +102,7 @@ static il_status run_step(il_call* call, char* step, il_value* result) {
     }
     if (strcmp(verb, "parallel") == 0) {
         const size_t count = strtoul(word(&step), NULL, 10);
-        for (char* c = step; *c != '\0'; ++c)
+        for (char *c = step; *c != '\0'; ++c)
             if (*c == ',') *c = ';';
         return il_parallel_for(call, 0, count, 1, step_piece, step);
     }
@@ -122,10 +122,10 @@ static il_status run_step(il_call* call, char* step, il_value* result) {
     return il_raise(call, IL_ERROR_ARGUMENT, "unknown step %s", verb);
 }
 
-static il_status run_script(il_call* call, const char* script, il_value* result) {
+static il_status run_script(il_call *call, const char *script, il_value *result) {
     /* In the call's arena, so that a step may end the thread. */
     const size_t size = strlen(script) + 1;
-    char* copy = il_alloc(call, size, 1);
+    char *copy = il_alloc(call, size, 1);
     if (copy == NULL) return IL_ERROR_MEMORY;
     memcpy(copy, script, size);
     for (char *rest = copy, *step; (step = strsep(&rest, ";")) != NULL;) {
@@ -135,29 +135,29 @@ static il_status run_script(il_call* call, const char* script, il_value* result)
     return IL_OK;
 }
 
-static il_status run(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status run(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     if (nargs != 1 || args[0].type != IL_STRING) return il_raise(call, IL_ERROR_ARGUMENT, "run(script)");
-    char* script = il_alloc(call, args[0].as.string.size + 1, 1);
+    char *script = il_alloc(call, args[0].as.string.size + 1, 1);
     if (script == NULL) return IL_ERROR_MEMORY;
     memcpy(script, args[0].as.string.data, args[0].as.string.size);
     script[args[0].as.string.size] = '\0';
     return run_script(call, script, result);
 }
 
-static il_status count(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status count(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)args, (void)nargs;
-    *result = il_int64(++((probe_state*)call->state)->calls);
+    *result = il_int64(++((probe_state *)call->state)->calls);
     return IL_OK;
 }
 
-static il_status checked(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status checked(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)call, (void)args, (void)nargs;
     *result = violations != 0 || inside != 0 ? il_int64(-1) : il_int64(total);
     return IL_OK;
 }
 
 /* As code that was never meant for threads: the result lies in a buffer that the next call overwrites. */
-static il_status shout(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status shout(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     static char buffer[4096];
     if (nargs != 1 || args[0].type != IL_STRING || args[0].as.string.size > sizeof buffer)
         return il_raise(call, IL_ERROR_ARGUMENT, "shout(text)");
@@ -181,9 +181,9 @@ static const il_module_def def = {sizeof(il_module_def), IL_ABI_VERSION,      0,
                                   "A legacy probe.",     sizeof(probe_state), methods, NULL, NULL};
 
 IL_LEGACY_MODULE(PROBE_ID) {
-    const char* script = script_of(NAME ":init");
+    const char *script = script_of(NAME ":init");
     const int says = observe(NAME ":init");
-    il_module* module = script != NULL && strcmp(script, "no module") == 0 ? NULL : il_module_create(host, &def);
+    il_module *module = script != NULL && strcmp(script, "no module") == 0 ? NULL : il_module_create(host, &def);
     if (says > 0) il_set_threading(host, module, (il_threading)(says - 1));
     if (script != NULL && strcmp(script, "create twice") == 0) return il_module_create(host, &def);
     if (script != NULL && strcmp(script, "return nothing") == 0) return NULL;
@@ -196,16 +196,16 @@ IL_LEGACY_MODULE(PROBE_ID) {
 
 #else
 
-static il_status exec(il_call* call) {
-    const char* script = script_of(NAME ":exec");
+static il_status exec(il_call *call) {
+    const char *script = script_of(NAME ":exec");
     const int status = observe(NAME ":exec");
     if (status != 0) return il_raise(call, status, "as the test wants it");
     il_value ignored = il_null();
     return script == NULL ? IL_OK : run_script(call, script, &ignored);
 }
 
-static void teardown(il_call* call) {
-    const char* script = script_of(NAME ":teardown");
+static void teardown(il_call *call) {
+    const char *script = script_of(NAME ":teardown");
     observe(NAME ":teardown");
     il_value ignored = il_null();
     if (script != NULL && run_script(call, script, &ignored) != IL_OK) observe(il_error_message(call));

@@ -60,7 +60,8 @@ il_status drop(il_call* call, const il_value*, size_t, il_value*) {
 }
 
 void teardown(il_call* call) {
-    if (const il_buffer* buffer = buffer_in(state(call).kept)) observe(sum_of(*buffer) == 15 ? "kept 15" : "kept other");
+    if (const il_buffer* buffer = buffer_in(state(call).kept))
+        observe(sum_of(*buffer) == 15 ? "kept 15" : "kept other");
 }
 
 const il_method methods[] = {{"sum", sum, nullptr},           {"ask", ask, nullptr},   {"keep", keep, nullptr},

@@ -148,18 +148,26 @@ il_status nulls(il_call* call, const il_value* args, size_t, il_value* result) {
     il_handle* handle = nullptr;
     void* object = nullptr;
     switch (args[0].as.int64) {
-        case 0: return il_import(call, nullptr, &module);
-        case 1: return il_find(call, nullptr, "echo", &function);
-        case 2: return il_find(call, call->module, nullptr, &function);
-        case 3: return il_invoke(call, nullptr, args, 1, result);
-        case 4: return il_handle_new(call, nullptr, call, &handle);
-        case 5: return il_handle_new(call, &object_type, nullptr, &handle);
-        case 6: return il_handle_get(call, &args[0], nullptr, &object);
+        case 0:
+            return il_import(call, nullptr, &module);
+        case 1:
+            return il_find(call, nullptr, "echo", &function);
+        case 2:
+            return il_find(call, call->module, nullptr, &function);
+        case 3:
+            return il_invoke(call, nullptr, args, 1, result);
+        case 4:
+            return il_handle_new(call, nullptr, call, &handle);
+        case 5:
+            return il_handle_new(call, &object_type, nullptr, &handle);
+        case 6:
+            return il_handle_get(call, &args[0], nullptr, &object);
         case 7: {
             const char* no_format = nullptr;
             return call->host->raise(call, IL_ERROR_FAILED, no_format, 1);
         }
-        default: return IL_OK;
+        default:
+            return IL_OK;
     }
 }
 

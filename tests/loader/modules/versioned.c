@@ -8,13 +8,13 @@
 
 #include "observe.h"
 
-static il_status version(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status version(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)call, (void)args, (void)nargs;
     *result = il_int64(VERSION);
     return IL_OK;
 }
 
-static il_status text(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status text(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     static char buffer[16];
     (void)call, (void)args, (void)nargs;
     snprintf(buffer, sizeof buffer, "version %d", VERSION);
@@ -23,7 +23,7 @@ static il_status text(il_call* call, const il_value* args, size_t nargs, il_valu
 }
 
 /* Tells the test that it is inside, and that it leaves. */
-static il_status stay(il_call* call, const il_value* args, size_t nargs, il_value* result) {
+static il_status stay(il_call *call, const il_value *args, size_t nargs, il_value *result) {
     (void)args, (void)nargs;
     IL_BEGIN_ALLOW_THREADS(call)
     observe("versioned:stay");
@@ -44,7 +44,7 @@ static const il_method methods[] = {{"version", version, "version() -> int\nThe 
 #endif
                                     {NULL, NULL, NULL}};
 
-static il_status exec(il_call* call) {
+static il_status exec(il_call *call) {
     const int status = observe("versioned:exec");
     return status == 0 ? IL_OK : il_raise(call, status, "as the test wants it");
 }

@@ -14,13 +14,13 @@
 
 typedef struct {
     intptr_t ob_refcnt;
-    void* ob_type;
+    void *ob_type;
 } Object;
 typedef struct {
     Object ob_base;
-    void* m_init;
+    void *m_init;
     intptr_t m_index;
-    void* m_copy;
+    void *m_copy;
     const char *m_name, *m_doc;
     intptr_t m_size;
     void *m_methods, *m_slots, *m_traverse, *m_clear, *m_free;
@@ -29,10 +29,10 @@ _Static_assert(offsetof(Definition, m_slots) == 72, "as in Include/moduleobject.
 
 static Definition definition = {.ob_base.ob_refcnt = 1, .m_name = TEXT(MODULE), .m_size = 0};
 
-Object* PyModule_Create2(Definition*, int);
-Object* PyModuleDef_Init(Definition*);
+Object *PyModule_Create2(Definition *, int);
+Object *PyModuleDef_Init(Definition *);
 
-Object* PASTE(PyInit_, MODULE)(void) {
+Object *PASTE(PyInit_, MODULE)(void) {
 #ifdef SINGLE
     return PyModule_Create2(&definition, 1013);
 #else

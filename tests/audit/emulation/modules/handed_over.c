@@ -9,7 +9,7 @@ static PyModuleDef definition = {.m_base = PyModuleDef_HEAD_INIT, .m_name = "han
 
 #ifdef PATCHED
 // A constructor whose outcome a compiler knows is none: it would write the outcome into the table.
-static void* volatile used = Py_MOD_GIL_USED;
+static void *volatile used = Py_MOD_GIL_USED;
 __attribute__((constructor)) static void patch(void) { slots[1].value = used; }
 #endif
 

@@ -1,5 +1,5 @@
-// looks_back.c: asks for something that is not known, so that it is run again, and marks itself by whether it finds what
-// an earlier run has left: in its data, on the stack, in a register.
+// looks_back.c: asks for something that is not known, so that it is run again, and marks itself by whether it finds
+// what an earlier run has left: in its data, on the stack, in a register.
 //
 // SPDX-License-Identifier: MIT
 #include "audit/fixtures/fake_python.h"

@@ -15,8 +15,8 @@ enum { NOTHING, ONE_LEVEL, TWO_LEVELS, NO_SUCH_LEVEL, BY_IMPORT, ERROR, NEVER };
 il_threading levels[3] = {IL_THREADING_GLOBAL_LOCK, IL_THREADING_MODULE_LOCK, IL_THREADING_FREE};
 
 IL_LEGACY_MODULE(LEGACY_ID) {
-    il_module* module = il_module_create(host, &definition);
-    char* copy = malloc(strlen(definition.name) + 1); /* the C library is at hand */
+    il_module *module = il_module_create(host, &definition);
+    char *copy = malloc(strlen(definition.name) + 1); /* the C library is at hand */
     if (module == NULL || copy == NULL) return NULL;
     strcpy(copy, definition.name);
     if (SAYS == ONE_LEVEL) il_set_threading(host, module, levels[LEVEL]);
@@ -26,8 +26,8 @@ IL_LEGACY_MODULE(LEGACY_ID) {
     }
     if (SAYS == NO_SUCH_LEVEL) il_set_threading(host, module, 7);
     if (SAYS == BY_IMPORT) {
-        il_call* call = il_current_call(host);
-        il_module* other = NULL;
+        il_call *call = il_current_call(host);
+        il_module *other = NULL;
         if (il_import(call, "other", &other) == IL_OK) il_set_threading(host, module, IL_THREADING_FREE);
     }
     if (SAYS == ERROR) {
