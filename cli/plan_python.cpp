@@ -1,5 +1,5 @@
-// plan_python.cpp: see plan_python.hpp. The interpreter itself says which modules there are and which of them a script
-// reaches (environment.py); what becomes of them is decided as at their import (cpython_import.hpp).
+// plan_python.cpp: the interpreter itself says which modules there are and which of them a script reaches
+// (environment.py); what becomes of them is decided as at their import (cpython_import.hpp).
 //
 // SPDX-License-Identifier: MIT
 #include "plan_python.hpp"

@@ -1,4 +1,5 @@
-// cpython_import.cpp: see cpython_import.hpp.
+// cpython_import.cpp: the facts that an audit and a policy give for decide(), and what CPython itself would do where
+// these do not say it.
 //
 // SPDX-License-Identifier: MIT
 #include "audit/cpython_import.hpp"

@@ -1,4 +1,5 @@
-// extension_module.cpp: see extension_module.hpp.
+// extension_module.cpp: one file, audited in a process that ends with the call; of what comes out, the module that an
+// import finds.
 //
 // SPDX-License-Identifier: MIT
 #include "audit/extension_module.hpp"

@@ -1,5 +1,5 @@
-// linker_turn.cpp: see linker_turn.hpp. Not a std::mutex alone: a fork that tried to get one again and again was never
-// served when many threads imported, and in its child the linker was in the middle of something.
+// linker_turn.cpp: not a std::mutex alone: a fork that tried to get one again and again was never served when many
+// threads imported, and in its child the linker was in the middle of something.
 //
 // SPDX-License-Identifier: MIT
 #include "linker_turn.hpp"

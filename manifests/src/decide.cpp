@@ -1,4 +1,4 @@
-// decide.cpp: see decide.hpp.
+// decide.cpp: the sources in their order; each that speaks leaves a step, with its words.
 //
 // SPDX-License-Identifier: MIT
 #include "manifests/decide.hpp"

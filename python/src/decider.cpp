@@ -1,4 +1,4 @@
-// decider.cpp: see decider.hpp.
+// decider.cpp: the memory in front of the audit: modules of this process, then those of earlier ones on disk.
 //
 // SPDX-License-Identifier: MIT
 #include "decider.hpp"

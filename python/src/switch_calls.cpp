@@ -1,5 +1,5 @@
-// switch_calls.cpp: see switch_calls.hpp. What is done under the switch is called from here, so that no Python code
-// runs between a step and its end.
+// switch_calls.cpp: what is done under the switch is called from here, so that no Python code runs between a step and
+// its end.
 //
 // A thread that outlives the interpreter is ended by PyEval_RestoreThread(), by unwinding its stack (pthread_exit). On
 // the way to each call of it there is no noexcept, no catch and no object whose destructor needs Python.

@@ -1,5 +1,5 @@
-// archive_stream.cpp: see archive_stream.hpp. libarchive can put decompressors in front of its readers by itself; it
-// is not let to, as it stacks up to 25 of them, each with its window, and unpacks what is skipped without asking.
+// archive_stream.cpp: libarchive can put decompressors in front of its readers by itself; it is not let to, as it
+// stacks up to 25 of them, each with its window, and unpacks what is skipped without asking.
 //
 // SPDX-License-Identifier: MIT
 #include "inputs/archive_stream.hpp"

@@ -1,4 +1,5 @@
-// delegation_way.cpp: see delegation_way.hpp.
+// delegation_way.cpp: depth first, and what is known of a module is kept: a circle comes back to one that is still
+// sought.
 //
 // SPDX-License-Identifier: MIT
 #include "verdict/delegation_way.hpp"

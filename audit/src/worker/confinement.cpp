@@ -1,5 +1,5 @@
-// confinement.cpp: see confinement.hpp. Three layers, each of which holds without the others: limits of the process, no
-// rights at all in the file system and the network (Landlock), and a list of the system calls that there are (seccomp).
+// confinement.cpp: three layers, each of which holds without the others: limits of the process, no rights at all in
+// the file system and the network (Landlock), and a list of the system calls that there are (seccomp).
 //
 // SPDX-License-Identifier: MIT
 #include "worker/confinement.hpp"

@@ -1,5 +1,5 @@
-// serve.cpp: see serve.hpp. What is done in here may end the process, or belong to somebody else when it is
-// done: so it holds nothing, may do nothing, and is believed nothing but an answer to what it was asked.
+// serve.cpp: what is done in here may end the process, or belong to somebody else when it is done: so it holds
+// nothing, may do nothing, and is believed nothing but an answer to what it was asked.
 //
 // SPDX-License-Identifier: MIT
 #include "worker/serve.hpp"

@@ -1,5 +1,5 @@
-// wire.cpp: see wire.hpp. Each structure is taken apart by a structured binding of all its members: a new one that is
-// forgotten here does not compile.
+// wire.cpp: each structure is taken apart by a structured binding of all its members: a new one that is forgotten here
+// does not compile.
 //
 // SPDX-License-Identifier: MIT
 #include "worker/wire.hpp"
