@@ -405,6 +405,7 @@ struct ModelEntry {
     std::string_view name;
     ModelFunction function;
 };
+std::span<const ModelEntry> model_gil() noexcept;
 std::span<const ModelEntry> model_modules() noexcept;
 std::span<const ModelEntry> model_attributes() noexcept;
 std::span<const ModelEntry> model_calls() noexcept;

@@ -49,16 +49,6 @@ void new_module(I& in, const std::string& name) {
 void module_new(I& in) { new_module(in, in.guest().text(in.argument(0)).value_or("")); }
 void module_new_object(I& in) { new_module(in, in.text_of(in.argument(0))); }
 
-void set_gil(I& in) {
-    const std::uint64_t module = in.argument(0);
-    if (!in.is_module(module) && in.type_of(module) != in.named_type("PyModule_Type") && in.origin(module) == nullptr) {
-        in.raise("SystemError: the argument of PyUnstable_Module_SetGIL must be a module");
-        return in.result(~std::uint64_t{0});
-    }
-    in.add_set_gil(in.argument(0), in.argument(1));
-    in.result(0);
-}
-
 std::uint64_t definition_of(I& in, std::uint64_t module) {
     const auto& modules = in.record().modules;
     const auto made = modules.find(module);
@@ -230,7 +220,6 @@ constexpr std::array table = {
     ModelEntry{"PyState_AddModule", state_add_module},
     ModelEntry{"PyState_FindModule", state_find_module},
     ModelEntry{"PyState_RemoveModule", state_remove_module},
-    ModelEntry{"PyUnstable_Module_SetGIL", set_gil},
     ModelEntry{"_ZN5boost6python6detail11init_moduleER11PyModuleDefPFvvE", boost_python_init_module},
 };
 

@@ -285,8 +285,7 @@ private:
     /// The archives of which .conda and .deb files are made.
     static bool is_part(const Member& member, const Scope& scope) {
         if (scope.deb) return member.name.starts_with("control.tar") || member.name.starts_with("data.tar");
-        return ends_with_any_case(scope.path, ".conda") && member.name.ends_with(".tar.zst") &&
-               member.name.find('/') == member.name.npos;
+        return is_part_of_conda(scope.path, member.name);
     }
 
     bool leads_to_late(const std::string& inner) const {

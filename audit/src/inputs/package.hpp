@@ -31,6 +31,8 @@ struct NameAndVersion {
     std::string name, version;
 };
 std::optional<NameAndVersion> parse_conda_name(std::string_view file_name);
+/// Whether a member of a .conda file is one of the archives of which it is made.
+bool is_part_of_conda(std::string_view archive, std::string_view member) noexcept;
 /// "python3-numpy_1%3a1.24.2-1_amd64.deb"
 std::optional<NameAndVersion> parse_deb_name(std::string_view file_name);
 

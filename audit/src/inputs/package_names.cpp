@@ -67,18 +67,6 @@ std::optional<WheelName> parse_wheel_name(std::string_view file_name) {
     return wheel;
 }
 
-std::optional<NameAndVersion> parse_conda_name(std::string_view file_name) {
-    auto stem = without_ending(file_name, ".conda");
-    if (!stem) stem = without_ending(file_name, ".tar.bz2");
-    if (!stem) return std::nullopt;
-    const std::size_t build = stem->rfind('-');
-    if (build == stem->npos || build == 0) return std::nullopt;
-    const std::size_t version = stem->rfind('-', build - 1);
-    if (version == stem->npos || version == 0 || version + 1 == build) return std::nullopt;
-    return NameAndVersion{std::string(stem->substr(0, version)),
-                          std::string(stem->substr(version + 1, build - version - 1))};
-}
-
 std::optional<NameAndVersion> parse_deb_name(std::string_view file_name) {
     const auto stem = without_ending(file_name, ".deb");
     if (!stem) return std::nullopt;

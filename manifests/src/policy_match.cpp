@@ -1,4 +1,4 @@
-// policy.cpp: which rule speaks for a module.
+// policy_match.cpp: which rule speaks for a module.
 //
 // SPDX-License-Identifier: MIT
 #include <system_error>
