@@ -186,9 +186,8 @@ struct il_buffer {
 /* The type of a handle: compared by address. */
 typedef struct il_handle_type {
     const char *name; /* for messages */
-    void (*destroy)(
-        void *object); /* [attached] under the gate of the module that made the handle; NULL: nothing. It has
-                        * to return: pthread_exit() in it ends the process, and a pthread_cancel() waits */
+    /* NULL: nothing. It has to return: pthread_exit() in it ends the process, and a pthread_cancel() waits. */
+    void (*destroy)(void *object); /* [attached] under the gate of the module that made the handle */
 } il_handle_type;
 
 /* [any-thread] These make a value. Nothing is copied: what they point to must live as long as the value. */
