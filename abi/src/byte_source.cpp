@@ -62,7 +62,7 @@ void ByteSource::malformed(std::uint64_t offset, const std::string& reason) cons
 }
 
 void ByteSource::too_large(std::uint64_t offset, const std::string& reason) const {
-    throw Failure({Errc::unsupported, quoted(name_) + " cannot be read: at offset " + hex(offset) + ": " + reason});
+    throw Failure({over_limit_, quoted(name_) + " cannot be read: at offset " + hex(offset) + ": " + reason});
 }
 
 }  // namespace interlock

@@ -6,9 +6,10 @@
 
 #include <elf.h>
 #include <link.h>
-#include <bit>
-#include <cstring>
+#include <cstddef>
 #include <string>
+
+#include "abi/elf_limits.hpp"
 
 // The ELF header of the program or library that holds this code; every linker defines it.
 extern "C" __attribute__((visibility("hidden"))) const ElfW(Ehdr) __ehdr_start;
@@ -16,13 +17,8 @@ extern "C" __attribute__((visibility("hidden"))) const ElfW(Ehdr) __ehdr_start;
 namespace interlock {
 namespace {
 
-// A shared library has about ten program headers and a handful of notes; these leave a wide margin and keep the cost
-// of a hostile file small.
-constexpr std::uint64_t max_program_headers = 1024;
-constexpr std::uint64_t max_note_segment = 1U << 20;
-constexpr std::size_t max_notes = 4096;
-
 constexpr std::uint64_t note_header_size = 12;
+constexpr std::string_view gnu_owner{"GNU", 4};
 
 std::uint64_t round_up(std::uint64_t number, std::uint64_t alignment) {
     return (number + alignment - 1) & ~(alignment - 1);
@@ -37,20 +33,7 @@ bool all_zero(ByteSource::Bytes bytes) {
     return true;
 }
 
-}  // namespace
-
-std::uint64_t Decoder::number(ByteSource::Bytes bytes, std::size_t at, unsigned size) const {
-    // Callers ask for fields of a structure whose size they have read, so this does not happen; if it did, reading on
-    // would be worse than stopping.
-    if (at > bytes.size() || size > bytes.size() - at) {
-        throw Failure({Errc::internal, "interlock read a field of an ELF structure beyond its end"});
-    }
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < size; ++i) value = value << 8 | bytes[at + (little_ ? size - 1 - i : i)];
-    return value;
-}
-
-Decoder ElfView::identify(const ByteSource& source) {
+Decoder identify(const ByteSource& source) {
     if (source.size() < EI_NIDENT) source.malformed(0, "it is too short to be an ELF file");
     ByteSource::Buffer buffer;
     const auto ident = source.read(0, EI_NIDENT, "the ELF identification", buffer);
@@ -69,56 +52,88 @@ Decoder ElfView::identify(const ByteSource& source) {
     return {elf_class == ELFCLASS64, order == ELFDATA2LSB};
 }
 
-ElfView::ElfView(const ByteSource& source) : source_(source), decoder_(identify(source)) {
-    ByteSource::Buffer buffer;
-    const std::size_t header_size = decoder_.wide() ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr);
-    const auto header = source_.read(0, header_size, "the ELF header", buffer);
-    const auto type = decoder_.u16(header, offsetof(Elf64_Ehdr, e_type));
-    machine_ = decoder_.u16(header, offsetof(Elf64_Ehdr, e_machine));
-    if (type != ET_DYN) {
-        source_.malformed(offsetof(Elf64_Ehdr, e_type), "the ELF type is " + std::to_string(type) + ", not " +
-                                                            std::to_string(ET_DYN) + " (shared library)");
-    }
-    read_segments(header);
+ByteSource::Bytes elf_header(const ByteSource& source, const Decoder& decoder, ByteSource::Buffer& buffer) {
+    return source.read(0, decoder.wide() ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr), "the ELF header", buffer);
 }
 
-void ElfView::read_segments(ByteSource::Bytes header) {
-    const bool wide = decoder_.wide();
-    const auto table = decoder_.word(header, wide ? offsetof(Elf64_Ehdr, e_phoff) : offsetof(Elf32_Ehdr, e_phoff));
+}  // namespace
+
+std::string Note::build_id() const {
+    if (type != NT_GNU_BUILD_ID || owner != gnu_owner || description.size() > elf_limits::build_id) return {};
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string out;
+    out.reserve(description.size() * 2);
+    for (const char c : description) {
+        const auto byte = static_cast<std::uint8_t>(c);
+        out += digits[byte >> 4];
+        out += digits[byte & 15];
+    }
+    return out;
+}
+
+void Decoder::beyond_the_end() {
+    throw Failure({Errc::internal, "interlock read a field of an ELF structure beyond its end"});
+}
+
+ElfKind::ElfKind(const ByteSource& source) : decoder(identify(source)) {
+    ByteSource::Buffer buffer;
+    const auto header = elf_header(source, decoder, buffer);
+    type = decoder.u16(header, offsetof(Elf64_Ehdr, e_type));
+    machine = decoder.u16(header, offsetof(Elf64_Ehdr, e_machine));
+}
+
+ElfView::ElfView(const ByteSource& source) : source_(source), kind_(source) {
+    if (kind_.type != ET_DYN) {
+        source_.malformed(offsetof(Elf64_Ehdr, e_type), "the ELF type is " + std::to_string(kind_.type) + ", not " +
+                                                            std::to_string(ET_DYN) + " (shared library)");
+    }
+    read_segments();
+}
+
+void ElfView::read_segments() {
+    const Decoder& decoder = kind_.decoder;
+    const bool wide = decoder.wide();
+    ByteSource::Buffer buffer;
+    const auto header = elf_header(source_, decoder, buffer);
+    const auto table = decoder.word(header, wide ? offsetof(Elf64_Ehdr, e_phoff) : offsetof(Elf32_Ehdr, e_phoff));
     const std::size_t entry_size_at = wide ? offsetof(Elf64_Ehdr, e_phentsize) : offsetof(Elf32_Ehdr, e_phentsize);
-    const std::uint64_t entry_size = decoder_.u16(header, entry_size_at);
+    const std::uint64_t entry_size = decoder.u16(header, entry_size_at);
     const std::uint64_t count =
-        decoder_.u16(header, wide ? offsetof(Elf64_Ehdr, e_phnum) : offsetof(Elf32_Ehdr, e_phnum));
+        decoder.u16(header, wide ? offsetof(Elf64_Ehdr, e_phnum) : offsetof(Elf32_Ehdr, e_phnum));
     const std::uint64_t right_size = wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
     if (count == 0) source_.malformed(0, "it has no program headers, so nothing of it can be loaded");
     if (entry_size != right_size) {
         source_.malformed(entry_size_at, "the size of a program header is " + std::to_string(entry_size) + ", not " +
                                              std::to_string(right_size));
     }
-    if (count > max_program_headers) {
+    if (count > elf_limits::program_headers) {
         source_.too_large(entry_size_at, std::to_string(count) + " program headers; interlock reads at most " +
-                                             std::to_string(max_program_headers));
+                                             std::to_string(elf_limits::program_headers));
     }
-    ByteSource::Buffer buffer;
     const auto entries = source_.read(table, count * entry_size, "the program header table", buffer);
     segments_.reserve(static_cast<std::size_t>(count));
     for (std::size_t i = 0; i < count; ++i) {
         const auto entry = entries.subspan(i * right_size, right_size);
-        Segment segment{
-            .type = decoder_.u32(entry, 0),
-            .flags = decoder_.u32(entry, wide ? offsetof(Elf64_Phdr, p_flags) : offsetof(Elf32_Phdr, p_flags)),
-            .offset = decoder_.word(entry, wide ? offsetof(Elf64_Phdr, p_offset) : offsetof(Elf32_Phdr, p_offset)),
-            .address = decoder_.word(entry, wide ? offsetof(Elf64_Phdr, p_vaddr) : offsetof(Elf32_Phdr, p_vaddr)),
-            .file_size = decoder_.word(entry, wide ? offsetof(Elf64_Phdr, p_filesz) : offsetof(Elf32_Phdr, p_filesz)),
-            .alignment = decoder_.word(entry, wide ? offsetof(Elf64_Phdr, p_align) : offsetof(Elf32_Phdr, p_align))};
-        if (segment.type != PT_LOAD && segment.type != PT_DYNAMIC && segment.type != PT_NOTE) continue;
-        if (segment.file_size == 0) continue;
+        const auto word = [&](std::size_t in_wide, std::size_t in_narrow) {
+            return decoder.word(entry, wide ? in_wide : in_narrow);
+        };
+        const ElfSegment segment{
+            .at = table + i * right_size,
+            .type = decoder.u32(entry, 0),
+            .flags = decoder.u32(entry, wide ? offsetof(Elf64_Phdr, p_flags) : offsetof(Elf32_Phdr, p_flags)),
+            .offset = word(offsetof(Elf64_Phdr, p_offset), offsetof(Elf32_Phdr, p_offset)),
+            .address = word(offsetof(Elf64_Phdr, p_vaddr), offsetof(Elf32_Phdr, p_vaddr)),
+            .file_size = word(offsetof(Elf64_Phdr, p_filesz), offsetof(Elf32_Phdr, p_filesz)),
+            .size = word(offsetof(Elf64_Phdr, p_memsz), offsetof(Elf32_Phdr, p_memsz)),
+            .alignment = word(offsetof(Elf64_Phdr, p_align), offsetof(Elf32_Phdr, p_align))};
+        const bool read = segment.type == PT_DYNAMIC || segment.type == PT_NOTE;
+        if (segment.file_size == 0 && (segment.size == 0 || read)) continue;
         // A loaded segment beyond the end of the file would be a SIGBUS in the middle of an import.
-        if (!source_.contains(segment.offset, segment.file_size)) {
-            source_.malformed(table + i * right_size,
-                              "segment " + std::to_string(i) + " (" + std::to_string(segment.file_size) + " bytes at " +
-                                  hex(segment.offset) + ") reaches beyond the end of the file, which " + "is at " +
-                                  hex(source_.size()) + "; the file may be truncated");
+        if ((segment.type == PT_LOAD || read) && !source_.contains(segment.offset, segment.file_size)) {
+            source_.malformed(segment.at, "segment " + std::to_string(i) + " (" + std::to_string(segment.file_size) +
+                                              " bytes at " + hex(segment.offset) +
+                                              ") reaches beyond the end of the file, which " + "is at " +
+                                              hex(source_.size()) + "; the file may be truncated");
         }
         segments_.push_back(segment);
     }
@@ -127,18 +142,19 @@ void ElfView::read_segments(ByteSource::Bytes header) {
 bool ElfView::native() const noexcept {
     const bool wide = __ehdr_start.e_ident[EI_CLASS] == ELFCLASS64;
     const bool little = std::endian::native == std::endian::little;
-    return decoder_.wide() == wide && decoder_.little() == little && machine_ == __ehdr_start.e_machine;
+    return decoder().wide() == wide && decoder().little() == little && machine() == __ehdr_start.e_machine;
 }
 
-ByteSource::Bytes ElfView::note_bytes(const Segment& segment, ByteSource::Buffer& buffer) const {
-    if (segment.file_size > max_note_segment) {
+ByteSource::Bytes ElfView::note_bytes(const ElfSegment& segment, ByteSource::Buffer& buffer) const {
+    if (segment.file_size > elf_limits::note_segment) {
         source_.too_large(segment.offset, "a note segment of " + std::to_string(segment.file_size) +
-                                              " bytes; interlock reads at most " + std::to_string(max_note_segment));
+                                              " bytes; interlock reads at most " +
+                                              std::to_string(elf_limits::note_segment));
     }
     return source_.read(segment.offset, segment.file_size, "a note segment", buffer);
 }
 
-std::vector<Note> ElfView::notes(const Segment& segment, ByteSource::Bytes bytes) const {
+std::vector<Note> ElfView::notes(const ElfSegment& segment, ByteSource::Bytes bytes) const {
     // All notes are padded to 4 bytes, in either class, but for those in segments that ask for 8 (GNU properties).
     const std::uint64_t alignment = segment.alignment == 8 ? 8 : 4;
     std::vector<Note> notes;
@@ -151,11 +167,11 @@ std::vector<Note> ElfView::notes(const Segment& segment, ByteSource::Bytes bytes
             if (all_zero(from_here)) break;  // padding behind the last note
             source_.malformed(offset, "a note header runs out of its segment");
         }
-        if (notes.size() == max_notes) {
-            source_.too_large(offset, "more than " + std::to_string(max_notes) + " notes in one segment");
+        if (notes.size() == elf_limits::notes) {
+            source_.too_large(offset, "more than " + std::to_string(elf_limits::notes) + " notes in one segment");
         }
-        const std::uint64_t owner_size = decoder_.u32(from_here, 0);
-        const std::uint64_t description_size = decoder_.u32(from_here, 4);
+        const std::uint64_t owner_size = kind_.decoder.u32(from_here, 0);
+        const std::uint64_t description_size = kind_.decoder.u32(from_here, 4);
         if (owner_size > rest - note_header_size) {
             source_.malformed(offset,
                               "the owner of a note (" + std::to_string(owner_size) + " bytes) runs out of its segment");
@@ -164,7 +180,7 @@ std::vector<Note> ElfView::notes(const Segment& segment, ByteSource::Bytes bytes
         const std::uint64_t description_at = round_up(note_header_size + owner_size, alignment);
         Note note;
         note.offset = offset;
-        note.type = decoder_.u32(from_here, 8);
+        note.type = kind_.decoder.u32(from_here, 8);
         note.owner = text(from_here.subspan(note_header_size, static_cast<std::size_t>(owner_size)));
         note.complete = description_size == 0 || (description_at <= rest && description_size <= rest - description_at);
         if (note.complete && description_size != 0) {
@@ -178,7 +194,7 @@ std::vector<Note> ElfView::notes(const Segment& segment, ByteSource::Bytes bytes
     return notes;
 }
 
-ElfView::Place ElfView::place(std::uint64_t address, const char* what) const {
+ElfPlace ElfView::place(std::uint64_t address, const char* what) const {
     for (const auto& segment : segments_) {
         if (segment.type != PT_LOAD || address < segment.address) continue;
         const auto distance = address - segment.address;

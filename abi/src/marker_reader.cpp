@@ -10,9 +10,10 @@
 #include <interlock/marker.hpp>
 
 #include "abi/byte_source.hpp"
+#include "abi/elf_dynamic.hpp"
 #include "abi/elf_view.hpp"
-#include "elf_dynamic.hpp"
-#include "elf_symbols.hpp"
+#include "exported_names.hpp"
+#include "linkage.hpp"
 #include "marker_error.hpp"
 
 namespace interlock {
@@ -21,23 +22,10 @@ namespace {
 constexpr std::string_view owner = IL_NOTE_OWNER;
 /// As IL_MARKER_NOTE_ stores it: with one terminating zero.
 constexpr std::string_view stored_owner{IL_NOTE_OWNER, sizeof(IL_NOTE_OWNER)};
-constexpr std::string_view gnu_owner{"GNU", 4};
 
 std::string_view without_zeros(std::string_view text) {
     const auto last = text.find_last_not_of('\0');
     return text.substr(0, last == std::string_view::npos ? 0 : last + 1);
-}
-
-std::string lower_hex(std::string_view bytes) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string out;
-    out.reserve(bytes.size() * 2);
-    for (const char c : bytes) {
-        const auto byte = static_cast<std::uint8_t>(c);
-        out += digits[byte >> 4];
-        out += digits[byte & 15];
-    }
-    return out;
 }
 
 Marker read_marker(const Note& note, const std::string& name) {
@@ -54,7 +42,7 @@ Marker read_marker(const Note& note, const std::string& name) {
 }
 
 /// Whether the bytes of a segment are those at its address in the loaded image.
-bool is_loaded(const ElfView& elf, const Segment& segment) {
+bool is_loaded(const ElfView& elf, const ElfSegment& segment) {
     const auto place = elf.place(segment.address, "a note segment");
     return place.offset == segment.offset && segment.file_size <= place.available;
 }
@@ -74,8 +62,8 @@ void read_notes(const ElfView& elf, const std::string& name, ModuleFile& out) {
                 if (!seen) out.markers.push_back(read_marker(note, name));
             } else if (!note.complete) {
                 elf.source().malformed(note.offset, "the description of a note runs out of its segment");
-            } else if (note.owner == gnu_owner && note.type == NT_GNU_BUILD_ID && out.build_id.empty()) {
-                out.build_id = lower_hex(note.description);
+            } else if (out.build_id.empty()) {
+                out.build_id = note.build_id();
             }
         }
     }
@@ -118,7 +106,8 @@ void read_elf(const ByteSource& source, const std::string& name, ReadDepth depth
     out.native = elf.native();
     read_notes(elf, name, out);
     check_names(name, out.markers);
-    const DynamicInfo dynamic = dynamic_info(elf);
+    const ElfSegment* segment = dynamic_segment(elf);
+    const DynamicInfo dynamic = segment == nullptr ? DynamicInfo() : dynamic_info(elf, *segment, elf);
     out.linkage = linkage(elf, dynamic);
     if (depth == ReadDepth::entry_points) read_entry_points(elf, dynamic, out);
 }

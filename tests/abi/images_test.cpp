@@ -259,6 +259,17 @@ BOOST_AUTO_TEST_CASE(the_64_bit_hash_table_of_s390x) {
     BOOST_TEST(file->exports == std::vector<std::string>{"one"}, boost::test_tools::per_element());
 }
 
+// Not every linker writes it.
+BOOST_AUTO_TEST_CASE(the_32_bit_hash_table_of_s390x) {
+    auto builder = sample(true, false);
+    builder.hash = HashTable::sysv;
+    auto image = builder.build();
+    builder.patch(image, offsetof(Elf64_Ehdr, e_machine), EM_S390, 2);
+    const auto file = read(image);
+    BOOST_REQUIRE_MESSAGE(file.ok(), test::why(file));
+    BOOST_TEST(file->exports == std::vector<std::string>{"one"}, boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(the_gnu_table_is_what_counts_if_both_are_there) {
     auto builder = sample();
     builder.hash = HashTable::both;

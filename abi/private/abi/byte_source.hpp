@@ -26,8 +26,10 @@ public:
     /// Holds what read() had to fetch; reused from read to read.
     using Buffer = std::vector<std::uint8_t>;
 
-    /// `image` and `name` outlive the source. `name` is for messages.
-    ByteSource(Bytes image, const std::string& name) : name_(name), size_(image.size()), head_(image) {}
+    /// `image` and `name` outlive the source. `name` is for messages. `over_limit` is the code that too_large() throws:
+    /// who does not import says of such a file that it may well be a module.
+    ByteSource(Bytes image, const std::string& name, Errc over_limit = Errc::unsupported)
+        : name_(name), size_(image.size()), over_limit_(over_limit), head_(image) {}
     /// Reads the first bytes at once: with a normal library they hold all that an import needs.
     ByteSource(const base::RegularFile& file, const std::string& name);
     ByteSource(const ByteSource&) = delete;
@@ -37,12 +39,14 @@ public:
     bool contains(std::uint64_t offset, std::uint64_t length) const noexcept {
         return offset <= size_ && length <= size_ - offset;
     }
-    /// The bytes [offset, offset + length): valid until `buffer` is used again. `what` names them in messages.
+    /// The bytes [offset, offset + length): valid until `buffer` is used again, and of an image as long as that is.
+    /// `what` names them in messages.
     Bytes read(std::uint64_t offset, std::uint64_t length, const char* what, Buffer& buffer) const;
 
     /// Throws malformed_file: the structure at `offset` breaks the rules, for this reason.
     [[noreturn]] void malformed(std::uint64_t offset, const std::string& reason) const;
-    /// Throws unsupported: the file may be right, but goes beyond what this reader takes.
+    /// Throws unsupported, or what the source was made with: the file may be right, but goes beyond what this reader
+    /// takes.
     [[noreturn]] void too_large(std::uint64_t offset, const std::string& reason) const;
 
 private:
@@ -51,6 +55,7 @@ private:
     const std::string& name_;
     const base::RegularFile* file_ = nullptr;
     std::uint64_t size_ = 0;
+    Errc over_limit_ = Errc::unsupported;
     mutable std::uint64_t bytes_read_ = 0;
     std::array<std::uint8_t, head_size> head_storage_;
     Bytes head_;  ///< all of an image, the beginning of a file

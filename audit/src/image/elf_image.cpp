@@ -1,98 +1,79 @@
-// elf_image.cpp: ELF shared libraries of both classes and byte orders, as the dynamic linker sees them: through the
-// program headers and the dynamic section. Section headers are not needed. Layout: System V ABI, chapters 4 and 5, and
-// the processor supplements for the relocations.
+// elf_image.cpp: from the tables of an ELF file, which abi/ reads, to an image: what is mapped, relocated, imported and
+// run when it is loaded. Layout of relocations: the supplements of the System V ABI for each processor.
 //
 // SPDX-License-Identifier: MIT
 #include <elf.h>
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <unordered_map>
 
+#include "abi/elf_dynamic.hpp"
+#include "abi/elf_symbols.hpp"
+#include "abi/elf_view.hpp"
 #include "image/bytes.hpp"
 #include "image/elf_segments.hpp"
 #include "image/elf_symbols.hpp"
 #include "image/image.hpp"
+#include "image/image_builder.hpp"
 #include "image/relocation_types.hpp"
 
 namespace interlock::auditing::image {
 
 namespace {
 
-// A RELR table can ask for 504 relocations with 8 bytes, so its size is no bound.
-constexpr std::uint64_t max_memory = 4ull << 30, max_fixups = 4'000'000, max_folders = 64;
-constexpr std::uint32_t dt_relrsz = 35, dt_relr = 36;  // <elf.h> of older C libraries lacks them
-constexpr const char* dynamic_section = "the dynamic section";
+constexpr std::uint64_t max_memory = 4ull << 30, max_folders = 64;
 
-struct Table {
-    std::uint64_t address = 0, size = 0;
-};
+using Table = DynamicInfo::Table;
 
-struct Dynamic {
-    std::uint64_t symbols = 0, strings = 0, strings_size = 0, hash = 0, gnu_hash = 0, versions = 0;
-    Table rela, rel, relr, plt;
-    std::uint64_t relative_first = 0;  ///< so many relocations of `rela` are taken to be relative
-    bool plt_is_rela = false, symbolic = false;
-    std::vector<std::uint64_t> needed, folders;
-};
+/// What is no shared library by its own word.
+const ByteSource& refuse_other_kinds(const ByteSource& source, const ByteView& view) {
+    switch (ElfKind(source).type) {
+        case ET_REL:
+            view.unsupported("it is an object file, which has to be linked first");
+        case ET_EXEC:
+            view.unsupported("it is a program, not a shared library");
+        case ET_CORE:
+            view.unsupported("it is a memory dump");
+        default:
+            return source;
+    }
+}
 
-class ElfReader {
+class ElfReader final : private AddressMap {
 public:
     ElfReader(Bytes file, const std::string& name, const ReadOptions& options)
-        : view_(layout(ByteView(file, name))), options_(options) {}
+        : source_(file, name, Errc::unreadable),
+          elf_(refuse_other_kinds(source_, ByteView(file, name))),
+          view_(file, name, elf_.decoder().wide(), elf_.decoder().little()),
+          builder_(view_),
+          options_(options) {}
 
     Image read() {
         read_header();
         read_segments();
         read_dynamic();
-        read_tables();
         read_libraries();
         read_symbols();
-        if (!image_.exports.empty() || options_.also != nullptr) {  // else it is no module, and nothing will be run
-            read_relocations();
-            std::stable_sort(image_.fixups.begin(), image_.fixups.end(),
-                             [](const Fixup& a, const Fixup& b) { return a.address < b.address; });
-            check_fixups();
-        }
-        return std::move(image_);
+        const bool is_run = !image_.exports.empty() || options_.also != nullptr;  // else it is no module
+        if (is_run) read_relocations();
+        builder_.repeated = in_place_ ? Repeated::refused : Repeated::replaced;
+        Image image = builder_.finish();
+        check_tables(image.fixups);
+        return image;
     }
 
 private:
-    static ByteView layout(ByteView view) {
-        const Bytes ident = view.part(0, EI_NIDENT, "the ELF identification");
-        if (ident[EI_CLASS] != ELFCLASS32 && ident[EI_CLASS] != ELFCLASS64)
-            view.malformed(EI_CLASS, "unknown ELF class");
-        if (ident[EI_DATA] != ELFDATA2LSB && ident[EI_DATA] != ELFDATA2MSB)
-            view.malformed(EI_DATA, "unknown byte order");
-        return view.with_layout(ident[EI_CLASS] == ELFCLASS64, ident[EI_DATA] == ELFDATA2LSB);
-    }
-
     void read_header() {
         image_.format = Format::elf;
-        image_.wide = view_.wide();
-        image_.little = view_.little();
         image_.platform = "linux";
         image_.description =
             std::string(view_.wide() ? "ELF64" : "ELF32") + (view_.little() ? " little-endian" : " big-endian");
-        switch (view_.u16(16, "the file type")) {
-            case ET_DYN:
-                break;
-            case ET_REL:
-                view_.unsupported("it is an object file, which has to be linked first");
-            case ET_EXEC:
-                view_.unsupported("it is a program, not a shared library");
-            case ET_CORE:
-                view_.unsupported("it is a memory dump");
-            default:
-                view_.malformed(16, "unknown ELF file type");
-        }
-        machine_ = view_.u16(18, "the machine");
         image_.architecture = architecture();
     }
 
     Architecture architecture() const {
-        switch (machine_) {
+        switch (elf_.machine()) {
             case EM_X86_64:
                 return view_.wide() ? Architecture::x86_64 : Architecture::other;  // x32
             case EM_386:
@@ -117,16 +98,10 @@ private:
     }
 
     void read_segments() {
-        const bool wide = view_.wide();
-        const std::uint64_t table = view_.word(wide ? 32 : 28, "the program header's offset");
-        const std::uint64_t entry = view_.u16(wide ? 54 : 42, "the size of a program header");
-        const std::uint64_t count = view_.u16(wide ? 56 : 44, "the number of program headers");
-        if (count == 0) view_.malformed(wide ? 56 : 44, "it has no program headers");
-        if (entry != (wide ? 56u : 32u)) view_.malformed(wide ? 54 : 42, "program headers have another size");
-        for (std::uint64_t i = 0; i < count; ++i) read_segment(table + i * entry);
-        image_.segments = mapped_segments(view_, loads_);
-        if (image_.segments.empty()) view_.malformed(table, "no segment is to be loaded");
-        if (!dynamic_) view_.malformed(table, "it has no dynamic section");
+        for (const ElfSegment& segment : elf_.segments()) read_segment(segment);
+        for (const Segment& segment : mapped_segments(view_, elf_.segments())) builder_.add_segment(segment, 0);
+        builder_.finish_segments();
+        if (image_.segments.empty()) view_.malformed(0, "no segment is to be loaded");
         const Segment &first = image_.segments.front(), &last = image_.segments.back();
         if (last.address + last.size - first.address > max_memory)
             view_.too_much("it would take more than 4 GiB of memory");
@@ -134,38 +109,24 @@ private:
         image_.tls_data = tls_template();
     }
 
-    void read_segment(std::uint64_t at) {
-        const bool wide = view_.wide();
-        const std::uint32_t type = view_.u32(at, "a program header");
-        const std::uint32_t flags = view_.u32(at + (wide ? 4 : 24), "a program header");
-        const std::uint64_t offset = view_.word(at + (wide ? 8 : 4), "a program header");
-        const std::uint64_t address = view_.word(at + (wide ? 16 : 8), "a program header");
-        const std::uint64_t file_size = view_.word(at + (wide ? 32 : 16), "a program header");
-        const std::uint64_t size = view_.word(at + (wide ? 40 : 20), "a program header");
-        const std::uint64_t alignment = view_.word(at + (wide ? 48 : 28), "a program header");
-        switch (type) {
+    void read_segment(const ElfSegment& segment) {
+        switch (segment.type) {
             case PT_LOAD:
-                if (size == 0) return;
-                loads_.push_back({at, address, offset, file_size, size, (flags & PF_W) != 0, (flags & PF_X) != 0});
-                if ((flags & PF_W) != 0) image_.writable_globals += size;
-                break;
-            case PT_DYNAMIC:
-                // By its address: that is what the dynamic linker goes by, as for all that follows. The last one
-                // counts.
-                if (file_size != 0) dynamic_ = address;
+                if ((segment.flags & PF_W) != 0) image_.writable_globals += segment.size;
                 break;
             case PT_TLS:
-                if (size == 0) return;
-                if (size < file_size || size > (64u << 20)) view_.malformed(at, "thread-local data has a wrong size");
-                tls_ = {address, file_size};
-                image_.tls_size = size;
-                image_.tls_alignment = std::clamp<std::uint64_t>(alignment, 1, 4096);
+                if (segment.size == 0) return;
+                if (segment.size < segment.file_size || segment.size > (64u << 20))
+                    view_.malformed(segment.at, "thread-local data has a wrong size");
+                tls_ = {segment.address, segment.file_size};
+                image_.tls_size = segment.size;
+                image_.tls_alignment = std::clamp<std::uint64_t>(segment.alignment, 1, 4096);
                 break;
             case PT_GNU_RELRO:
-                relro_size_ = size;
+                relro_size_ = segment.size;
                 break;
             case PT_NOTE:
-                read_build_id(offset, file_size);
+                if (image_.build_id.empty()) read_build_id(segment);
                 break;
             default:
                 break;
@@ -177,157 +138,45 @@ private:
         return view_.part(offset_of(tls_, "the thread-local data"), tls_.size, "the thread-local data");
     }
 
-    // A note that cannot be read is not worth failing for.
-    void read_build_id(std::uint64_t offset, std::uint64_t size) {
-        if (!view_.contains(offset, size)) return;
-        for (const std::uint64_t end = offset + size; image_.build_id.empty() && end - offset >= 12;) {
-            const std::uint64_t name = view_.u32(offset, "a note"), text = view_.u32(offset + 4, "a note");
-            const std::uint32_t type = view_.u32(offset + 8, "a note");
-            const std::uint64_t begin = offset + 12 + ((name + 3) & ~3ull), next = begin + ((text + 3) & ~3ull);
-            if (begin + text > end || next < offset) return;
-            if (type == NT_GNU_BUILD_ID && name == 4 && text <= 64 &&
-                std::ranges::equal(view_.part(offset + 12, 4, "a note"), std::string_view("GNU\0", 4))) {
-                static constexpr char digits[] = "0123456789abcdef";
-                for (const std::uint8_t byte : view_.part(begin, text, "the build id")) {
-                    image_.build_id += digits[byte >> 4];
-                    image_.build_id += digits[byte & 15];
-                }
-            }
-            if (next > end) return;
-            offset = next;
-        }
+    // Notes that cannot be read are not worth failing for: tools that change the libraries of a module write over them.
+    void read_build_id(const ElfSegment& segment) try {
+        ByteSource::Buffer buffer;
+        for (const Note& note : elf_.notes(segment, elf_.note_bytes(segment, buffer)))
+            if (image_.build_id.empty()) image_.build_id = note.build_id();
+    } catch (const Failure&) {
     }
 
-    // Where an address of the image lies in the file, with the end of what is in memory as it is there; throws when it
-    // does not.
-    ElfTable place_of(std::uint64_t address, const char* what) const {
-        for (const Segment& segment : image_.segments)
-            if (address >= segment.address && address - segment.address < segment.data.size()) {
-                const auto start = static_cast<std::uint64_t>(segment.data.data() - view_.bytes().data());
-                return {start + address - segment.address, start + segment.data.size()};
-            }
-        view_.malformed(0, std::string(what) + " is not within the file (address " + std::to_string(address) + ")");
+    // As it is mapped, up to the end of what is in memory as it is in the file.
+    ElfPlace place(std::uint64_t address, const char* what) const override {
+        const Bytes bytes = image_.bytes_at(address, ~0ull);
+        if (bytes.empty())
+            view_.malformed(0, std::string(what) + " is not within the file (address " + std::to_string(address) + ")");
+        return {static_cast<std::uint64_t>(bytes.data() - view_.bytes().data()), bytes.size()};
     }
 
-    // The same of all of a table.
+    // Where all of a table is.
     std::uint64_t offset_of(const Table& table, const char* what) const {
-        const ElfTable place = place_of(table.address, what);
-        if (table.size > place.end - place.at) view_.malformed(place.at, std::string(what) + " is not within the file");
-        return place.at;
+        const ElfPlace at = place(table.address, what);
+        if (table.size > at.available) view_.malformed(at.offset, std::string(what) + " is not within the file");
+        return at.offset;
     }
 
     void read_dynamic() {
-        const unsigned word = view_.word_size();
-        const ElfTable place = place_of(*dynamic_, dynamic_section);
-        // Behind the end of what the file has come zeros, which end it.
-        for (std::uint64_t at = place.at; place.end - at >= 2 * word; at += 2 * word) {
-            const std::uint64_t tag = view_.word(at, dynamic_section);
-            const std::uint64_t value = view_.word(at + word, dynamic_section);
-            if (tag == DT_NULL) return;
-            dynamic_size_ += 2 * word;
-            read_entry(tag, value);
-        }
-    }
-
-    void read_entry(std::uint64_t tag, std::uint64_t value) {
-        switch (tag) {
-            case DT_NEEDED:
-                dyn_.needed.push_back(value);
-                break;
-            case DT_RPATH:
-            case DT_RUNPATH:
-                dyn_.folders.push_back(value);
-                break;
-            case DT_SYMTAB:
-                dyn_.symbols = value;
-                break;
-            case DT_STRTAB:
-                dyn_.strings = value;
-                break;
-            case DT_STRSZ:
-                dyn_.strings_size = value;
-                break;
-            case DT_HASH:
-                dyn_.hash = value;
-                break;
-            case DT_GNU_HASH:
-                dyn_.gnu_hash = value;
-                break;
-            case DT_RELA:
-                dyn_.rela.address = value;
-                break;
-            case DT_RELASZ:
-                dyn_.rela.size = value;
-                break;
-            case DT_REL:
-                dyn_.rel.address = value;
-                break;
-            case DT_RELSZ:
-                dyn_.rel.size = value;
-                break;
-            case dt_relr:
-                dyn_.relr.address = value;
-                break;
-            case dt_relrsz:
-                dyn_.relr.size = value;
-                break;
-            case DT_JMPREL:
-                dyn_.plt.address = value;
-                break;
-            case DT_PLTRELSZ:
-                dyn_.plt.size = value;
-                break;
-            case DT_PLTREL:
-                dyn_.plt_is_rela = value == DT_RELA;
-                break;
-            case DT_INIT:
-                if (value != 0) image_.constructors = {value};
-                break;
-            case DT_INIT_ARRAY:
-                image_.constructor_table = value;
-                break;
-            case DT_INIT_ARRAYSZ:
-                image_.constructor_table_size = value;
-                break;
-            case DT_VERSYM:
-                dyn_.versions = value;
-                break;
-            case DT_RELACOUNT:
-                dyn_.relative_first = value;
-                break;
-            case DT_SYMBOLIC:
-                dyn_.symbolic = true;
-                break;
-            case DT_FLAGS:
-                dyn_.symbolic = dyn_.symbolic || (value & DF_SYMBOLIC) != 0;
-                break;
-            case DT_FILTER:
-            case DT_AUXILIARY:
-                view_.too_much("its functions are looked for in another library first (DT_FILTER)");
-            default:
-                break;
-        }
-    }
-
-    void read_tables() {
-        ElfSymbolTables tables;
-        if (dyn_.strings != 0) {
-            tables.strings.at = offset_of({dyn_.strings, dyn_.strings_size}, "the string table");
-            tables.strings.end = tables.strings.at + dyn_.strings_size;
-            if (dyn_.symbols != 0) tables.symbols = place_of(dyn_.symbols, "the symbol table");
-            if (dyn_.hash != 0) tables.hash = place_of(dyn_.hash, "the hash table");
-            if (dyn_.gnu_hash != 0) tables.gnu_hash = place_of(dyn_.gnu_hash, "the hash table");
-            if (dyn_.versions != 0) tables.versions = place_of(dyn_.versions, "the versions of symbols");
-        }
-        tables.hash_may_be_wide = machine_ == EM_S390 && view_.wide();
-        symbols_.emplace(view_, tables);
+        const ElfSegment* segment = dynamic_segment(elf_);
+        if (segment == nullptr) view_.malformed(0, "it has no dynamic section");
+        dynamic_ = segment->address;
+        dyn_ = dynamic_info(elf_, *segment, *this);
+        if (dyn_.filtered) view_.too_much("its functions are looked for in another library first (DT_FILTER)");
+        if (dyn_.init != 0) image_.constructors = {dyn_.init};
+        image_.constructor_table = dyn_.init_array.address;
+        image_.constructor_table_size = dyn_.init_array.size;
+        symbols_.emplace(view_, elf_, dyn_.symbols && dyn_.strings ? SymbolTables(elf_, dyn_, *this) : SymbolTables());
     }
 
     void read_libraries() {
-        if (dyn_.strings == 0) return;
-        for (const std::uint64_t name : dyn_.needed) image_.libraries.push_back(symbols_->string_at(name));
-        for (const std::uint64_t folders : dyn_.folders)
-            for (std::string_view rest = symbols_->string_at(folders); !rest.empty();) {
+        for (const std::uint64_t name : dyn_.needed) builder_.add_library(symbols_->string_at(name));
+        for (const auto& folders : {dyn_.rpath, dyn_.runpath})
+            for (std::string_view rest = folders ? symbols_->string_at(*folders) : std::string_view(); !rest.empty();) {
                 const std::size_t colon = std::min(rest.find(':'), rest.size());
                 if (colon > 0 && image_.library_folders.size() < max_folders)
                     image_.library_folders.push_back(rest.substr(0, colon));
@@ -336,6 +185,7 @@ private:
     }
 
     void read_symbols() {
+        std::vector<std::string_view> exported;
         for (std::uint64_t i = 1; i < symbols_->count(); ++i) {
             const ElfSymbol symbol = symbols_->at(i);
             if (is_external(symbol)) {
@@ -343,18 +193,15 @@ private:
             } else if (symbol.binding() != STB_LOCAL) {
                 const std::string_view name = symbols_->name(symbol);
                 image_.defined.push_back(name);
-                if (is_entry_point(name) || is_asked_for(symbol, name)) image_.exports.push_back({name, 0, {}});
+                if (is_entry_point(name) || is_asked_for(symbol, name)) exported.push_back(name);
             }
         }
-        std::ranges::sort(image_.exports, {}, &Export::name);
-        const auto repeated = std::ranges::unique(image_.exports, {}, &Export::name);
-        image_.exports.erase(repeated.begin(), repeated.end());
+        std::ranges::sort(exported);
+        const auto repeated = std::ranges::unique(exported);
+        exported.erase(repeated.begin(), repeated.end());
         // Which one of a name is found is not for the table to say.
-        std::erase_if(image_.exports, [&](Export& entry) {
-            const auto found = symbols_->find(entry.name);
-            if (found) entry.address = symbols_->at(*found).value;
-            return !found;
-        });
+        for (const std::string_view name : exported)
+            if (const auto found = symbols_->find(name)) builder_.add_export({name, symbols_->at(*found).value, {}});
     }
 
     bool is_asked_for(const ElfSymbol& symbol, std::string_view name) const {
@@ -385,9 +232,8 @@ private:
     std::uint32_t import_of(std::uint64_t index, const ElfSymbol& symbol) {
         if (index >= import_of_symbol_.size()) import_of_symbol_.resize(index + 64, Fixup::no_import);
         if (import_of_symbol_[index] == Fixup::no_import) {
-            import_of_symbol_[index] = static_cast<std::uint32_t>(image_.imports.size());
-            image_.imports.push_back(
-                {symbols_->name(symbol), {}, symbol.binding() == STB_WEAK, symbol.type() == STT_FUNC});
+            import_of_symbol_[index] = builder_.add_import(
+                {symbols_->name(symbol), {}, symbol.binding() == STB_WEAK, symbol.type() == STT_FUNC}, 0);
         }
         return import_of_symbol_[index];
     }
@@ -413,41 +259,33 @@ private:
                 "it has relocations without addends, of which not every loader takes notice on this processor");
         read_relative(dyn_.relr);
         read_table(dyn_.rel, false, 2 * word);
-        read_table(dyn_.rela, true, 3 * word, dyn_.relative_first);
+        read_table(dyn_.rela, true, 3 * word, dyn_.relative_count);
         read_table(dyn_.plt, dyn_.plt_is_rela, dyn_.plt_is_rela ? 3 * word : 2 * word);
     }
 
-    // What a relocation writes to must not be what the dynamic linker reads, or another relocation's addend: what comes
-    // first would decide, and not every loader goes the same way.
-    void check_fixups() {
-        const auto& fixups = image_.fixups;
-        const auto size = [](const Fixup& fixup) {
-            return fixup.kind == Fixup::Kind::tls_descriptor ? 2u * fixup.width : std::uint64_t{fixup.width};
-        };
-        for (std::size_t i = 1; i < fixups.size(); ++i) {
-            const Fixup &before = fixups[i - 1], &after = fixups[i];
-            if (after.address - before.address >= size(before)) continue;
-            if (after.address != before.address || size(after) != size(before) || in_place_)
-                view_.malformed(
-                    0, "two relocations change the same bytes (address " + std::to_string(after.address) + ")");
-        }
+    // What a relocation writes to must not be what the dynamic linker reads: what comes first would decide, and not
+    // every loader goes the same way.
+    void check_tables(const std::vector<Fixup>& fixups) const {
         const std::uint64_t count = symbols_->count();
-        const Table tables[] = {{*dynamic_, dynamic_size_},
-                                {dyn_.symbols, count * symbols_->entry_size()},
-                                {dyn_.strings, dyn_.strings_size},
-                                {dyn_.hash, dyn_.hash == 0 ? 0 : 8 + 4 * count},
-                                {dyn_.gnu_hash, dyn_.gnu_hash == 0 ? 0 : 16 + 4 * count},
-                                {dyn_.versions, dyn_.versions == 0 ? 0 : 2 * count},
+        const auto table = [](const std::optional<std::uint64_t>& address, std::uint64_t size) {
+            return Table{address.value_or(0), address ? size : 0};
+        };
+        const Table tables[] = {{dynamic_, dyn_.size},
+                                table(dyn_.symbols, count * ElfSymbol::size_in(elf_.decoder())),
+                                table(dyn_.strings, dyn_.string_size.value_or(0)),
+                                table(dyn_.hash, 8 + 4 * count),
+                                table(dyn_.gnu_hash, 16 + 4 * count),
+                                table(dyn_.versions, 2 * count),
                                 dyn_.rela,
                                 dyn_.rel,
                                 dyn_.relr,
                                 dyn_.plt};
-        for (const Table& table : tables) {
+        for (const Table& one : tables) {
             constexpr std::uint64_t widest = 16;
-            const std::uint64_t from = table.address - std::min(table.address, widest);
+            const std::uint64_t from = one.address - std::min(one.address, widest);
             auto fixup = std::ranges::lower_bound(fixups, from, {}, &Fixup::address);
-            for (; fixup != fixups.end() && fixup->address < table.address + table.size; ++fixup)
-                if (fixup->address + size(*fixup) > table.address)
+            for (; fixup != fixups.end() && fixup->address < one.address + one.size; ++fixup)
+                if (fixup->address + fixup->size() > one.address)
                     view_.malformed(0, "a relocation changes a table of the dynamic linker (address " +
                                            std::to_string(fixup->address) + ")");
         }
@@ -474,9 +312,9 @@ private:
     }
 
     void add_relative(std::uint64_t place, std::uint64_t at) {
-        add({place, in_place(place), Fixup::no_import, Fixup::Kind::rebase,
-             static_cast<std::uint8_t>(view_.word_size())},
-            at);
+        builder_.add_fixup({place, in_place(place), Fixup::no_import, Fixup::Kind::rebase,
+                            static_cast<std::uint8_t>(view_.word_size())},
+                           at);
     }
 
     // Of the first `relative` ones nobody looks what kind they are.
@@ -544,7 +382,7 @@ private:
             default:
                 return;
         }
-        add(fixup, at);
+        builder_.add_fixup(fixup, at);
     }
 
     std::uint64_t addend(std::uint64_t at) const {
@@ -559,21 +397,15 @@ private:
         return view_.word(static_cast<std::uint64_t>(bytes.data() - view_.bytes().data()), "a relocated word");
     }
 
-    void add(const Fixup& fixup, std::uint64_t at) {
-        const std::uint64_t size = fixup.kind == Fixup::Kind::tls_descriptor ? 2u * fixup.width : fixup.width;
-        if (!image_.has_memory(fixup.address, size)) view_.malformed(at, "a relocation lies outside of all segments");
-        if (image_.fixups.size() >= max_fixups) view_.too_much("it has more than 4000000 relocations");
-        image_.fixups.push_back(fixup);
-    }
-
+    ByteSource source_;
+    ElfView elf_;
     ByteView view_;
-    Image image_;
-    unsigned machine_ = 0;
-    std::vector<ElfLoad> loads_;
-    std::optional<std::uint64_t> dynamic_;  ///< address
-    std::uint64_t dynamic_size_ = 0, relro_size_ = 0;
+    ImageBuilder builder_;
+    Image& image_ = builder_.image;
+    std::uint64_t relro_size_ = 0;
     Table tls_;
-    Dynamic dyn_;
+    std::uint64_t dynamic_ = 0;  ///< address
+    DynamicInfo dyn_;
     std::optional<ElfSymbols> symbols_;
     std::unordered_map<std::uint64_t, std::uint64_t> meant_;
     bool in_place_ = false;  ///< the addends of some relocations are where they write to

@@ -4,6 +4,8 @@
 // SPDX-License-Identifier: MIT
 #include "image/elf_segments.hpp"
 
+#include <elf.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -21,9 +23,9 @@ std::uint64_t next_page(std::uint64_t address) noexcept {
 }
 
 /// Whether nothing of the file is mapped for it.
-bool all_zero(const ElfLoad& load) noexcept { return load.file_size == 0 && load.address % page == 0; }
+bool all_zero(const ElfSegment& load) noexcept { return load.file_size == 0 && load.address % page == 0; }
 
-void check(const ByteView& file, const ElfLoad& load, const ElfLoad* before) {
+void check(const ByteView& file, const ElfSegment& load, const ElfSegment* before) {
     if (load.file_size > load.size) file.malformed(load.at, "a segment is larger in the file than in memory");
     if (load.address > std::numeric_limits<std::uint64_t>::max() - load.size)
         file.malformed(load.at, "a segment goes beyond the end of memory");
@@ -35,8 +37,8 @@ void check(const ByteView& file, const ElfLoad& load, const ElfLoad* before) {
 }
 
 /// All of the pages that the segment touches.
-Segment whole_pages(const ByteView& file, const ElfLoad& load) {
-    Segment segment{page_of(load.address), 0, {}, load.writable, load.executable};
+Segment whole_pages(const ByteView& file, const ElfSegment& load) {
+    Segment segment{page_of(load.address), 0, {}, (load.flags & PF_W) != 0, (load.flags & PF_X) != 0};
     segment.size = next_page(load.address + load.size) - segment.address;
     if (all_zero(load)) return segment;
     const std::uint64_t offset = page_of(load.offset);
@@ -49,10 +51,11 @@ Segment whole_pages(const ByteView& file, const ElfLoad& load) {
 
 }  // namespace
 
-std::vector<Segment> mapped_segments(const ByteView& file, std::span<const ElfLoad> loads) {
+std::vector<Segment> mapped_segments(const ByteView& file, std::span<const ElfSegment> all) {
     std::vector<Segment> segments;
-    const ElfLoad* before = nullptr;
-    for (const ElfLoad& load : loads) {
+    const ElfSegment* before = nullptr;
+    for (const ElfSegment& load : all) {
+        if (load.type != PT_LOAD || load.size == 0) continue;
         check(file, load, before);
         before = &load;
         const Segment segment = whole_pages(file, load);

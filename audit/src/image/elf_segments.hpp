@@ -8,19 +8,14 @@
 #include <span>
 #include <vector>
 
+#include "abi/elf_view.hpp"
 #include "image/bytes.hpp"
 #include "image/image.hpp"
 
 namespace interlock::auditing::image {
 
-/// A program header of type PT_LOAD.
-struct ElfLoad {
-    std::uint64_t at = 0;  ///< its offset in the file, for messages
-    std::uint64_t address = 0, offset = 0, file_size = 0, size = 0;
-    bool writable = false, executable = false;
-};
-
-/// Sorted, without overlaps. Throws malformed_file for what the dynamic linker would not load, or not as it is written.
-std::vector<Segment> mapped_segments(const ByteView& file, std::span<const ElfLoad> loads);
+/// Of those of type PT_LOAD. Sorted, without overlaps. Throws malformed_file for what the dynamic linker would not
+/// load, or not as it is written.
+std::vector<Segment> mapped_segments(const ByteView& file, std::span<const ElfSegment> all);
 
 }  // namespace interlock::auditing::image

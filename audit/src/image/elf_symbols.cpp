@@ -1,5 +1,4 @@
-// elf_symbols.cpp: see elf_symbols.hpp. Layout: System V ABI, chapter 5; the newer hash table and the versions as GNU's
-// linkers write them.
+// elf_symbols.cpp: a name is looked up as the C library does it: the chain of its hash, and in it by the version.
 //
 // SPDX-License-Identifier: MIT
 #include "image/elf_symbols.hpp"
@@ -29,119 +28,65 @@ std::uint32_t gnu_hash_of(std::string_view name) noexcept {
     return hash;
 }
 
-/// The newer hash table.
-struct GnuTable {
-    std::uint64_t buckets, first, filters, shift, filters_at, buckets_at, chains_at;
-
-    GnuTable(const ByteView& view, std::uint64_t at)
-        : buckets(view.u32(at, hash_table)),
-          first(view.u32(at + 4, hash_table)),
-          filters(view.u32(at + 8, hash_table)),
-          shift(view.u32(at + 12, hash_table)),
-          filters_at(at + 16),
-          buckets_at(filters_at + filters * view.word_size()),
-          chains_at(buckets_at + 4 * buckets) {
-        (void)view.part(filters_at, filters * view.word_size() + 4 * buckets, hash_table);
-    }
-};
+ByteView within(const ByteView& file, const ElfPlace& place) { return file.up_to(place.offset + place.available); }
 
 }  // namespace
 
-ElfSymbols::ElfSymbols(const ByteView& view, const ElfSymbolTables& tables)
+ElfSymbols::ElfSymbols(const ByteView& file, const ElfView& elf, const SymbolTables& tables)
     : tables_(tables),
-      symbols_(view.up_to(tables.symbols.end)),
-      strings_(view.up_to(tables.strings.end)),
-      hash_(view.up_to(tables.hash.end)),
-      gnu_hash_(view.up_to(tables.gnu_hash.end)),
-      versions_(view.up_to(tables.versions.end)) {
-    if (tables_.symbols.at != 0) count_ = count_in_hash_tables();
-}
-
-bool ElfSymbols::fits(std::uint64_t count) const {
-    return symbols_.contains(tables_.symbols.at, 0) && count <= (symbols_.size() - tables_.symbols.at) / entry_size();
-}
-
-std::uint64_t ElfSymbols::count_in_hash_tables() {
-    std::uint64_t count = 0;
-    if (tables_.gnu_hash.at != 0) {
-        const GnuTable table(gnu_hash_, tables_.gnu_hash.at);
-        std::uint64_t last = 0;
-        for (std::uint64_t i = 0; i < table.buckets; ++i)
-            last = std::max<std::uint64_t>(last, gnu_hash_.u32(table.buckets_at + 4 * i, hash_table));
-        count = table.first;
-        if (last >= table.first && last != 0) {
-            while ((gnu_hash_.u32(table.chains_at + 4 * (last - table.first), hash_table) & 1) == 0) ++last;
-            count = last + 1;
-        }
-    } else if (tables_.hash.at != 0) {
-        count = hash_.u32(tables_.hash.at + 4, hash_table);
-        if (tables_.hash_may_be_wide) {
-            const std::uint64_t wide_count = hash_.u64(tables_.hash.at + 8, hash_table);
-            if (count == 0 || (wide_count >> 32 == 0 && fits(wide_count))) {
-                count = wide_count;
-                hash_word_ = 8;
-            }
-        }
-    }
-    if (!fits(count)) symbols_.malformed(tables_.symbols.at, "the symbol table is not within the file");
-    return count;
-}
+      decoder_(elf.decoder()),
+      symbols_(within(file, tables.symbols)),
+      strings_(within(file, tables.strings)),
+      hash_(within(file, tables.hash_place)),
+      versions_(within(file, tables.versions)),
+      count_(tables.range(elf).end) {}
 
 ElfSymbol ElfSymbols::at(std::uint64_t index) const {
-    if (tables_.symbols.at == 0 || index >= (symbols_.size() - tables_.symbols.at) / entry_size())
-        symbols_.malformed(tables_.symbols.at, "a symbol lies outside of the symbol table");
-    const std::uint64_t at = tables_.symbols.at + index * entry_size();
-    const bool wide = symbols_.wide();
-    ElfSymbol symbol;
-    symbol.name = symbols_.u32(at, "a symbol");
-    symbol.info = symbols_.u8(at + (wide ? 4 : 12), "a symbol");
-    symbol.other = symbols_.u8(at + (wide ? 5 : 13), "a symbol");
-    symbol.section = symbols_.u16(at + (wide ? 6 : 14), "a symbol");
-    symbol.value = symbols_.word(at + (wide ? 8 : 4), "a symbol");
-    return symbol;
+    const std::uint64_t size = ElfSymbol::size_in(decoder_);
+    if (index >= tables_.symbols.available / size)
+        symbols_.malformed(tables_.symbols.offset, "a symbol lies outside of the symbol table");
+    return ElfSymbol::decode(decoder_, symbols_.part(tables_.symbols.offset + index * size, size, "a symbol"));
 }
 
 std::string_view ElfSymbols::string_at(std::uint64_t offset) const {
-    if (tables_.strings.at == 0 || offset >= strings_.size() - tables_.strings.at)
-        strings_.malformed(tables_.strings.at, "a name lies outside of the string table");
-    return strings_.text(tables_.strings.at + offset, "a name");
+    if (offset >= tables_.strings.available)
+        strings_.malformed(tables_.strings.offset, "a name lies outside of the string table");
+    return strings_.text(tables_.strings.offset + offset, "a name");
 }
 
 unsigned ElfSymbols::version(std::uint64_t index) const {
-    return tables_.versions.at == 0 ? 1u : versions_.u16(tables_.versions.at + 2 * index, "the versions of symbols");
+    if (tables_.versions.available == 0) return 1;
+    return versions_.u16(tables_.versions.offset + 2 * index, "the versions of symbols");
 }
 
-bool ElfSymbols::has_version(std::uint64_t index) const { return (version(index) & 0x7fff) > 1; }
-
 void ElfSymbols::chain_of(std::string_view name, const std::function<bool(std::uint64_t)>& visit) const {
-    if (tables_.gnu_hash.at != 0) {
-        const GnuTable table(gnu_hash_, tables_.gnu_hash.at);
+    if (tables_.gnu_hash) {
+        const GnuHash& table = *tables_.gnu_hash;
         const std::uint32_t hash = gnu_hash_of(name);
-        const unsigned bits = 8 * gnu_hash_.word_size();
+        const unsigned bits = 8 * hash_.word_size();
         if (table.buckets == 0 || table.filters == 0) return;
         const std::uint64_t filter =
-            gnu_hash_.word(table.filters_at + hash / bits % table.filters * gnu_hash_.word_size(), hash_table);
+            hash_.word(table.filters_at + hash / bits % table.filters * hash_.word_size(), hash_table);
         const std::uint64_t second = table.shift < 32 ? hash >> table.shift : 0;
         if ((filter >> hash % bits & filter >> second % bits & 1) == 0) return;
-        std::uint64_t index = gnu_hash_.u32(table.buckets_at + 4 * (hash % table.buckets), hash_table);
+        std::uint64_t index = hash_.u32(table.buckets_at + 4 * (hash % table.buckets), hash_table);
         if (index < table.first || index == 0) return;
         for (;; ++index) {
-            const std::uint32_t chain = gnu_hash_.u32(table.chains_at + 4 * (index - table.first), hash_table);
+            const std::uint32_t chain = hash_.u32(table.chains_at + 4 * (index - table.first), hash_table);
             if ((chain ^ hash) >> 1 == 0 && visit(index)) return;
             if ((chain & 1) != 0) return;
         }
     }
-    if (tables_.hash.at == 0) return;
+    if (!tables_.hash || tables_.hash->buckets == 0) return;
+    const SysvHash& table = *tables_.hash;
     const auto word = [&](std::uint64_t number) -> std::uint64_t {
-        const std::uint64_t at = tables_.hash.at + number * hash_word_;
-        return hash_word_ == 8 ? hash_.u64(at, hash_table) : hash_.u32(at, hash_table);
+        const std::uint64_t at = tables_.hash_place.offset + number * table.word;
+        return table.word == 8 ? hash_.u64(at, hash_table) : hash_.u32(at, hash_table);
     };
-    const std::uint64_t buckets = word(0);
-    if (buckets == 0) return;
     std::uint64_t steps = 0;  // a chain may lead in circles
-    for (std::uint64_t index = word(2 + hash_of(name) % buckets); index != 0 && steps <= count_; ++steps) {
+    for (std::uint64_t index = word(2 + hash_of(name) % table.buckets); index != 0 && steps <= count_; ++steps) {
         if (index >= count_ || visit(index)) return;
-        index = word(2 + buckets + index);
+        index = word(2 + table.buckets + index);
     }
 }
 

@@ -61,8 +61,11 @@ struct Fixup {
     std::uint64_t value = 0;
     std::uint32_t import = 0;  ///< for import; for the tls kinds no_import or an import
     Kind kind = Kind::rebase;
-    std::uint8_t width = 8;  ///< bytes written: 4 or 8
+    std::uint8_t width = 8;  ///< of a word: 4 or 8
     static constexpr std::uint32_t no_import = ~0u;
+
+    /// Bytes written.
+    std::uint64_t size() const noexcept { return kind == Kind::tls_descriptor ? 2u * width : width; }
 };
 
 struct Import {

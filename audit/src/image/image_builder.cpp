@@ -4,7 +4,6 @@
 #include "image/image_builder.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <numeric>
 #include <tuple>
@@ -17,12 +16,6 @@ namespace {
 constexpr std::uint64_t max_entries = 8u << 20;
 
 }  // namespace
-
-std::string hex(std::uint64_t number) {
-    char digits[16];
-    const auto end = std::to_chars(digits, digits + sizeof digits, number, 16).ptr;
-    return "0x" + std::string(digits, end);
-}
 
 ImageBuilder::ImageBuilder(const ByteView& view) : view_(view), names_left_(4 * view.size() + 65536) {
     image.wide = view.wide();
@@ -84,7 +77,7 @@ std::uint32_t ImageBuilder::add_import(const Import& import, std::uint64_t offse
 }
 
 void ImageBuilder::check(const Fixup& fixup, std::uint64_t offset) const {
-    if (segment_with(fixup.address, fixup.width) == nullptr)
+    if (segment_with(fixup.address, fixup.size()) == nullptr)
         view_.malformed(offset, "the place to relocate at address " + hex(fixup.address) + " is not within a segment");
     const std::uint64_t count = image.fixups.size() + fallbacks_.size();
     if (count >= view_.size() / 2)
@@ -135,22 +128,24 @@ void ImageBuilder::keep_last_of_each_place(std::vector<Fixup>& fixups) const {
 }
 
 bool ImageBuilder::is_replaced(const Fixup& before, const Fixup& after) const {
-    if (after.address - before.address >= before.width) return false;
+    if (after.address - before.address >= before.size()) return false;
     const auto refuse = [&](const char* what) {
         view_.malformed(file_offset(after.address), what + (" at address " + hex(after.address)));
     };
     // Of one of them half would be left: no linker writes that.
-    if (after.address != before.address || after.width != before.width) refuse("two fixups overlap");
+    if (after.address != before.address || after.size() != before.size()) refuse("two fixups overlap");
     // The distance by which the image was moved is added, and does not replace.
-    if (after.kind == Fixup::Kind::rebase) refuse("two fixups relocate the same word,");
+    const bool adds = repeated == Repeated::relocated_first && after.kind == Fixup::Kind::rebase;
+    if (adds || repeated == Repeated::refused) refuse("two fixups relocate the same word,");
     return true;
 }
 
 Image ImageBuilder::finish() {
     auto& fixups = image.fixups;
     // Rebases come before all binds, whatever the order of their tables.
-    std::stable_partition(fixups.begin(), fixups.end(),
-                          [](const Fixup& fixup) { return fixup.kind == Fixup::Kind::rebase; });
+    if (repeated == Repeated::relocated_first)
+        std::stable_partition(fixups.begin(), fixups.end(),
+                              [](const Fixup& fixup) { return fixup.kind == Fixup::Kind::rebase; });
     keep_last_of_each_place(fixups);
     keep_last_of_each_place(fallbacks_);
     std::vector<Fixup> added;

@@ -1,5 +1,5 @@
-// image_builder.hpp: what the readers of PE and Mach-O share: an Image that grows within bounds, and the checks that
-// make it one on which others can rely (segments and fixups sorted, nothing overlaps, nothing lies outside).
+// image_builder.hpp: what the readers of ELF, PE and Mach-O share: an Image that grows within bounds, and the checks
+// that make it one on which others can rely (segments and fixups sorted, nothing overlaps, nothing lies outside).
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -10,13 +10,20 @@
 #include <unordered_set>
 #include <vector>
 
+#include "abi/byte_source.hpp"
 #include "image/bytes.hpp"
 #include "image/image.hpp"
 
 namespace interlock::auditing::image {
 
-/// "0x1f0", for messages.
-std::string hex(std::uint64_t number);
+using interlock::hex;
+
+/// What the dynamic linker makes of two fixups for one place. Two that overlap in part are refused always.
+enum class Repeated : std::uint8_t {
+    relocated_first,  ///< addresses in the image come before all else and may not repeat, as they add to what is there
+    replaced,         ///< the last one counts, whatever it is
+    refused,          ///< each adds to what is there, so what comes first would decide
+};
 
 /// All errors are thrown as Failure with malformed_file or unsupported.
 class ImageBuilder {
@@ -24,6 +31,7 @@ public:
     explicit ImageBuilder(const ByteView& view);
 
     Image image;
+    Repeated repeated = Repeated::relocated_first;
 
     /// `offset` is where the file describes the segment. Empty segments are left out.
     void add_segment(const Segment& segment, std::uint64_t offset);

@@ -31,11 +31,9 @@ inline std::string broken_promise(const auditing::image::Image& image, auditing:
     const Fixup* before = nullptr;
     for (const auto& fixup : image.fixups) {
         if (fixup.width != 4 && fixup.width != 8) return "a fixup has a strange width";
-        if (!image.has_memory(fixup.address, fixup.width)) return "a fixup is outside of all segments";
+        if (!image.has_memory(fixup.address, fixup.size())) return "a fixup is outside of all segments";
         if (before != nullptr && fixup.address < before->address) return "fixups are not sorted";
-        if (before != nullptr && image.format != auditing::image::Format::elf &&
-            fixup.address - before->address < before->width)
-            return "fixups overlap";
+        if (before != nullptr && fixup.address - before->address < before->size()) return "fixups overlap";
         if (fixup.kind == Fixup::Kind::import
                 ? fixup.import >= image.imports.size()
                 : fixup.import != Fixup::no_import && fixup.kind == Fixup::Kind::rebase && fixup.import != 0)

@@ -1,15 +1,15 @@
-// elf_symbols.hpp: the names that a shared library offers to dlsym(), found as the dynamic linker finds them: through
-// PT_DYNAMIC and a hash table, without section headers. Throws Failure.
+// exported_names.hpp: the names that a shared library offers to dlsym(), found as the dynamic linker finds them:
+// through PT_DYNAMIC and a hash table, without section headers. Throws Failure.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "abi/elf_view.hpp"
-#include "elf_dynamic.hpp"
+#include "abi/elf_dynamic.hpp"
 
 namespace interlock {
 
