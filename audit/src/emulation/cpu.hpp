@@ -32,6 +32,9 @@ struct Cpu {
     unsigned leave_size = 0;
 
     unsigned word() const noexcept { return wide ? 8 : 4; }
+    bool is_x86() const noexcept {
+        return architecture == image::Architecture::x86_64 || architecture == image::Architecture::i386;
+    }
 };
 
 /// Null where there is no emulation: other processors, ppc64, or a build without emulator. Windows has calling

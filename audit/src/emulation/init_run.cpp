@@ -27,9 +27,9 @@ namespace interlock::auditing::emulation {
 
 namespace {
 
-class GuestMemory final : public Memory {
+class ModuleMemory final : public Memory {
 public:
-    explicit GuestMemory(Guest& guest) : guest_(guest) {}
+    explicit ModuleMemory(Guest& guest) : guest_(guest) {}
     std::optional<std::uint64_t> number(std::uint64_t address, unsigned size) override {
         return guest_.number(address, size);
     }
@@ -348,7 +348,7 @@ struct InitRunner::Impl {
     // The function has returned. What counts is what it returned, as it is now.
     static void read_what_was_handed_over(InitResult& result, std::uint64_t returned, Guest& guest,
                                           Interpreter& interpreter, const RunOptions& options, bool table) {
-        GuestMemory memory(guest);
+        ModuleMemory memory(guest);
         InitRecord& record = interpreter.record();
         if (returned == 0) {
             result.failure = record.raised.empty() ? "it returns NULL" : "it raises " + escape(record.raised, 300);
@@ -395,7 +395,7 @@ struct InitRunner::Impl {
         }
         const auto made = record.modules.find(record.set_gil.back().module);
         if (made == record.modules.end() || made->second.definition == 0) return;
-        GuestMemory memory(guest);
+        ModuleMemory memory(guest);
         result.definition = read_definition(memory, made->second.definition, options.free_threaded, true);
         result.phase = Phase::single;
         result.set_gil.clear();
@@ -417,7 +417,7 @@ struct InitRunner::Impl {
             result.failure = "it returns a module that has no definition, for which the import fails";
             return;
         }
-        GuestMemory memory(guest);
+        ModuleMemory memory(guest);
         result.phase = Phase::single;
         result.definition = read_definition(memory, made.definition, options.free_threaded, true);
     }

@@ -17,7 +17,7 @@
 
 #include <interlock/escape.hpp>
 
-#include "emulation/guest.hpp"
+#include "emulation/guest_limits.hpp"
 #include "inputs/unpacker.hpp"
 #include "verdict/binary.hpp"
 #include "worker/channel.hpp"

@@ -21,7 +21,7 @@
 #include <fmt/format.h>
 #include <interlock/escape.hpp>
 
-#include "emulation/guest.hpp"
+#include "emulation/guest_limits.hpp"
 #include "worker/serve.hpp"
 #include "worker/wire.hpp"
 
