@@ -15,100 +15,66 @@ namespace {
 // <elf.h> of older C libraries lacks them.
 constexpr std::uint64_t dt_relrsz = 35, dt_relr = 36;
 
-/// True at the end of the section.
-bool take_entry(std::uint64_t tag, std::uint64_t value, DynamicInfo& info) {
+/// Where the value of a tag is kept as it is; null for others.
+std::optional<std::uint64_t>* kept(std::uint64_t tag, DynamicInfo& info) {
     switch (tag) {
-        case DT_NULL:
-            return true;
         case DT_SYMTAB:
-            info.symbols = value;
-            break;
+            return &info.symbols;
         case DT_STRTAB:
-            info.strings = value;
-            break;
+            return &info.strings;
         case DT_STRSZ:
-            info.string_size = value;
-            break;
+            return &info.string_size;
         case DT_SYMENT:
-            info.symbol_size = value;
-            break;
+            return &info.symbol_size;
         case DT_HASH:
-            info.hash = value;
-            break;
+            return &info.hash;
         case DT_GNU_HASH:
-            info.gnu_hash = value;
-            break;
+            return &info.gnu_hash;
         case DT_VERSYM:
-            info.versions = value;
-            break;
-        case DT_AUXILIARY:
-        case DT_FILTER:
-            info.filtered = true;
-            [[fallthrough]];
-        case DT_NEEDED:
-            info.needed.push_back(value);
-            break;
+            return &info.versions;
         case DT_SONAME:
-            info.soname = value;
-            break;
+            return &info.soname;
         case DT_RPATH:
-            info.rpath = value;
-            break;
+            return &info.rpath;
         case DT_RUNPATH:
-            info.runpath = value;
-            break;
-        case DT_FLAGS_1:
-            info.no_default_folders = (value & DF_1_NODEFLIB) != 0;
-            break;
+            return &info.runpath;
         case DT_RELA:
-            info.rela.address = value;
-            break;
+            return &info.rela;
         case DT_RELASZ:
-            info.rela.size = value;
-            break;
+            return &info.rela_size;
         case DT_RELACOUNT:
-            info.relative_count = value;
-            break;
+            return &info.relative_count;
         case DT_REL:
-            info.rel.address = value;
-            break;
+            return &info.rel;
         case DT_RELSZ:
-            info.rel.size = value;
-            break;
+            return &info.rel_size;
         case dt_relr:
-            info.relr.address = value;
-            break;
+            return &info.relr;
         case dt_relrsz:
-            info.relr.size = value;
-            break;
+            return &info.relr_size;
         case DT_JMPREL:
-            info.plt.address = value;
-            break;
+            return &info.plt;
         case DT_PLTRELSZ:
-            info.plt.size = value;
-            break;
-        case DT_INIT:
-            info.init = value;
-            break;
-        case DT_INIT_ARRAY:
-            info.init_array.address = value;
-            break;
-        case DT_INIT_ARRAYSZ:
-            info.init_array.size = value;
-            break;
+            return &info.plt_size;
         case DT_PLTREL:
-            info.plt_is_rela = value == DT_RELA;
-            break;
-        case DT_SYMBOLIC:
-            info.symbolic = true;
-            break;
-        case DT_FLAGS:
-            info.symbolic = info.symbolic || (value & DF_SYMBOLIC) != 0;
-            break;
+            return &info.plt_kind;
+        case DT_INIT:
+            return &info.init;
+        case DT_INIT_ARRAY:
+            return &info.init_array;
+        case DT_INIT_ARRAYSZ:
+            return &info.init_array_size;
         default:
-            break;
+            return nullptr;
     }
-    return false;
+}
+
+void take_entry(std::uint64_t tag, std::uint64_t value, DynamicInfo& info) {
+    if (auto* place = kept(tag, info)) *place = value;
+    if (tag == DT_NEEDED || tag == DT_AUXILIARY || tag == DT_FILTER) info.needed.push_back(value);
+    if (tag == DT_AUXILIARY || tag == DT_FILTER) info.filtered = true;
+    if (tag == DT_SYMBOLIC || (tag == DT_FLAGS && (value & DF_SYMBOLIC) != 0)) info.symbolic = true;
+    if (tag == DT_FLAGS_1) info.no_default_folders = (value & DF_1_NODEFLIB) != 0;
 }
 
 }  // namespace
@@ -137,7 +103,9 @@ DynamicInfo dynamic_info(const ElfView& elf, const ElfSegment& segment, const Ad
         if (end <= info.size) break;
         const auto bytes = source.read(place.offset + info.size, end - info.size, "the dynamic section", buffer);
         for (std::size_t at = 0; 2 * word <= bytes.size() - at; at += 2 * word) {
-            if (take_entry(decoder.word(bytes, at), decoder.word(bytes, at + word), info)) return info;
+            const std::uint64_t tag = decoder.word(bytes, at);
+            if (tag == DT_NULL) return info;
+            take_entry(tag, decoder.word(bytes, at + word), info);
             info.size += 2 * word;
         }
     }

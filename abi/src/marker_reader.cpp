@@ -12,8 +12,7 @@
 #include "abi/byte_source.hpp"
 #include "abi/elf_dynamic.hpp"
 #include "abi/elf_view.hpp"
-#include "exported_names.hpp"
-#include "linkage.hpp"
+#include "elf_names.hpp"
 #include "marker_error.hpp"
 
 namespace interlock {

@@ -24,7 +24,13 @@ namespace {
 
 constexpr std::uint64_t max_memory = 4ull << 30, max_folders = 64;
 
-using Table = DynamicInfo::Table;
+struct Table {
+    Table() = default;
+    Table(const std::optional<std::uint64_t>& at, const std::optional<std::uint64_t>& bytes)
+        : address(at.value_or(0)), size(at ? bytes.value_or(0) : 0) {}
+
+    std::uint64_t address = 0, size = 0;
+};
 
 /// What is no shared library by its own word.
 const ByteSource& refuse_other_kinds(const ByteSource& source, const ByteView& view) {
@@ -167,9 +173,9 @@ private:
         dynamic_ = segment->address;
         dyn_ = dynamic_info(elf_, *segment, *this);
         if (dyn_.filtered) view_.too_much("its functions are looked for in another library first (DT_FILTER)");
-        if (dyn_.init != 0) image_.constructors = {dyn_.init};
-        image_.constructor_table = dyn_.init_array.address;
-        image_.constructor_table_size = dyn_.init_array.size;
+        if (dyn_.init.value_or(0) != 0) image_.constructors = {*dyn_.init};
+        image_.constructor_table = dyn_.init_array.value_or(0);
+        image_.constructor_table_size = dyn_.init_array_size.value_or(0);
         symbols_.emplace(view_, elf_, dyn_.symbols && dyn_.strings ? SymbolTables(elf_, dyn_, *this) : SymbolTables());
     }
 
@@ -254,32 +260,31 @@ private:
 
     void read_relocations() {
         const unsigned word = view_.word_size();
-        if (wants_addends() && (dyn_.rel.size != 0 || (dyn_.plt.size != 0 && !dyn_.plt_is_rela)))
+        const Table rel(dyn_.rel, dyn_.rel_size), plt(dyn_.plt, dyn_.plt_size);
+        const bool plt_is_rela = dyn_.plt_kind == DT_RELA;
+        if (wants_addends() && (rel.size != 0 || (plt.size != 0 && !plt_is_rela)))
             view_.too_much(
                 "it has relocations without addends, of which not every loader takes notice on this processor");
-        read_relative(dyn_.relr);
-        read_table(dyn_.rel, false, 2 * word);
-        read_table(dyn_.rela, true, 3 * word, dyn_.relative_count);
-        read_table(dyn_.plt, dyn_.plt_is_rela, dyn_.plt_is_rela ? 3 * word : 2 * word);
+        read_relative({dyn_.relr, dyn_.relr_size});
+        read_table(rel, false, 2 * word);
+        read_table({dyn_.rela, dyn_.rela_size}, true, 3 * word, dyn_.relative_count.value_or(0));
+        read_table(plt, plt_is_rela, plt_is_rela ? 3 * word : 2 * word);
     }
 
     // What a relocation writes to must not be what the dynamic linker reads: what comes first would decide, and not
     // every loader goes the same way.
     void check_tables(const std::vector<Fixup>& fixups) const {
         const std::uint64_t count = symbols_->count();
-        const auto table = [](const std::optional<std::uint64_t>& address, std::uint64_t size) {
-            return Table{address.value_or(0), address ? size : 0};
-        };
         const Table tables[] = {{dynamic_, dyn_.size},
-                                table(dyn_.symbols, count * ElfSymbol::size_in(elf_.decoder())),
-                                table(dyn_.strings, dyn_.string_size.value_or(0)),
-                                table(dyn_.hash, 8 + 4 * count),
-                                table(dyn_.gnu_hash, 16 + 4 * count),
-                                table(dyn_.versions, 2 * count),
-                                dyn_.rela,
-                                dyn_.rel,
-                                dyn_.relr,
-                                dyn_.plt};
+                                {dyn_.symbols, count * ElfSymbol::size_in(elf_.decoder())},
+                                {dyn_.strings, dyn_.string_size},
+                                {dyn_.hash, 8 + 4 * count},
+                                {dyn_.gnu_hash, 16 + 4 * count},
+                                {dyn_.versions, 2 * count},
+                                {dyn_.rela, dyn_.rela_size},
+                                {dyn_.rel, dyn_.rel_size},
+                                {dyn_.relr, dyn_.relr_size},
+                                {dyn_.plt, dyn_.plt_size}};
         for (const Table& one : tables) {
             constexpr std::uint64_t widest = 16;
             const std::uint64_t from = one.address - std::min(one.address, widest);

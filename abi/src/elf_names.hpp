@@ -1,5 +1,5 @@
-// exported_names.hpp: the names that a shared library offers to dlsym(), found as the dynamic linker finds them:
-// through PT_DYNAMIC and a hash table, without section headers. Throws Failure.
+// elf_names.hpp: the names that an import asks for: what a shared library is linked to, and what it offers to dlsym().
+// Throws Failure.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -9,9 +9,15 @@
 #include <string_view>
 #include <vector>
 
+#include <interlock/marker.hpp>
+
 #include "abi/elf_dynamic.hpp"
+#include "abi/elf_view.hpp"
 
 namespace interlock {
+
+/// What the dynamic section says in texts.
+Linkage linkage(const ElfView& elf, const DynamicInfo& info);
 
 /// What stands behind `prefix` in the names of exported functions, for each prefix: sorted, without repetition.
 std::vector<std::vector<std::string>> exported_suffixes(const ElfView& elf, const DynamicInfo& info,
