@@ -93,20 +93,19 @@ std::vector<std::vector<std::string>> exported_suffixes(const ElfView& elf, cons
     std::vector<std::vector<std::string>> found(prefixes.size());
     if (!info.symbols || !info.strings || !info.string_size) return found;
     const ByteSource& source = elf.source();
-    const SymbolTables tables(elf, info, elf);
-    const SymbolTables::Range indices = tables.range(elf);
+    ByteSource::Buffer buffer, string_buffer;
+    const SymbolTables tables(elf, info, elf, buffer);
+    const SymbolTables::Range indices = tables.range(elf, buffer);
     if (indices.first >= indices.end) return found;
-    ByteSource::Buffer string_buffer;
     const std::string_view strings = read_strings(source, tables.strings, string_buffer);
 
     constexpr std::uint64_t symbols_per_read = 4096;
     const std::uint64_t size = ElfSymbol::size_in(elf.decoder());
     std::size_t total = 0;
-    ByteSource::Buffer symbol_buffer;
     for (std::uint64_t index = indices.first; index < indices.end; index += symbols_per_read) {
         const auto count = std::min(symbols_per_read, indices.end - index);
         const auto offset = tables.symbols.offset + index * size;
-        const auto symbols = source.read(offset, count * size, "the dynamic symbol table", symbol_buffer);
+        const auto symbols = source.read(offset, count * size, "the dynamic symbol table", buffer);
         for (std::size_t i = 0; i < count; ++i) {
             const ElfSymbol symbol = ElfSymbol::decode(elf.decoder(), symbols.subspan(i * size, size));
             if (!callable(elf, symbol)) continue;

@@ -28,10 +28,9 @@ std::uint64_t take(const ElfView& elf, std::uint64_t& at, std::uint64_t end, std
     return at - length;
 }
 
-SymbolTables::Range range_of(const ElfView& elf, const GnuHash& hash) {
+SymbolTables::Range range_of(const ElfView& elf, const GnuHash& hash, ByteSource::Buffer& buffer) {
     const ByteSource& source = elf.source();
     const Decoder& decoder = elf.decoder();
-    ByteSource::Buffer buffer;
     const auto buckets = source.read(hash.buckets_at, hash.buckets * 4, gnu_table, buffer);
     std::uint64_t last = 0;
     for (std::size_t i = 0; i < hash.buckets; ++i) last = std::max<std::uint64_t>(last, decoder.u32(buckets, i * 4));
@@ -79,10 +78,10 @@ ElfSymbol ElfSymbol::decode(const Decoder& decoder, ByteSource::Bytes bytes) {
     return symbol;
 }
 
-GnuHash::GnuHash(const ElfView& elf, const ElfPlace& place) : end(place.offset + place.available) {
+GnuHash::GnuHash(const ElfView& elf, const ElfPlace& place, ByteSource::Buffer& buffer)
+    : end(place.offset + place.available) {
     const Decoder& decoder = elf.decoder();
     std::uint64_t at = place.offset;
-    ByteSource::Buffer buffer;
     const auto header = elf.source().read(take(elf, at, end, 16), 16, gnu_table, buffer);
     buckets = decoder.u32(header, 0);
     first = decoder.u32(header, 4);
@@ -96,7 +95,7 @@ GnuHash::GnuHash(const ElfView& elf, const ElfPlace& place) : end(place.offset +
     chains_at = at;
 }
 
-SysvHash::SysvHash(const ElfView& elf, const ElfPlace& place, std::uint64_t room) {
+SysvHash::SysvHash(const ElfView& elf, const ElfPlace& place, std::uint64_t room, ByteSource::Buffer& buffer) {
     const Decoder& decoder = elf.decoder();
     // Two architectures use 64-bit numbers against the rule, but not with every linker.
     const bool may_be_wide = decoder.wide() && (elf.machine() == EM_S390 || elf.machine() == EM_ALPHA);
@@ -104,7 +103,6 @@ SysvHash::SysvHash(const ElfView& elf, const ElfPlace& place, std::uint64_t room
     if (place.available < size) {
         elf.source().malformed(place.offset, std::string(sysv_table) + " runs out of its segment");
     }
-    ByteSource::Buffer buffer;
     const auto header = elf.source().read(place.offset, size, sysv_table, buffer);
     buckets = decoder.u32(header, 0);
     symbols = decoder.u32(header, 4);
@@ -119,7 +117,8 @@ SysvHash::SysvHash(const ElfView& elf, const ElfPlace& place, std::uint64_t room
     check_count(elf, symbols, place.offset);
 }
 
-SymbolTables::SymbolTables(const ElfView& elf, const DynamicInfo& info, const AddressMap& map)
+SymbolTables::SymbolTables(const ElfView& elf, const DynamicInfo& info, const AddressMap& map,
+                           ByteSource::Buffer& buffer)
     : symbols(map.place(*info.symbols, "the dynamic symbol table")) {
     const std::uint64_t size = ElfSymbol::size_in(elf.decoder());
     if (info.symbol_size.value_or(size) != size) {
@@ -131,15 +130,15 @@ SymbolTables::SymbolTables(const ElfView& elf, const DynamicInfo& info, const Ad
     // A file could state different things in the two.
     if (info.gnu_hash) {
         hash_place = map.place(*info.gnu_hash, gnu_table);
-        gnu_hash.emplace(elf, hash_place);
+        gnu_hash.emplace(elf, hash_place, buffer);
     } else if (info.hash) {
         hash_place = map.place(*info.hash, sysv_table);
-        hash.emplace(elf, hash_place, symbols.available / size);
+        hash.emplace(elf, hash_place, symbols.available / size, buffer);
     }
 }
 
-SymbolTables::Range SymbolTables::range(const ElfView& elf) const {
-    const Range range = gnu_hash ? range_of(elf, *gnu_hash) : Range{0, hash ? hash->symbols : 0};
+SymbolTables::Range SymbolTables::range(const ElfView& elf, ByteSource::Buffer& buffer) const {
+    const Range range = gnu_hash ? range_of(elf, *gnu_hash, buffer) : Range{0, hash ? hash->symbols : 0};
     if (range.end > symbols.available / ElfSymbol::size_in(elf.decoder())) {
         elf.source().malformed(symbols.offset, "the dynamic symbol table (" + std::to_string(range.end) +
                                                    " symbols) runs out of its segment");

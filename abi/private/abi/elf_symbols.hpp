@@ -33,9 +33,11 @@ struct ElfSymbol {
     unsigned visibility() const noexcept { return other & 3u; }
 };
 
+// `buffer` is for what has to be fetched; nothing of it is kept.
+
 /// The newer hash table: how many there are of what, and the offsets in the file.
 struct GnuHash {
-    GnuHash(const ElfView& elf, const ElfPlace& place);
+    GnuHash(const ElfView& elf, const ElfPlace& place, ByteSource::Buffer& buffer);
 
     std::uint64_t buckets, first, filters, shift;
     std::uint64_t filters_at, buckets_at, chains_at;
@@ -45,7 +47,7 @@ struct GnuHash {
 /// The older one.
 struct SysvHash {
     /// `symbols` is how many have room in their table.
-    SysvHash(const ElfView& elf, const ElfPlace& place, std::uint64_t symbols);
+    SysvHash(const ElfView& elf, const ElfPlace& place, std::uint64_t symbols, ByteSource::Buffer& buffer);
 
     std::uint64_t buckets, symbols;
     unsigned word = 4;  ///< bytes of one number
@@ -55,7 +57,7 @@ struct SysvHash {
 struct SymbolTables {
     SymbolTables() = default;
     /// Needs symbols and strings in `info`.
-    SymbolTables(const ElfView& elf, const DynamicInfo& info, const AddressMap& map);
+    SymbolTables(const ElfView& elf, const DynamicInfo& info, const AddressMap& map, ByteSource::Buffer& buffer);
 
     ElfPlace symbols, strings, versions, hash_place;
     std::optional<GnuHash> gnu_hash;
@@ -65,7 +67,7 @@ struct SymbolTables {
     struct Range {
         std::uint64_t first = 0, end = 0;
     };
-    Range range(const ElfView& elf) const;
+    Range range(const ElfView& elf, ByteSource::Buffer& buffer) const;
 };
 
 }  // namespace interlock

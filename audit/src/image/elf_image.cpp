@@ -176,7 +176,9 @@ private:
         if (dyn_.init.value_or(0) != 0) image_.constructors = {*dyn_.init};
         image_.constructor_table = dyn_.init_array.value_or(0);
         image_.constructor_table_size = dyn_.init_array_size.value_or(0);
-        symbols_.emplace(view_, elf_, dyn_.symbols && dyn_.strings ? SymbolTables(elf_, dyn_, *this) : SymbolTables());
+        ByteSource::Buffer unused;
+        symbols_.emplace(view_, elf_,
+                         dyn_.symbols && dyn_.strings ? SymbolTables(elf_, dyn_, *this, unused) : SymbolTables());
     }
 
     void read_libraries() {

@@ -38,8 +38,10 @@ ElfSymbols::ElfSymbols(const ByteView& file, const ElfView& elf, const SymbolTab
       symbols_(within(file, tables.symbols)),
       strings_(within(file, tables.strings)),
       hash_(within(file, tables.hash_place)),
-      versions_(within(file, tables.versions)),
-      count_(tables.range(elf).end) {}
+      versions_(within(file, tables.versions)) {
+    ByteSource::Buffer unused;
+    count_ = tables.range(elf, unused).end;
+}
 
 ElfSymbol ElfSymbols::at(std::uint64_t index) const {
     const std::uint64_t size = ElfSymbol::size_in(decoder_);

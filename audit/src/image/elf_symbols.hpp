@@ -40,7 +40,7 @@ private:
     SymbolTables tables_;
     Decoder decoder_;
     ByteView symbols_, strings_, hash_, versions_;  // each up to the end of its table
-    std::uint64_t count_;
+    std::uint64_t count_ = 0;
 };
 
 }  // namespace interlock::auditing::image
