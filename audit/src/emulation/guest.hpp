@@ -88,6 +88,9 @@ public:
         return memory_.allocate_aligned(size, alignment);
     }
     std::uint64_t allocated_size(std::uint64_t address) const noexcept { return memory_.allocated_size(address); }
+    /// Memory that was given back, for the next one who asks for as much; 0 without any.
+    void give_back(std::uint64_t address) { memory_.give_back(address); }
+    std::uint64_t take_given_back(std::uint64_t size) { return memory_.take_given_back(size); }
     /// Address space as the system gives it, zeroed, aligned to `alignment` (a power of two) and to 64 KiB. What is not
     /// touched costs nothing. 0 when there is no more.
     std::uint64_t map(std::uint64_t size, std::uint64_t alignment = 0) { return memory_.map(size, alignment); }

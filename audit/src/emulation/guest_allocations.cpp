@@ -115,6 +115,14 @@ std::uint64_t GuestMemory::allocated_size(std::uint64_t address) const noexcept 
     return found == allocations_.end() ? 0 : found->second;
 }
 
+std::uint64_t GuestMemory::take_given_back(std::uint64_t size) {
+    const auto found = given_back_.find(size);
+    if (found == given_back_.end() || found->second.empty()) return 0;
+    const std::uint64_t address = found->second.back();
+    found->second.pop_back();
+    return address;
+}
+
 std::uint64_t GuestMemory::map(std::uint64_t size, std::uint64_t alignment) {
     constexpr std::uint64_t eager = 4u << 20, most = 4096;
     const std::uint64_t start = cpu_.wide ? GuestMap::mappings_64 : GuestMap::mappings_32;

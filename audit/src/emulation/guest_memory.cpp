@@ -157,6 +157,7 @@ void GuestMemory::clear(bool other_machine) {
     heap_.limit(guest_limits().heap);
     objects_.limit(guest_limits().objects);
     allocations_.clear();
+    given_back_.clear();
     tls_imports_.clear();
     rubbish_on_stack_ = read_unwritten_ = false;
     seen_used_ = 0;

@@ -106,6 +106,9 @@ public:
     std::uint64_t allocate(std::uint64_t size);
     std::uint64_t allocate_aligned(std::uint64_t size, std::uint64_t alignment);
     std::uint64_t allocated_size(std::uint64_t address) const noexcept;
+    /// Memory that was given back: the next one who asks for as much gets it. 0 without any.
+    void give_back(std::uint64_t address) { given_back_[allocated_size(address)].push_back(address); }
+    std::uint64_t take_given_back(std::uint64_t size);
     std::uint64_t map(std::uint64_t size, std::uint64_t alignment);
     std::uint64_t mapped_size(std::uint64_t address) const noexcept;
     void clear_mapping(std::uint64_t address, std::uint64_t size);
@@ -210,8 +213,9 @@ private:
     bool read_unwritten_ = false;
     std::map<std::uint64_t, bool> watched_;  ///< pages, and whether something was read there
     std::unordered_map<std::uint64_t, std::uint64_t> allocations_;
-    std::map<std::uint64_t, std::uint64_t> mappings_;  ///< of map(): sizes by address
-    std::uint64_t space_used_ = 0;                     ///< bytes of address space that they use
+    std::map<std::uint64_t, std::vector<std::uint64_t>> given_back_;  ///< by size
+    std::map<std::uint64_t, std::uint64_t> mappings_;                 ///< of map(): sizes by address
+    std::uint64_t space_used_ = 0;                                    ///< bytes of address space that they use
     bool rubbish_on_stack_ = false;
 };
 

@@ -74,8 +74,8 @@ std::string decisive(const InitResult& result) {
 
 // On 32-bit Windows nothing is certain any more after a call that left the stack as it was.
 std::string after_what(const InitRecord& record) {
-    if (record.unknown_stack.empty()) return {};
-    return ", after it calls " + escape(record.unknown_stack, 100) +
+    if (record.unknown_stack().empty()) return {};
+    return ", after it calls " + escape(record.unknown_stack(), 100) +
            ", of which the size of the arguments is not known";
 }
 
@@ -147,8 +147,7 @@ private:
         const Stop stop =
             guest_.run(function, interpreter_.arguments_of_constructors(), std::min(side_budget, left_), handler_);
         left_ -= std::min(left_, guest_.spent() - before);
-        interpreter_.record().ending = Ending::none;
-        interpreter_.record().raised.clear();
+        interpreter_.record().raise({});
         if (stop == Stop::returned) return guest_.result();
         ++failed_;
         all_ = false;
@@ -218,26 +217,27 @@ struct InitRunner::Impl {
         const Stop stop = guest.run(guest.to_guest(entry.address), {}, budget, handler);
         result.own_instructions = guest.executed() - before;
         InitRecord& record = interpreter.record();
-        asked_version = asked_version || record.asked_version;
+        asked_version = asked_version || record.asked_version();
         const std::string ended_early = why_it_ended(stop, guest, record, budget, options.libraries);
         const std::uint64_t returned = stop == Stop::returned ? guest.result() : 0;
         if (ended_early.empty() && answers != Answers::likely) destroy_objects(guest, interpreter, handler);
-        if (ended_early.empty() && returned != 0 && !record.raised.empty() && answers == Answers::likely)
-            result.failure = "it returns with an error set, for which the import fails: " + escape(record.raised, 300);
+        if (ended_early.empty() && returned != 0 && !record.raised().empty() && answers == Answers::likely)
+            result.failure =
+                "it returns with an error set, for which the import fails: " + escape(record.raised(), 300);
         else if (ended_early.empty())
             read_what_was_handed_over(result, returned, guest, interpreter, options,
                                       entry.name.starts_with("PyModExport"));
         else
             result.failure = ended_early;
         if (!result.failure.empty()) keep_what_was_said(result, guest, record, options);
-        result.used_library = record.called_library || guest.used_foreign_variable();
+        result.used_library = record.called_library() || guest.used_foreign_variable();
         interpreter.notice_what_was_read();
-        result.assumed.insert(record.assumed.begin(), record.assumed.end());
-        result.doubts = record.doubts;
+        result.assumed.insert(record.assumed().begin(), record.assumed().end());
+        result.doubts = record.doubts();
         if (result.phase == Phase::multi && result.failure.empty()) look_at_slots(result, guest, interpreter, options);
         if (options.details) show_file_addresses(result, guest);
-        result.calls = std::move(record.calls);
-        result.calls_left_out = record.calls_left_out;
+        result.calls = record.take_calls();
+        result.calls_left_out = record.calls_left_out();
         result.instructions = guest.executed();
         if (options.left != nullptr) *options.left -= std::min(*options.left, guest.spent());
         return result;
@@ -246,13 +246,12 @@ struct InitRunner::Impl {
     // What the interpreter does at a time of its own; it must not matter for the marker.
     static void destroy_objects(Guest& guest, Interpreter& interpreter, const Guest::Handler& handler) {
         InitRecord& record = interpreter.record();
-        const auto destructors = std::exchange(record.destructors, {});
-        const std::string raised = record.raised;
+        const auto destructors = record.take_destructors();
+        const std::string raised = record.raised();
         for (const auto& [function, object] : destructors)
             if (guest.run(function, std::array{object}, side_budget, handler) != Stop::returned)
                 interpreter.assume(destroyed);
-        record.raised = raised;
-        record.ending = Ending::none;
+        record.raise(raised);
     }
 
     // Each library comes before those that are linked to it, and of others the one that is named last.
@@ -311,18 +310,19 @@ struct InitRunner::Impl {
         const std::uint64_t module = stop == Stop::returned ? guest.result() : 0;
         result.failure = why_it_ended(stop, guest, record, options.budget, {});
         if (result.failure.empty() && !interpreter.is_module(module))
-            result.failure = record.raised.empty() ? "it returns no module" : "it raises " + escape(record.raised, 300);
-        for (const InitRecord::SetGil& call : record.set_gil) {
+            result.failure =
+                record.raised().empty() ? "it returns no module" : "it raises " + escape(record.raised(), 300);
+        for (const InitRecord::SetGil& call : record.set_gil()) {
             if (call.module != module || call.value > IL_THREADING_FREE) continue;  // as the loader does
             result.stated = true;
             result.level = call.value;
             result.called_from = guest.to_file(call.called_from).value_or(0);
         }
         interpreter.notice_what_was_read();
-        result.assumed = record.assumed;
-        result.assumed.insert(record.doubts.begin(), record.doubts.end());
-        result.calls = std::move(record.calls);
-        result.calls_left_out = record.calls_left_out;
+        result.assumed = record.assumed();
+        result.assumed.insert(record.doubts().begin(), record.doubts().end());
+        result.calls = record.take_calls();
+        result.calls_left_out = record.calls_left_out();
         result.instructions = guest.executed();
         return result;
     }
@@ -334,7 +334,7 @@ struct InitRunner::Impl {
             case Stop::returned:
                 return {};
             case Stop::asked:
-                return "it ends in " + record.aborted_in;
+                return "it ends in " + record.aborted_in();
             case Stop::fault:
                 return "it " + guest.fault() + where_it_is(guest, libraries) + after_what(record);
             case Stop::instructions:
@@ -351,7 +351,7 @@ struct InitRunner::Impl {
         ModuleMemory memory(guest);
         InitRecord& record = interpreter.record();
         if (returned == 0) {
-            result.failure = record.raised.empty() ? "it returns NULL" : "it raises " + escape(record.raised, 300);
+            result.failure = record.raised().empty() ? "it returns NULL" : "it raises " + escape(record.raised(), 300);
         } else if (table) {
             if (memory.is_unknown(returned)) {
                 result.failure = "it returns no slot table that is known";
@@ -359,7 +359,7 @@ struct InitRunner::Impl {
             }
             result.phase = Phase::slot_table;
             result.slots = read_slot_table(memory, returned);
-        } else if (const auto made = record.modules.find(returned); made != record.modules.end()) {
+        } else if (const auto made = record.modules().find(returned); made != record.modules().end()) {
             read_module(result, made->first, made->second, guest, interpreter, options);
         } else if (interpreter.is_definition(returned)) {
             result.phase = Phase::multi;
@@ -368,8 +368,8 @@ struct InitRunner::Impl {
         } else if (const std::string* origin = interpreter.origin(returned)) {
             result.phase = Phase::foreign;
             result.foreign = *origin;
-            if (record.argument_gil_not_used && *origin == boost_python)
-                result.argument = *record.argument_gil_not_used != 0;
+            if (record.argument_gil_not_used() && *origin == boost_python)
+                result.argument = *record.argument_gil_not_used();
         } else {
             // A definition that some initialise without PyModuleDef_Init.
             if (guest.to_file(returned)) result.definition = read_definition(memory, returned, options.free_threaded);
@@ -386,27 +386,27 @@ struct InitRunner::Impl {
     // returned.
     static void keep_what_was_said(InitResult& result, Guest& guest, const InitRecord& record,
                                    const RunOptions& options) {
-        if (record.set_gil.empty() || !record.definitions.empty()) return;
-        const std::uint64_t value = record.set_gil.back().value;
-        for (const auto& [module, made] : record.modules) {
-            const auto last = std::find_if(record.set_gil.rbegin(), record.set_gil.rend(),
+        if (record.set_gil().empty() || record.has_definitions()) return;
+        const std::uint64_t value = record.set_gil().back().value;
+        for (const auto& [module, made] : record.modules()) {
+            const auto last = std::find_if(record.set_gil().rbegin(), record.set_gil().rend(),
                                            [&](const InitRecord::SetGil& call) { return call.module == module; });
-            if (last == record.set_gil.rend() || last->value != value) return;
+            if (last == record.set_gil().rend() || last->value != value) return;
         }
-        const auto made = record.modules.find(record.set_gil.back().module);
-        if (made == record.modules.end() || made->second.definition == 0) return;
+        const auto made = record.modules().find(record.set_gil().back().module);
+        if (made == record.modules().end() || made->second.definition == 0) return;
         ModuleMemory memory(guest);
         result.definition = read_definition(memory, made->second.definition, options.free_threaded, true);
         result.phase = Phase::single;
         result.set_gil.clear();
-        for (const InitRecord::SetGil& call : record.set_gil)
+        for (const InitRecord::SetGil& call : record.set_gil())
             result.set_gil.push_back({call.value, place_of(guest, call.called_from, options.libraries)});
         result.cut_short = std::exchange(result.failure, {});
     }
 
     static void read_module(InitResult& result, std::uint64_t module, const MadeModule& made, Guest& guest,
                             Interpreter& interpreter, const RunOptions& options) {
-        for (const InitRecord::SetGil& call : interpreter.record().set_gil)
+        for (const InitRecord::SetGil& call : interpreter.record().set_gil())
             if (call.module == module)
                 result.set_gil.push_back({call.value, place_of(guest, call.called_from, options.libraries)});
         if (made.from_spec && result.set_gil.empty()) {
@@ -459,14 +459,14 @@ struct InitRunner::Impl {
 
     // Only to be able to say that a marker is set where it has no effect.
     static void run_exec(InitResult& result, Guest& guest, Interpreter& interpreter, const RunOptions& options) {
-        interpreter.record().set_gil.clear();
+        interpreter.record().forget_set_gil();
         const std::uint64_t module = interpreter.new_module();
         const auto handler = [&](std::uint32_t number) {
             interpreter.handle(number);
-            if (!interpreter.record().set_gil.empty()) guest.stop();
+            if (!interpreter.record().set_gil().empty()) guest.stop();
         };
         guest.run(result.definition->slots.exec, std::array{module}, side_budget, handler);
-        for (const InitRecord::SetGil& call : interpreter.record().set_gil)
+        for (const InitRecord::SetGil& call : interpreter.record().set_gil())
             result.set_gil_late.push_back({call.value, place_of(guest, call.called_from, options.libraries)});
     }
 };

@@ -2,8 +2,9 @@
 // that the function gets as far as the interpreter would let it, and keeps what the module says of itself.
 //
 // What the module makes (modules, types, texts, numbers, lists, dictionaries) are objects as CPython has them, so far
-// as C code can look into them. What comes from elsewhere is an opaque object, of which only its origin is known. Every
-// result that is not modelled is written down (`assumed`), as a verdict that rests on it is worth less.
+// as C code can look into them: they are made here, in the guest's memory. What comes from elsewhere is an opaque
+// object, of which only its origin is known. What is known of objects is in KnownObjects, what stands for the imports
+// in StandIns, and what the function did in InitRecord.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -11,7 +12,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +22,10 @@
 #include <interlock/audit.hpp>
 
 #include "emulation/guest.hpp"
+#include "emulation/init_record.hpp"
+#include "emulation/known_objects.hpp"
+#include "emulation/program_threads.hpp"
+#include "emulation/stand_ins.hpp"
 #include "emulation/windows_calls.hpp"
 #include "image/image.hpp"
 
@@ -29,52 +33,6 @@ namespace interlock::auditing::emulation {
 
 /// The origin of modules that Boost.Python makes.
 constexpr std::string_view boost_python = "libboost_python";
-
-/// What ends a run of an init function from the inside.
-enum class Ending : std::uint8_t {
-    none,     ///< it returned, or could not go on
-    aborted,  ///< abort, exit, an exception of C++, or work that the model does not do
-};
-
-/// A module object, and how it was made.
-struct MadeModule {
-    std::uint64_t definition = 0;  ///< guest address; 0 without one
-    bool from_spec = false;        ///< PyModule_FromDefAndSpec: the slots count
-};
-
-/// A thread that was started, and has not run.
-struct StartedThread {
-    std::uint64_t function = 0, argument = 0;
-};
-
-/// What an init function did that matters.
-struct InitRecord {
-    Ending ending = Ending::none;
-    std::set<std::uint64_t> definitions;            ///< guest addresses given to PyModuleDef_Init
-    std::map<std::uint64_t, MadeModule> modules{};  ///< by guest address
-    struct SetGil {
-        std::uint64_t module = 0, value = 0;
-        std::uint64_t called_from = 0;  ///< guest address
-    };
-    /// Also il_set_threading, in modules of interlock; the value is its level then. Bounded: see add_set_gil().
-    std::vector<SetGil> set_gil;
-    std::string aborted_in;      ///< "abort", "__cxa_throw"
-    std::string unknown_stack;   ///< the first function called of which the size of the arguments is not known
-    std::string written;         ///< what it wrote for people
-    std::string raised;          ///< "ImportError: text": the error that is set
-    bool asked_version = false;  ///< Py_GetVersion, Py_Version
-    /// It called a function of which nothing is known, not even that it is the interpreter's or the system's.
-    bool called_library = false;
-    std::set<std::string> assumed;
-    /// What was looked at and only rarely decides; a run with the opposite answers settles it.
-    std::set<std::string> doubts;
-    /// Functions of the module that the interpreter calls when it is done with an object, and the object.
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> destructors;
-    std::vector<CallSeen> calls;  ///< with AuditOptions::details: the first ones and the last ones
-    std::uint64_t calls_left_out = 0;
-    /// Boost.Python: the third argument of init_module, where it has one.
-    std::optional<std::uint64_t> argument_gil_not_used;
-};
 
 /// How the model answers where it does not know: a verdict must not depend on it.
 enum class Answers : std::uint8_t {
@@ -101,12 +59,14 @@ public:
     /// For Guest::run().
     void handle(std::uint32_t stand_in);
 
+    // What a run is about: what it does, what is known of objects, who runs beside it. The guest has the memory.
     InitRecord& record() noexcept { return record_; }
+    KnownObjects& objects() noexcept { return objects_; }
+    ProgramThreads& threads() noexcept { return threads_; }
     const InterpreterModel& model() const noexcept { return model_; }
     /// Origin of an object ("_cffi_backend", "module"); null for what is no object of this model.
-    const std::string* origin(std::uint64_t object) const noexcept;
-    void set_origin(std::uint64_t object, const std::string& origin) { origins_[object] = shared(origin); }
-    bool is_module(std::uint64_t object) const noexcept { return record_.modules.contains(object); }
+    const std::string* origin(std::uint64_t object) const noexcept { return objects_.origin(object); }
+    bool is_module(std::uint64_t object) const noexcept { return record_.module(object) != nullptr; }
     /// The type of definitions, which PyModuleDef_Init gives them.
     bool is_definition(std::uint64_t object);
     /// A module object as PyModule_FromDefAndSpec makes it, for running an exec slot.
@@ -148,17 +108,13 @@ public:
     std::uint64_t thread_state();
     /// interlock's services (il_host), for an init function of its legacy kind. For processors with 64 bits.
     std::uint64_t new_interlock_host();
-    void end(Ending ending) {
-        record_.ending = ending;
-        guest_.stop();
-    }
     /// The run cannot go on: the model does not do what the function at hand would do.
     void give_up(std::string in) {
-        record_.aborted_in = std::move(in);
-        end(Ending::aborted);
+        record_.give_up(std::move(in));
+        guest_.stop();
     }
-    void assume(std::string_view what);
-    void doubt(std::string_view what);
+    void assume(std::string_view what) { record_.assume(what); }
+    void doubt(std::string_view what) { record_.doubt(what); }
     /// The module's own function for the end of an object: called at the end of a run that is there for doubts.
     void add_destructor(std::uint64_t function, std::uint64_t object);
     /// Once, after a run: what the guest looked at by itself.
@@ -168,9 +124,7 @@ public:
     /// "3.13.0 (main, ...)", of which everything behind the minor version may be different tomorrow.
     std::uint64_t version_text();
     unsigned micro_version() const noexcept { return likely() ? 0 : 99; }
-    /// Texts that are made up: in another run they may be what they are compared with.
-    void add_unknown_text(std::uint64_t address) { unknown_texts_.insert(address); }
-    bool may_be_any_text(std::uint64_t address) const { return !likely() && unknown_texts_.contains(address); }
+    bool may_be_any_text(std::uint64_t address) const { return !likely() && objects_.is_made_up_text(address); }
     // The function at hand returns what is not known; written down under its name.
     bool likely() const noexcept { return model_.answers == Answers::likely; }
     bool fails() const noexcept { return model_.answers == Answers::other; }
@@ -193,27 +147,6 @@ public:
     std::uint64_t find_symbol(const std::string& name);
     /// The same for a function of the system that the model knows; 0 if it does not.
     std::uint64_t find_system_symbol(const std::string& name);
-    std::vector<StartedThread>& threads() noexcept { return threads_; }
-    /// How often the function waited for a thread, and none was left that could run.
-    unsigned& waits() noexcept { return waits_; }
-    /// Whether the image has the runtime of Go, once somebody looked.
-    std::optional<bool>& go_runtime() noexcept { return go_runtime_; }
-    std::unordered_map<std::uint64_t, std::uint64_t>& numbers() noexcept { return numbers_; }
-    /// Numbers that say something of the world (the micro version): who asks for the value assumes it.
-    std::unordered_map<std::uint64_t, std::string_view>& numbers_of_the_world() noexcept { return world_numbers_; }
-    /// The one object for a small number, as the interpreter has it; 0 until it is made.
-    std::uint64_t& small_number(std::uint64_t value) { return small_numbers_[value]; }
-    /// Memory that was given back, by its size: the next one who wants as much gets it.
-    std::map<std::uint64_t, std::vector<std::uint64_t>>& given_back() noexcept { return given_back_; }
-    std::set<std::uint64_t>& sized() noexcept { return sized_; }
-    std::set<std::uint64_t>& lists() noexcept { return lists_; }
-    /// A dictionary has a key with functions of the module's own, which any look-up may call.
-    void add_active_key(std::uint64_t dict) { active_keys_.insert(owner_of(dict)); }
-    bool has_active_keys(std::uint64_t dict) const {
-        return !active_keys_.empty() && active_keys_.contains(owner_of(dict));
-    }
-    /// Objects of classes of the module: they have the attributes that it gives them.
-    std::set<std::uint64_t>& own_objects() noexcept { return own_objects_; }
     void keep_text(std::uint64_t object, std::string text);
     /// Of a text object, an exception or its class; empty if it is not known.
     std::string text_of(std::uint64_t object) const;
@@ -263,24 +196,17 @@ public:
     /// `__dict__` of an object.
     std::uint64_t dict_of(std::uint64_t object);
     std::uint64_t new_dict();
-    /// The object whose `__dict__` this is; any other object is its own.
-    std::uint64_t owner_of(std::uint64_t object) const noexcept;
     /// PyModule_AddFunctions(): an array of PyMethodDef.
     void add_functions(std::uint64_t module, std::uint64_t methods);
     /// PyCFunctionObject: behind the head are the definition, `self` and the module.
     std::uint64_t new_c_function(std::uint64_t definition, std::uint64_t self, std::uint64_t module);
-    /// A method of an object of the interpreter's types, as an object.
-    struct BoundMethod {
-        std::uint64_t self = 0;
-        std::string name;
-    };
     std::uint64_t new_bound_method(std::uint64_t self, const std::string& name);
-    const std::unordered_map<std::uint64_t, BoundMethod>& bound_methods() const noexcept { return bound_methods_; }
-    /// Something that is not modelled may have stored something in this object; in any object.
+    /// Something that is not modelled may have stored something in this object.
     void open(std::uint64_t object);
-    void open_all() noexcept { all_open_ = true; }
     /// Name and value of what was stored in an object, in the order of the names.
-    std::vector<std::pair<std::string, std::uint64_t>> stored_in(std::uint64_t object) const;
+    std::vector<std::pair<std::string, std::uint64_t>> stored_in(std::uint64_t object) const {
+        return objects_.all_stored(objects_.owner_of(object));
+    }
     bool is_closed(std::uint64_t object) const noexcept;
     /// A dictionary of the interpreter, by a name of this model: others may have stored something there.
     std::uint64_t shared_dict(const std::string& name);
@@ -290,13 +216,8 @@ public:
     std::uint64_t other_module(const std::string& name);
     /// Memory of a module, of the size that its definition asks for; 0 for none.
     std::uint64_t module_state(std::uint64_t module);
-    /// PyState_AddModule(); 0 for a definition that has no module.
-    std::unordered_map<std::uint64_t, std::uint64_t>& module_of_definition() noexcept { return by_definition_; }
     const image::Image& image() const noexcept { return *images_.front(); }
     bool can_set_gil() const noexcept { return can_set_gil_; }
-    std::unordered_map<std::uint64_t, std::string>& texts() noexcept { return texts_; }
-    /// Texts that are being built (PyUnicodeWriter); nullopt: something of it is not known.
-    std::unordered_map<std::uint64_t, std::optional<std::string>>& writers() noexcept { return writers_; }
     unsigned word() const noexcept { return guest_.cpu().word(); }
     /// Bytes of PyHeapTypeObject, where it is known: free-threaded 3.14 and 3.15, 64 bits (cpython/object.h); else 0.
     std::uint64_t heap_type_size() const noexcept {
@@ -310,21 +231,11 @@ public:
     std::size_t image_count() const noexcept { return images_.size(); }
 
 private:
-    struct StandIn {
-        std::string_view name{};  ///< of the import; empty for others
-        void (*handler)(Interpreter&) = nullptr;
-        const std::string* origin = nullptr;  ///< of a table's function
-        std::uint32_t entry = 0;              ///< its index in the table
-        bool entry_of_table = false;
-        bool calls_back = false;                     ///< of the C API, and may call functions of its arguments
-        std::optional<StackUse> stack = StackUse{};  ///< nullopt: not known (windows_calls.hpp)
-    };
     std::uint64_t address_of_import(std::size_t number, std::uint32_t import);
     std::optional<StackUse> stack_use(const image::Import& import) const;
     std::uint64_t exported_by_library(const image::Import& import) const;
     std::uint64_t new_data(std::string_view name);
     std::uint64_t add_stand_in(StandIn stand_in);
-    std::uint64_t add_unknown(std::string_view name, std::optional<StackUse> stack);
     std::uint64_t add_variable_of_the_world(std::string_view name);
     void fill_variable_of_the_world(std::uint64_t place, std::string_view name);
     bool is_absent(std::string_view name, bool python, bool modelled);
@@ -352,55 +263,28 @@ private:
     /// m_name, or m_doc.
     std::uint64_t definition_field(std::uint64_t definition, bool doc) const noexcept;
     Found find_in_table(std::uint64_t table, unsigned words, const std::string& name);
-    const std::string* shared(const std::string& origin) { return &*origin_names_.insert(origin).first; }
 
     Guest& guest_;
     std::span<const image::Image* const> images_;
     InterpreterModel model_;
     bool keep_calls_, can_set_gil_ = false;
     InitRecord record_;
-    std::vector<StandIn> stand_ins_, unknown_;
-    std::string_view current_;  ///< name of the function that is called
-    std::set<std::string> origin_names_, found_symbols_;
-    std::vector<const std::string*> tables_;  ///< their origins
-    std::unordered_map<std::string_view, std::uint64_t> known_imports_;
-    std::unordered_map<std::uint64_t, const std::string*> origins_;
-    std::unordered_map<std::uint64_t, std::string> texts_;
-    std::uint64_t texts_size_ = 0;
-    std::map<std::pair<std::uint64_t, std::string>, std::uint64_t> attributes_;
-    std::unordered_map<std::uint64_t, std::uint64_t> owners_, dicts_;  ///< of dictionaries; and the other way round
-    std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> functions_;  ///< PyMethodDef arrays, by module
-    std::unordered_map<std::uint64_t, BoundMethod> bound_methods_;
-    std::set<std::uint64_t> new_dicts_, open_;
-    bool all_open_ = false;
-    std::unordered_map<std::string, std::uint64_t> other_modules_, error_types_;
-    std::unordered_map<std::uint64_t, std::uint64_t> states_, by_definition_;
-    std::unordered_map<std::uint64_t, std::optional<std::string>> writers_;
-    std::unordered_map<std::string, std::uint64_t> shared_dicts_;
-    std::uint64_t raised_type_ = 0, raised_object_ = 0;
-    std::unordered_map<std::uint64_t, std::string> errors_;     ///< "Kind: text", by object
-    std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  ///< of int objects
-    std::set<std::uint64_t> sized_;                             ///< lists and tuples of which the length is known
-    std::set<std::uint64_t> lists_, own_objects_, active_keys_;
-    std::uint64_t generic_type_ = 0, make_object_ = 0, make_object_of_ = 0, do_nothing_ = 0;
-    std::vector<StartedThread> threads_;
-    unsigned waits_ = 0;
-    std::optional<bool> go_runtime_;
-    std::vector<std::uint8_t> opaque_;  ///< what opaque objects are copies of
-    std::uint64_t interpreter_state_ = 0, thread_state_ = 0;
+    KnownObjects objects_;
+    ProgramThreads threads_;
+    StandIns stand_ins_;
+    std::string_view current_;                           ///< name of the function that is called
+    std::uint64_t raised_type_ = 0, raised_object_ = 0;  ///< of the error that is set
+    // Objects of which there is one, by what they are for.
     std::unordered_map<std::string_view, std::uint64_t> types_, slot_functions_;
+    std::unordered_map<std::string, std::uint64_t> other_modules_, error_types_, shared_dicts_, shared_texts_;
+    std::unordered_map<std::uint64_t, std::uint64_t> states_, small_numbers_;
+    std::uint64_t generic_type_ = 0, make_object_ = 0, make_object_of_ = 0, do_nothing_ = 0, empty_tuple_ = 0;
+    std::uint64_t interpreter_state_ = 0, thread_state_ = 0, version_text_ = 0, arguments_ = 0;
+    std::vector<std::uint8_t> opaque_;            ///< what opaque objects are copies of
     std::map<std::uint64_t, std::string> world_;  ///< watched variables, and what they say
-    std::uint64_t version_text_ = 0, arguments_ = 0;
-    std::set<std::uint64_t> unknown_texts_;
-    std::unordered_map<std::uint64_t, std::string_view> world_numbers_;
-    std::unordered_map<std::uint64_t, std::uint64_t> small_numbers_;
-    std::unordered_map<std::string, std::uint64_t> shared_texts_;
-    std::uint64_t empty_tuple_ = 0;
-    std::map<std::uint64_t, std::vector<std::uint64_t>> given_back_;
 };
 
 /// The model of a function, by its name; null when there is none. (model_*.cpp)
-using ModelFunction = void (*)(Interpreter&);
 struct ModelEntry {
     std::string_view name;
     ModelFunction function;

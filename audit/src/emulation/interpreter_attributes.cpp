@@ -35,59 +35,45 @@ std::string_view behind_last_dot(std::string_view name) noexcept { return name.s
 
 }  // namespace
 
-std::uint64_t Interpreter::owner_of(std::uint64_t object) const noexcept {
-    const auto owner = owners_.find(object);
-    return owner == owners_.end() ? object : owner->second;
-}
-
 std::uint64_t Interpreter::new_dict() {
     const std::uint64_t dict = new_object();
     give_type(dict, "PyDict_Type");
-    new_dicts_.insert(dict);
+    objects_.add_new_dict(dict);
     return dict;
 }
 
 std::uint64_t Interpreter::dict_of(std::uint64_t object) {
-    std::uint64_t& dict = dicts_[object];
+    std::uint64_t dict = objects_.dict_of(object);
     if (dict == 0) {
         dict = new_object();
         give_type(dict, "PyDict_Type");
-        owners_[dict] = object;
+        objects_.set_dict(object, dict);
     }
     return dict;
 }
 
 std::uint64_t Interpreter::attribute(std::uint64_t object, const std::string& name) const {
-    const auto found = attributes_.find({owner_of(object), name});
-    return found == attributes_.end() ? 0 : found->second;
+    const std::uint64_t* found = objects_.stored(objects_.owner_of(object), name);
+    return found == nullptr ? 0 : *found;
 }
 
 void Interpreter::set_attribute(std::uint64_t object, const std::string& name, std::uint64_t value) {
-    texts_size_ += name.size() + 64;
-    if (texts_size_ > max_stored) return guest_.out_of_memory();
-    attributes_[{owner_of(object), name}] = value;
-}
-
-std::vector<std::pair<std::string, std::uint64_t>> Interpreter::stored_in(std::uint64_t object) const {
-    std::vector<std::pair<std::string, std::uint64_t>> all;
-    const std::uint64_t owner = owner_of(object);
-    for (auto at = attributes_.lower_bound({owner, ""}); at != attributes_.end() && at->first.first == owner; ++at)
-        if (at->second != 0) all.emplace_back(at->first.second, at->second);
-    return all;
+    if (!objects_.take_room(name.size() + 64, max_stored)) return guest_.out_of_memory();
+    objects_.store(objects_.owner_of(object), name, value);
 }
 
 void Interpreter::open(std::uint64_t object) {
-    if (is_closed(object)) open_.insert(owner_of(object));
+    if (is_closed(object)) objects_.open(objects_.owner_of(object));
 }
 
 bool Interpreter::is_closed(std::uint64_t object) const noexcept {
-    const std::uint64_t owner = owner_of(object);
-    if (all_open_ || open_.contains(owner)) return false;
-    return record_.modules.contains(owner) || (owner == object && new_dicts_.contains(object));
+    const std::uint64_t owner = objects_.owner_of(object);
+    if (objects_.is_open(owner)) return false;
+    return is_module(owner) || (owner == object && objects_.is_new_dict(object));
 }
 
 void Interpreter::add_functions(std::uint64_t module, std::uint64_t methods) {
-    if (methods != 0) functions_[module].push_back(methods);
+    if (methods != 0) objects_.add_functions(module, methods);
 }
 
 std::uint64_t Interpreter::new_c_function(std::uint64_t definition, std::uint64_t self, std::uint64_t module) {
@@ -101,7 +87,7 @@ std::uint64_t Interpreter::new_c_function(std::uint64_t definition, std::uint64_
 
 std::uint64_t Interpreter::new_bound_method(std::uint64_t self, const std::string& name) {
     const std::uint64_t method = new_c_function(0, self, 0);
-    bound_methods_[method] = {self, name};
+    objects_.add_bound_method(method, {self, name});
     return method;
 }
 
@@ -119,13 +105,12 @@ Interpreter::Found Interpreter::find_in_table(std::uint64_t table, unsigned word
 }
 
 Interpreter::Found Interpreter::find_in_module(std::uint64_t module, const std::string& name) {
-    if (const auto tables = functions_.find(module); tables != functions_.end())
-        for (const std::uint64_t table : tables->second)
-            if (const Found entry = find_in_table(table, 4, name); entry.value != 0)
-                return {.value = new_c_function(entry.value, module, variable("_Py_NoneStruct"))};
+    for (const std::uint64_t table : objects_.functions_of(module))
+        if (const Found entry = find_in_table(table, 4, name); entry.value != 0)
+            return {.value = new_c_function(entry.value, module, variable("_Py_NoneStruct"))};
     if (name == "__loader__" || name == "__package__" || name == "__spec__")
         return {.value = variable("_Py_NoneStruct")};
-    const std::uint64_t definition = record_.modules.at(module).definition;
+    const std::uint64_t definition = record_.module(module)->definition;
     if (name == "__name__" || name == "__doc__") {
         if (definition == 0) return {};
         const std::uint64_t text = guest_.word(definition_field(definition, name == "__doc__")).value_or(0);
@@ -163,22 +148,21 @@ Interpreter::Found Interpreter::find_in_type(std::uint64_t type, const std::stri
 }
 
 Interpreter::Found Interpreter::find_attribute(std::uint64_t object, const std::string& name, bool inherited) {
-    const std::uint64_t owner = owner_of(object);
+    const std::uint64_t owner = objects_.owner_of(object);
     // What was stored there once stays the same object; what was deleted is stored as 0.
     const auto keep = [&](std::uint64_t where, Found found) {
         if (found.value != 0) set_attribute(where, name, found.value);
         return found;
     };
-    const auto stored = [&](std::uint64_t where) { return attributes_.find({where, name}); };
-    if (const auto own = stored(owner); own != attributes_.end())
-        return {.value = own->second, .certain = own->second == 0 && is_closed(owner)};
-    const bool module = record_.modules.contains(owner);
+    const auto stored = [&](std::uint64_t where) { return objects_.stored(where, name); };
+    if (const std::uint64_t* own = stored(owner)) return {.value = *own, .certain = *own == 0 && is_closed(owner)};
+    const bool module = is_module(owner);
     if (module) {
         const Found found = find_in_module(owner, name);
         if (found.value != 0 || found.certain) return keep(owner, found);
     }
     if (!inherited) return {};
-    if (name == "__dict__" && (module || own_objects_.contains(object))) return {.value = dict_of(object)};
+    if (name == "__dict__" && (module || objects_.is_own(object))) return {.value = dict_of(object)};
     if (name == "__class__" && !is_generic_type(type_of(object))) return {.value = type_of(object)};
     const bool type = is_type(object);
     if (type) {
@@ -200,7 +184,7 @@ Interpreter::Found Interpreter::find_attribute(std::uint64_t object, const std::
     if (is_generic_type(start)) return {};
     for (const std::uint64_t one : items_of(type_field(start, F::mro))) {
         if (one == 0) continue;
-        if (const auto found = stored(one); found != attributes_.end()) return {.value = found->second};
+        if (const std::uint64_t* found = stored(one)) return {.value = *found};
         if (const Found found = find_in_type(one, name); found.value != 0) return keep(one, found);
     }
     return {};
@@ -232,10 +216,10 @@ std::uint64_t Interpreter::other_module(const std::string& name) {
 }
 
 std::uint64_t Interpreter::module_state(std::uint64_t module) {
-    const auto made = record_.modules.find(module);
+    const MadeModule* made = record_.module(module);
     std::uint64_t size = state_of_unknown_size;
-    if (made != record_.modules.end() && made->second.definition != 0) {
-        const std::uint64_t asked = guest_.word(definition_field(made->second.definition, true) + word()).value_or(0);
+    if (made != nullptr && made->definition != 0) {
+        const std::uint64_t asked = guest_.word(definition_field(made->definition, true) + word()).value_or(0);
         const bool negative = asked >> (8 * word() - 1) != 0;
         if (asked == 0 || negative) return 0;
         size = std::min(asked, largest_state);

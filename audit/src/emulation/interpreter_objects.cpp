@@ -23,7 +23,6 @@ namespace {
 
 constexpr std::uint64_t object_size = 256, data_size = 512, opaque_size = 512;
 constexpr std::uint32_t table_entries = 512;
-constexpr std::size_t max_set_gil = 64;
 constexpr std::uint64_t max_texts = 16u << 20;
 
 struct Characters {
@@ -93,7 +92,7 @@ std::uint64_t Interpreter::new_object(const std::string& origin) {
     guest_.write(object, head.data(), head_size());
     fill_head(object, generic_type_);
     count_references(object);
-    if (!origin.empty()) origins_[object] = shared(origin);
+    if (!origin.empty()) objects_.set_origin(object, origin);
     return object;
 }
 
@@ -107,7 +106,7 @@ std::uint64_t Interpreter::new_data(std::string_view name) {
         give_type(data, "PyEllipsis_Type");
     } else if (name.ends_with("Object")) {
         const std::uint64_t object = new_object();
-        texts_[object] = name;
+        objects_.set_text(object, std::string(name));
         guest_.set_word(data, object);
     } else if (name == "_Py_TrueStruct" || name == "_Py_FalseStruct") {
         give_type(data, "PyBool_Type");
@@ -135,22 +134,21 @@ std::uint64_t Interpreter::new_data(std::string_view name) {
 std::uint64_t Interpreter::variable(std::string_view name) {
     if (const std::uint64_t known = known_import(name)) return known;
     const std::uint64_t made = new_data(name);
-    known_imports_.emplace(name, made);
+    stand_ins_.set_known(name, made);
     return made;
 }
 
 std::uint64_t Interpreter::new_function_table(const std::string& origin) {
     // The table can be called itself: capsules hold functions as well as tables.
-    const std::uint64_t table = guest_.new_table();
+    const std::string* name = objects_.shared(origin);
+    const std::uint64_t table = stand_ins_.add_table(name);
     if (table == 0) return 0;
-    const std::string* name = shared(origin);
-    tables_.push_back(name);
     for (std::uint32_t i = 0; i < table_entries; ++i) {
         const std::uint64_t function = add_stand_in({.origin = name, .entry = i, .entry_of_table = true});
         if (function == 0) return 0;
         guest_.set_word(table + std::uint64_t{i} * word(), function);
     }
-    origins_[table] = name;
+    objects_.set_origin(table, origin);
     return table;
 }
 
@@ -158,7 +156,7 @@ std::uint64_t Interpreter::new_module_object(MadeModule made) {
     const std::uint64_t module = new_object();
     give_type(module, "PyModule_Type");
     if (module == 0) return 0;
-    record_.modules[module] = made;
+    record_.add_module(module, made);
     if (made.definition != 0)
         add_functions(module,
                       guest_.word(definition_field(made.definition, true) + 2 * std::uint64_t{word()}).value_or(0));
@@ -167,11 +165,11 @@ std::uint64_t Interpreter::new_module_object(MadeModule made) {
 
 void Interpreter::add_definition(std::uint64_t definition) {
     give_type(definition, "PyModuleDef_Type");
-    record_.definitions.insert(definition);
+    record_.add_definition(definition);
 }
 
 bool Interpreter::is_definition(std::uint64_t object) {
-    if (record_.definitions.contains(object)) return true;
+    if (record_.has_definition(object)) return true;
     const std::uint64_t type = known_import("PyModuleDef_Type");
     const auto made = types_.find("PyModuleDef_Type");
     const auto own = guest_.word(object + head_size() - word());
@@ -179,17 +177,12 @@ bool Interpreter::is_definition(std::uint64_t object) {
 }
 
 void Interpreter::add_set_gil(std::uint64_t module, std::uint64_t value) {
-    if (record_.set_gil.size() >= max_set_gil) {
-        const auto earlier = std::ranges::find(record_.set_gil, module, &InitRecord::SetGil::module);
-        if (earlier == record_.set_gil.end()) return give_up("more modules than the audit follows");
-        record_.set_gil.erase(earlier);
-    }
-    record_.set_gil.push_back({module, value, guest_.return_address()});
+    if (!record_.add_set_gil({module, value, guest_.return_address()})) give_up("more modules than the audit follows");
 }
 
 std::string Interpreter::text_of(std::uint64_t object) const {
-    const auto known = texts_.find(object);
-    return known == texts_.end() ? std::string() : known->second;
+    const std::string* known = objects_.text(object);
+    return known == nullptr ? std::string() : *known;
 }
 
 void Interpreter::clear_results(unsigned first, unsigned count) {
@@ -203,7 +196,7 @@ std::uint64_t Interpreter::opaque_object(const std::string& origin) {
     const std::uint64_t object = guest_.new_object(opaque_size);
     if (object == 0) return 0;
     guest_.write(object, opaque_.data(), opaque_.size());
-    if (!origin.empty()) origins_[object] = shared(origin);
+    if (!origin.empty()) objects_.set_origin(object, origin);
     return object;
 }
 
@@ -224,14 +217,12 @@ void Interpreter::fill_opaque() {
 }
 
 void Interpreter::keep_text(std::uint64_t object, std::string text) {
-    texts_size_ += text.size();
-    if (texts_size_ > max_texts) return guest_.out_of_memory();
-    texts_[object] = std::move(text);
+    if (!objects_.take_room(text.size(), max_texts)) return guest_.out_of_memory();
+    objects_.set_text(object, std::move(text));
 }
 
 void Interpreter::make_capsule(std::uint64_t object) {
-    if (const auto type = known_imports_.find("PyCapsule_Type"); type != known_imports_.end())
-        fill_head(object, type->second);
+    if (const std::uint64_t* type = stand_ins_.known("PyCapsule_Type")) fill_head(object, *type);
 }
 
 void Interpreter::give_type(std::uint64_t object, std::string_view type) {
@@ -298,7 +289,7 @@ std::uint64_t Interpreter::new_number(std::uint64_t value, bool is_signed) {
     constexpr std::uint64_t below_zero = 5, above = 256;
     const bool small = value + below_zero <= above + below_zero && (is_signed || value <= above);
     if (!small) return new_large_number(value, is_signed);
-    std::uint64_t& one = small_number(value);
+    std::uint64_t& one = small_numbers_[value];
     if (one == 0) {
         one = new_large_number(value, is_signed);
         fill_head(one, named_type("PyLong_Type"));  // which is never given back
@@ -316,7 +307,7 @@ std::uint64_t Interpreter::new_large_number(std::uint64_t value, bool is_signed)
 // PyLongObject: the number of digits of 30 bits, with the sign (0 positive, 1 zero, 2 negative) in the lowest bits,
 // then the digits. Before 3.12 the number of digits is negative for negative numbers.
 void Interpreter::fill_number(std::uint64_t object, std::uint64_t value, bool is_signed) {
-    numbers_[object] = value;
+    objects_.set_number(object, value);
     const bool negative = is_signed && value >> 63 != 0;
     std::uint64_t rest = negative ? 0 - value : value, digits = 0;
     for (; rest != 0; rest >>= 30, ++digits)
@@ -337,7 +328,7 @@ std::uint64_t Interpreter::new_bytes(std::uint64_t from, std::uint64_t size) {
     if (object == 0) return 0;
     give_type(object, "PyBytes_Type");
     count_references(object);
-    sized_.insert(object);
+    objects_.know_length(object);
     guest_.set_word(object + head_size(), size);
     guest_.set_word(object + head_size() + word(), ~std::uint64_t{0});
     std::vector<std::uint8_t> bytes(from == 0 ? 0 : size);
@@ -352,7 +343,7 @@ std::uint64_t Interpreter::new_tuple(std::uint64_t count) {
     if (tuple == 0) return 0;
     give_type(tuple, "PyTuple_Type");
     count_references(tuple);
-    sized_.insert(tuple);
+    objects_.know_length(tuple);
     guest_.set_word(tuple + head_size(), count);
     if (count == 0) empty_tuple_ = tuple;
     return tuple;
@@ -368,15 +359,15 @@ std::uint64_t Interpreter::new_tuple_of(std::span<const std::uint64_t> items) {
 // ---- errors ----
 
 void Interpreter::raise(std::string error, std::uint64_t type) {
-    record_.raised = std::move(error);
+    record_.raise(std::move(error));
     raised_type_ = type;
     raised_object_ = 0;
 }
 
 std::uint64_t Interpreter::error_class() {
-    if (record_.raised.empty()) return 0;
+    if (record_.raised().empty()) return 0;
     if (raised_type_ != 0) return raised_type_;
-    const std::string kind = record_.raised.substr(0, record_.raised.find(':'));
+    const std::string kind = record_.raised().substr(0, record_.raised().find(':'));
     return error_type(kind.find(' ') == std::string::npos ? kind : "Exception");
 }
 
@@ -387,22 +378,21 @@ std::uint64_t Interpreter::take_error() {
     if (object == 0) {
         object = new_object();
         fill_head(object, type);
-        keep_text(object, record_.raised.substr(0, record_.raised.find(':')));
+        keep_text(object, record_.raised().substr(0, record_.raised().find(':')));
     }
-    texts_size_ += record_.raised.size();
-    if (texts_size_ > max_texts) guest_.out_of_memory();
-    errors_[object] = record_.raised;
-    record_.raised.clear();
+    if (!objects_.take_room(record_.raised().size(), max_texts)) guest_.out_of_memory();
+    objects_.set_error(object, record_.raised());
+    record_.raise({});
     return object;
 }
 
 void Interpreter::restore_error(std::uint64_t object) {
     if (object == 0) return raise({});
-    const auto known = errors_.find(object);
+    const std::string* known = objects_.error(object);
     const std::uint64_t type = type_of(object);
     std::string kind = text_of(is_generic_type(type) ? object : type);
     if (kind.empty()) kind = "an exception";
-    raise(known != errors_.end() ? known->second : kind, is_generic_type(type) ? 0 : type);
+    raise(known != nullptr ? *known : kind, is_generic_type(type) ? 0 : type);
     raised_object_ = object;
 }
 
@@ -439,11 +429,6 @@ std::uint64_t Interpreter::new_interlock_host() {
 }
 
 std::uint64_t Interpreter::new_module() { return new_module_object({}); }
-
-const std::string* Interpreter::origin(std::uint64_t object) const noexcept {
-    const auto found = origins_.find(object);
-    return found == origins_.end() ? nullptr : found->second;
-}
 
 }  // namespace interlock::auditing::emulation
 

@@ -49,7 +49,7 @@ std::string_view what_a_variable_says(std::string_view name) noexcept {
 // Mostly numbers and pointers that can be zero.
 void Interpreter::fill_variable_of_the_world(std::uint64_t place, std::string_view name) {
     if (name == "Py_Version") {
-        record_.asked_version = true;
+        record_.note_asked_version();
         const bool wide = word() == 8 && image().format != image::Format::pe;
         guest_.set_number(place, 0x030000f0u | model_.minor << 16 | micro_version() << 8, wide ? 8 : 4);
     } else if (name.ends_with("environ")) {  // of no variables, or of one
@@ -93,11 +93,11 @@ std::uint64_t Interpreter::find_system_symbol(const std::string& name) {
     const std::optional<StackUse> stack = windows ? windows_call_by_name(name) : StackUse{};
     // Of Windows' functions all are known by name, so that one can be there of which the model knows nothing else.
     if (handler == nullptr && !(windows && stack && !name.starts_with('?'))) return 0;
-    const std::string& kept = *found_symbols_.insert(name).first;
+    const std::string& kept = stand_ins_.keep_name(name);
     const std::optional<StackUse> used =
         image().architecture == image::Architecture::i386 && windows ? stack : StackUse{};
     const std::uint64_t address = add_stand_in({.name = kept, .handler = handler, .stack = used});
-    known_imports_.emplace(kept, address);
+    stand_ins_.set_known(kept, address);
     return address;
 }
 

@@ -173,7 +173,7 @@ std::uint64_t Interpreter::new_type(std::uint64_t flags, std::string_view name) 
 }
 
 std::uint64_t Interpreter::named_type(std::string_view name) {
-    if (const auto known = known_imports_.find(name); known != known_imports_.end()) return known->second;
+    if (const std::uint64_t* known = stand_ins_.known(name)) return *known;
     if (const auto made = types_.find(name); made != types_.end()) return made->second;
     const std::uint64_t type = new_type(type_flags_of(name), name);
     types_.emplace(name, type);
@@ -332,7 +332,7 @@ std::uint64_t Interpreter::new_instance(std::uint64_t type, std::uint64_t items)
     } else if (items != 0 && type_field(type, F::item_size) != 0) {
         guest_.set_word(object + head_size(), items);
     }
-    own_objects_.insert(object);
+    objects_.add_own(object);
     if (!makes_types)
         for (const unsigned end : {F::dealloc, F::finalize, F::del})
             if (const std::uint64_t function = type_field(type, end); function != 0) add_destructor(function, object);

@@ -71,7 +71,7 @@ std::uint64_t unknown_attribute(I& in, std::uint64_t object, const std::string& 
     // A new class has nothing but what all have, until something is stored there.
     const bool common = name.starts_with("__") && name.ends_with("__") && name != "__all__";
     const bool own =
-        in.is_module(in.owner_of(object)) || in.own_objects().contains(object) || in.guest().image_at(object);
+        in.is_module(in.objects().owner_of(object)) || in.objects().is_own(object) || in.guest().image_at(object);
     if (own && !common) {
         in.assume("an attribute of its own objects");
         return in.likely() ? no_attribute(in, name) : in.new_object();
@@ -83,7 +83,7 @@ std::uint64_t unknown_attribute(I& in, std::uint64_t object, const std::string& 
     const bool capsule = name.find("API") != std::string::npos || name.find("capi") != std::string::npos;
     if (is_known_class(from, name) || (in.likely() && !capsule && !own && is_named_like_a_class(from, name))) {
         const std::uint64_t type = class_of_another(in, name);
-        if (origin != nullptr) in.set_origin(type, from);
+        if (origin != nullptr) in.objects().set_origin(type, from);
         return type;
     }
     const std::uint64_t found = in.opaque_object(from);
@@ -202,13 +202,13 @@ void set_generic(I& in, std::uint64_t object, const std::string& name, std::uint
     }
     if (kind != 0 && kind == in.named_type("PyMemberDescr_Type")) in.assume("a member of an object of its own");
     // Numbers, texts and the like take none.
-    const bool plain = in.numbers().contains(object) || in.sized().contains(object) ||
-                       (in.texts().contains(object) && type == in.named_type("PyUnicode_Type"));
+    const bool plain = in.objects().number(object) != nullptr || in.objects().has_known_length(object) ||
+                       (in.objects().has_text(object) && type == in.named_type("PyUnicode_Type"));
     if (plain) {
         no_attribute(in, name);
         return in.result(~std::uint64_t{0});
     }
-    const bool own = of_class || in.is_module(object) || in.own_objects().contains(object) || is_own_type(in, object);
+    const bool own = of_class || in.is_module(object) || in.objects().is_own(object) || is_own_type(in, object);
     if (!own && !in.is_type(object)) in.assume("whether an object takes an attribute");
     if (in.is_type(object) && !is_own_type(in, object)) in.assume("whether a class takes an attribute");
     in.set_attribute(object, name, value);
@@ -226,7 +226,7 @@ void set(I& in, std::uint64_t object, const std::string& name, std::uint64_t nam
 }
 // A name that is not known may be any.
 void note_name(I& in) {
-    if (!in.texts().contains(in.argument(1))) in.open(in.argument(0));
+    if (!in.objects().has_text(in.argument(1))) in.open(in.argument(0));
 }
 void set_attribute_by_text(I& in) { set(in, in.argument(0), text_at(in, 1), 0, in.argument(2)); }
 void set_attribute_by_object(I& in) {

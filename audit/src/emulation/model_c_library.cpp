@@ -23,9 +23,8 @@ using I = Interpreter;
 std::uint64_t used_memory(I& in, std::uint64_t size) {
     constexpr std::uint64_t most = 64u << 10;
     if (in.likely() || size == 0 || size > most) return in.guest().allocate(size);
-    std::vector<std::uint64_t>& free = in.given_back()[size];
-    const std::uint64_t memory = free.empty() ? in.guest().allocate(size) : free.back();
-    if (!free.empty()) free.pop_back();
+    const std::uint64_t free = in.guest().take_given_back(size);
+    const std::uint64_t memory = free == 0 ? in.guest().allocate(size) : free;
     const std::vector<std::uint8_t> rubbish(size, 0xa5);
     if (memory != 0) in.guest().write(memory, rubbish.data(), size);
     return memory;
@@ -34,7 +33,7 @@ void allocate(I& in) { in.result(used_memory(in, in.argument(0))); }
 void give_back(I& in) {
     const std::uint64_t memory = in.argument(0), size = in.guest().allocated_size(memory);
     in.result(0);
-    if (!in.likely() && memory != 0 && size != 0) in.given_back()[size].push_back(memory);
+    if (!in.likely() && memory != 0 && size != 0) in.guest().give_back(memory);
 }
 void allocate_second(I& in) { in.result(in.guest().allocate(in.argument(1))); }
 void allocate_at(I& in) { in.result(in.guest().allocate_aligned(in.argument(1), in.argument(0))); }

@@ -68,7 +68,7 @@ Arguments array_at(I& in, std::uint64_t at, std::uint64_t count) {
     return found;
 }
 Arguments items_of(I& in, std::uint64_t tuple) {
-    if (tuple == 0 || !in.sized().contains(tuple)) return {};
+    if (tuple == 0 || !in.objects().has_known_length(tuple)) return {};
     return array_at(in, tuple + in.head_size() + in.word(), in.guest().word(tuple + in.head_size()).value_or(0));
 }
 // Up to a NULL. Apple's convention for arm64 passes them elsewhere than the others.
@@ -84,7 +84,7 @@ std::uint64_t vector_count(I& in, std::uint64_t number) { return number & ~(std:
 
 void unknown_result(I& in, std::uint64_t object) {
     const std::string* origin = in.origin(object);
-    in.open_all();  // what is called may store something anywhere
+    in.objects().open_all();  // what is called may store something anywhere
     in.unknown_object(origin == nullptr ? std::string() : *origin);
 }
 
@@ -231,16 +231,16 @@ bool call_own(I& in, std::uint64_t callee, const Given& given, const Then& then,
 // A class makes an object of itself; of what comes from another module, it is only known that it comes from there.
 void call(I& in, const Given& given) {
     const std::uint64_t callee = in.argument(0);
-    if (const auto method = in.bound_methods().find(callee); method != in.bound_methods().end())
-        return call_dict_method(in, method->second.self, method->second.name, given.all);
+    if (const BoundMethod* method = in.objects().bound_method(callee))
+        return call_dict_method(in, method->self, method->name, given.all);
     if (call_own(in, callee, given, [&in](std::uint64_t result) { in.result(result); })) return;
     if (!in.is_type(callee) || in.fails()) return unknown_result(in, callee);
-    in.open_all();
+    in.objects().open_all();
     in.assume("what a class makes when it is called");
     const std::uint64_t object = in.new_instance(callee);
     if (const std::string* origin = in.origin(callee); origin != nullptr) {
-        in.set_origin(object, *origin);
-        in.own_objects().erase(object);  // what it has is not known
+        in.objects().set_origin(object, *origin);
+        in.objects().forget_own(object);  // what it has is not known
     }
     if ((in.type_field(callee, TypeField::flags) & TypeFlags::exception) != 0) in.keep_text(object, in.text_of(callee));
     in.result(object);

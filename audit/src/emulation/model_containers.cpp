@@ -27,9 +27,8 @@ constexpr std::size_t most_pairs = 65536;
 
 // Keys are the same if they are the same object, or texts or numbers of the same value. No text begins with \1.
 std::string key_of(I& in, std::uint64_t object) {
-    if (const auto text = in.texts().find(object); text != in.texts().end() && !in.is_type(object)) return text->second;
-    if (const auto number = in.numbers().find(object); number != in.numbers().end())
-        return fmt::format("\1number {}", number->second);
+    if (const auto text = in.objects().text(object); text != nullptr && !in.is_type(object)) return *text;
+    if (const auto number = in.objects().number(object); number != nullptr) return fmt::format("\1number {}", *number);
     return fmt::format("\1{:#x}", object);
 }
 // Other keys may be equal to one that is not the same object.
@@ -40,7 +39,7 @@ void store(I& in, std::uint64_t dict, std::uint64_t key, std::uint64_t value) {
     // A text that is not known may be any.
     const std::uint64_t type = in.type_of(key);
     if (!is_plain(text) && (in.is_generic_type(type) || type == in.named_type("PyUnicode_Type"))) in.open(dict);
-    if (!is_plain(text) && calls_own_functions(in, key)) in.add_active_key(dict);
+    if (!is_plain(text) && calls_own_functions(in, key)) in.objects().add_active_key(dict);
     in.set_attribute(dict, text, value);
 }
 void dict_set(I& in) {
@@ -144,7 +143,7 @@ void dict_copy(I& in) {
     const std::uint64_t dict = in.argument(0), copy = in.new_dict();
     for (const auto& [key, value] : all_of(in, dict)) in.set_attribute(copy, key, value);
     // Of a module there is more than what was stored.
-    if (!in.is_closed(dict) || in.owner_of(dict) != dict) in.open(copy);
+    if (!in.is_closed(dict) || in.objects().owner_of(dict) != dict) in.open(copy);
     in.result(copy);
 }
 // PyDict_Pop(dict, key, &value): what was there, which is there no longer.
@@ -196,8 +195,7 @@ constexpr std::uint64_t most_items = I::most_items;
 void list_new(I& in) {
     const std::uint64_t count = std::min(in.argument(0), most_items), list = in.new_object();
     in.give_type(list, "PyList_Type");
-    in.sized().insert(list);
-    in.lists().insert(list);
+    in.objects().add_list(list);
     in.guest().set_word(list + in.head_size(), count);
     in.guest().set_word(list + in.head_size() + in.word(), in.guest().allocate(count * in.word()));
     in.result(list);
@@ -219,7 +217,7 @@ void tuple_pack(I& in) {
 
 void size_of(I& in) {
     const std::uint64_t size = in.guest().word(in.argument(0) + in.head_size()).value_or(0);
-    if (in.sized().contains(in.argument(0))) return in.result(size);
+    if (in.objects().has_known_length(in.argument(0))) return in.result(size);
     in.unknown_number(size, size + 1);
 }
 
@@ -234,14 +232,14 @@ void item(I& in, bool list) {
     const std::uint64_t place = item_place(in, list);
     const std::uint64_t object = place == 0 ? 0 : in.guest().word(place).value_or(0);
     if (object != 0) return in.result(object);
-    if (!in.sized().contains(in.argument(0))) return in.unknown_object({});
+    if (!in.objects().has_known_length(in.argument(0))) return in.unknown_object({});
     if (place == 0) in.raise("IndexError: index out of range");
     in.result(0);
 }
 void set_item(I& in, bool list) {
     const std::uint64_t place = item_place(in, list);
     if (place != 0) in.guest().set_word(place, in.argument(2));
-    if (place != 0 || !in.sized().contains(in.argument(0))) return in.result(0);
+    if (place != 0 || !in.objects().has_known_length(in.argument(0))) return in.result(0);
     in.raise("IndexError: assignment index out of range");
     in.result(~std::uint64_t{0});
 }
@@ -250,9 +248,9 @@ void list_append(I& in) {
     const std::uint64_t list = in.argument(0), word = in.word(), first = list + in.head_size() + word;
     const std::uint64_t count = guest.word(list + in.head_size()).value_or(0);
     in.result(0);
-    if (!in.sized().contains(list)) return;
+    if (!in.objects().has_known_length(list)) return;
     if (count >= most_items) {
-        in.sized().erase(list);  // from now on its length is not known
+        in.objects().forget_length(list);  // from now on its length is not known
         return;
     }
     std::uint64_t items = guest.word(first).value_or(0);
@@ -269,9 +267,9 @@ void tuple_of(I& in) {
     Guest& guest = in.guest();
     const std::uint64_t from = in.argument(0), word = in.word();
     const std::uint64_t count = guest.word(from + in.head_size()).value_or(0);
-    if (!in.sized().contains(from) || count > most_items) return in.unknown_object({});
+    if (!in.objects().has_known_length(from) || count > most_items) return in.unknown_object({});
     const std::uint64_t tuple = in.new_tuple(count);
-    const bool list = in.lists().contains(from);
+    const bool list = in.objects().is_list(from);
     const std::uint64_t first = from + in.head_size() + word, items = list ? guest.word(first).value_or(0) : first;
     for (std::uint64_t i = 0; tuple != 0 && i < count; ++i)
         guest.set_word(tuple + in.head_size() + word + i * word, guest.word(items + i * word).value_or(0));

@@ -39,12 +39,12 @@ std::string readable_text(I& in, std::uint64_t address) {
 }
 
 void end_in(I& in, std::string what, const std::string& message) {
-    std::string text = message.empty() ? in.record().written : message;
+    std::string text = message.empty() ? in.record().written() : message;
     while (text.ends_with(' ')) text.pop_back();
     if (!text.empty()) what += ": " + quoted(text, longest_message);
     in.give_up(std::move(what));
 }
-bool wrote_a_panic(I& in) { return in.record().written.find("panicked at") != std::string::npos; }
+bool wrote_a_panic(I& in) { return in.record().written().find("panicked at") != std::string::npos; }
 
 void abort_run(I& in) { end_in(in, wrote_a_panic(in) ? "a Rust panic" : "abort()", {}); }
 void exit_run(I& in) { end_in(in, "exit()", {}); }

@@ -43,7 +43,7 @@ void matches(I& in, std::uint64_t error, std::uint64_t kind) {
     if (!in.is_type(type) || in.is_generic_type(type)) return in.unknown_number(0, 1);
     const auto one = [&](std::uint64_t other) { return in.is_subtype(type, other); };
     if (in.is_type(kind)) return in.result(one(kind) ? 1 : 0);
-    if (!in.sized().contains(kind)) return in.unknown_number(0, 1);
+    if (!in.objects().has_known_length(kind)) return in.unknown_number(0, 1);
     const std::uint64_t count = in.guest().word(kind + in.head_size()).value_or(0);
     bool any = false;
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(count, 64) && !any; ++i)

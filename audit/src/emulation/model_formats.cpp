@@ -52,17 +52,16 @@ struct Places {
 // False for what is not known, and was not stored; `error` for what does not fit.
 bool store_one(I& in, char unit, std::uint64_t object, Places& places, std::string& error) {
     const std::uint64_t place = places.take();
-    const auto number = in.numbers().find(object);
-    const auto text = in.texts().find(object);
-    const bool is_text = text != in.texts().end() && !in.is_type(object);
+    const auto number = in.objects().number(object);
+    const auto text = in.objects().text(object);
+    const bool is_text = text != nullptr && !in.is_type(object);
     if (unit == 'O' || (unit == 'U' && is_text)) return in.guest().set_word(place, object);
-    if (std::string_view("sz").contains(unit) && is_text)
-        return in.guest().set_word(place, in.guest().new_text(text->second));
+    if (std::string_view("sz").contains(unit) && is_text) return in.guest().set_word(place, in.guest().new_text(*text));
     if (unit == 'z' && object == in.variable("_Py_NoneStruct")) return in.guest().set_word(place, 0);
-    const bool known = number != in.numbers().end() && !in.numbers_of_the_world().contains(object);
-    if (std::string_view("iI").contains(unit) && known) return in.guest().set_number(place, number->second, 4);
+    const bool known = number != nullptr && in.objects().what_number_says(object) == nullptr;
+    if (std::string_view("iI").contains(unit) && known) return in.guest().set_number(place, *number, 4);
     if (std::string_view("lkn").contains(unit) && known)
-        return in.guest().set_number(place, number->second,
+        return in.guest().set_number(place, *number,
                                      unit != 'n' && in.image().format == image::Format::pe ? 4 : in.word());
     const bool wrong = (std::string_view("iIlkn").contains(unit) && is_text) ||
                        (std::string_view("sU").contains(unit) && (known || object == in.variable("_Py_NoneStruct")));
@@ -74,7 +73,7 @@ bool store_one(I& in, char unit, std::uint64_t object, Places& places, std::stri
 void parse(I& in, std::uint64_t tuple, std::uint64_t format_place, unsigned first, bool keywords) {
     const std::string format = in.guest().text(format_place, longest_format).value_or("?");
     const bool known =
-        in.sized().contains(tuple) && !in.lists().contains(tuple) && !passes_them_elsewhere(in) && !keywords;
+        in.objects().has_known_length(tuple) && !in.objects().is_list(tuple) && !passes_them_elsewhere(in) && !keywords;
     const std::uint64_t items = tuple + in.head_size() + in.word();
     const std::uint64_t count = known ? in.guest().word(tuple + in.head_size()).value_or(0) : 0;
     Places places{in, first};
@@ -116,7 +115,8 @@ void parse_unknown(I& in) {
 // PyArg_UnpackTuple(tuple, name, least, most, places...)
 void unpack_tuple(I& in) {
     const std::uint64_t tuple = in.argument(0), least = in.argument(2), most = in.argument(3);
-    if (!in.sized().contains(tuple) || most > longest_format || passes_them_elsewhere(in)) return parse_unknown(in);
+    if (!in.objects().has_known_length(tuple) || most > longest_format || passes_them_elsewhere(in))
+        return parse_unknown(in);
     const std::uint64_t count = in.guest().word(tuple + in.head_size()).value_or(0);
     if (count < least || count > most) {
         in.raise("TypeError: a function takes another number of arguments");

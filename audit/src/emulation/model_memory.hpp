@@ -45,9 +45,8 @@ inline std::string text_of(Interpreter& in, std::uint64_t address, std::uint64_t
 /// What it writes for people: a panic or a failed check says there why it ends.
 inline void keep_written(Interpreter& in, std::string text) {
     constexpr std::size_t most = 1000;
-    std::string& written = in.record().written;
     std::ranges::replace(text, '\n', ' ');
-    if (written.size() < most) written += text.substr(0, most - written.size());
+    in.record().write(text, most);
 }
 
 inline void compare(Interpreter& in, const std::string& a, const std::string& b) {

@@ -50,9 +50,8 @@ void module_new(I& in) { new_module(in, in.guest().text(in.argument(0)).value_or
 void module_new_object(I& in) { new_module(in, in.text_of(in.argument(0))); }
 
 std::uint64_t definition_of(I& in, std::uint64_t module) {
-    const auto& modules = in.record().modules;
-    const auto made = modules.find(module);
-    return made == modules.end() ? 0 : made->second.definition;
+    const MadeModule* made = in.record().module(module);
+    return made == nullptr ? 0 : made->definition;
 }
 void module_get_def(I& in) { in.result(definition_of(in, in.argument(0))); }
 // The token of a module that is made from a definition is the definition.
@@ -116,22 +115,18 @@ void module_name(I& in) { in.result(in.guest().new_text(in.text_of(name_of(in)))
 // ---- modules by definition or name ----
 
 void state_add_module(I& in) {
-    in.module_of_definition()[in.argument(1)] = in.argument(0);
+    in.objects().set_module_of(in.argument(1), in.argument(0));
     in.result(0);
 }
-void state_find_module(I& in) {
-    const auto& known = in.module_of_definition();
-    const auto found = known.find(in.argument(0));
-    in.result(found == known.end() ? 0 : found->second);
-}
+void state_find_module(I& in) { in.result(in.objects().module_of(in.argument(0))); }
 void state_remove_module(I& in) {
-    in.module_of_definition().erase(in.argument(0));
+    in.objects().forget_module_of(in.argument(0));
     in.result(0);
 }
 
 void boost_python_init_module(I& in) { in.result_object(std::string(boost_python)); }
 void boost_python_init_module_gil(I& in) {
-    in.record().argument_gil_not_used = in.argument(2) & 1;
+    in.record().note_argument_gil_not_used((in.argument(2) & 1) != 0);
     boost_python_init_module(in);
 }
 

@@ -200,7 +200,7 @@ bool run_own_slot(I& in, std::string_view name) {
         arguments[1] = in.new_text_object(in.guest().text(arguments[1]).value_or(""));
     run_own(in, slot, arguments, [&in, kind = call.kind](std::uint64_t result) {
         if (kind == Kind::status || kind == Kind::deletes) return in.result(as_int(result) < 0 ? ~std::uint64_t{0} : 0);
-        if (kind == Kind::next && result == 0 && in.record().raised.starts_with("StopIteration")) in.raise({});
+        if (kind == Kind::next && result == 0 && in.record().raised().starts_with("StopIteration")) in.raise({});
         if (kind == Kind::truth) return in.result(as_int(result) > 0 ? 1 : as_int(result) < 0 ? result : 0);
         in.result(result);
     });

@@ -29,7 +29,7 @@ void processor_count(I& in) { in.unknown_number(1, 3); }
 void perhaps_not(I& in) { in.unknown_number(0, 1); }
 void no_text(I& in) {
     const std::uint64_t text = in.likely() ? 0 : in.guest().new_text("1");
-    in.add_unknown_text(text);
+    in.objects().add_made_up_text(text);
     in.unknown_number(0, text);
 }
 void perhaps_fails(I& in) { in.unknown_number(0, failed); }
@@ -306,7 +306,7 @@ void error_number(I& in) {
 void error_text(I& in) {
     in.assume("texts of errors");
     const std::uint64_t text = in.guest().new_text(in.likely() ? "error" : "Other error");
-    in.add_unknown_text(text);
+    in.objects().add_made_up_text(text);
     in.result(text);
 }
 void error_text_into(I& in) {  // (number, place, room): an error number, or in glibc's own the text

@@ -30,13 +30,13 @@ std::optional<std::string> bytes_at(I& in, std::uint64_t address, std::uint64_t 
     return bytes;
 }
 std::optional<std::string> known_text(I& in, std::uint64_t object) {
-    const auto known = in.texts().find(object);
-    if (known == in.texts().end() || in.is_type(object)) return std::nullopt;
+    const std::string* known = in.objects().text(object);
+    if (known == nullptr || in.is_type(object)) return std::nullopt;
     // What is kept of an error is its class.
     if ((in.type_field(in.type_of(object), TypeField::flags) & TypeFlags::exception) != 0) return std::nullopt;
-    in.guest().charge(known->second.size() / 16);
+    in.guest().charge(known->size() / 16);
     if (in.guest().used_up()) return std::nullopt;
-    return known->second;
+    return *known;
 }
 /// A text of which nothing is known.
 std::uint64_t unknown_text(I& in) {
@@ -146,7 +146,7 @@ void append(I& in) {
 void as_text(I& in) {
     if (const auto known = known_text(in, in.argument(0))) return in.result(in.guest().new_text(*known));
     const std::uint64_t text = in.guest().new_text(in.likely() ? "text" : "other text");
-    in.add_unknown_text(text);
+    in.objects().add_made_up_text(text);
     in.unknown_number(text, text);
 }
 void as_text_and_size(I& in) {
@@ -194,15 +194,15 @@ void intern(I& in) {  // (&text)
 void as_str(I& in) {
     if (known_text(in, in.argument(0))) return in.result(in.argument(0));
     const bool truth = in.type_of(in.argument(0)) == in.named_type("PyBool_Type");
-    if (const auto number = in.numbers().find(in.argument(0)); number != in.numbers().end() && !truth)
-        return in.result(in.new_text_object(std::to_string(static_cast<std::int64_t>(number->second))));
+    if (const auto number = in.objects().number(in.argument(0)); number != nullptr && !truth)
+        return in.result(in.new_text_object(std::to_string(static_cast<std::int64_t>(*number))));
     in.unknown_object({});
 }
 
 // ---- bytes ----
 
 bool is_bytes(I& in, std::uint64_t object) {
-    return in.sized().contains(object) && in.type_of(object) == in.named_type("PyBytes_Type");
+    return in.objects().has_known_length(object) && in.type_of(object) == in.named_type("PyBytes_Type");
 }
 void bytes_from_text(I& in) {
     const auto text = in.guest().text(in.argument(0), longest);
@@ -244,15 +244,11 @@ void bytes_size(I& in) {
 
 void writer_create(I& in) {
     const std::uint64_t writer = in.guest().new_object(64);
-    in.writers()[writer] = std::string();
+    in.objects().begin_text(writer);
     in.result(writer);
 }
 void write(I& in, const std::optional<std::string>& more) {
-    std::optional<std::string>& text = in.writers()[in.argument(0)];
-    if (!more || (text && text->size() + more->size() > longest))
-        text.reset();
-    else if (text)
-        *text += *more;
+    in.objects().append_text(in.argument(0), more, longest);
     in.result(0);
 }
 // -1 is the size of a text that ends with a zero.
@@ -270,13 +266,8 @@ void writer_write_character(I& in) {
 void writer_write_object(I& in) { write(in, known_text(in, in.argument(1))); }
 void writer_write_unknown(I& in) { write(in, std::nullopt); }
 void writer_write_format(I& in) { write(in, formatted(in, 2)); }
-void writer_finish(I& in) {
-    const auto found = in.writers().find(in.argument(0));
-    const std::optional<std::string> text = found == in.writers().end() ? std::nullopt : std::move(found->second);
-    in.writers().erase(in.argument(0));
-    result_text(in, text);
-}
-void writer_discard(I& in) { in.writers().erase(in.argument(0)); }
+void writer_finish(I& in) { result_text(in, in.objects().end_text(in.argument(0))); }
+void writer_discard(I& in) { in.objects().end_text(in.argument(0)); }
 
 // Sorted by name.
 constexpr std::array table = {

@@ -23,33 +23,31 @@ void object(I& in) { in.result(in.guest().new_object(512)); }
 
 // Waits may end without a reason; a loop around one of them does not, when nobody is left who could end it.
 void wait_for_thread(Interpreter& in, std::uint64_t value) {
-    constexpr unsigned patience = 64;
     if (has_go_runtime(in))
         return in.give_up("a wait for a thread: it has the Go runtime, which needs threads of its own");
-    if (!in.threads().empty()) {
-        const StartedThread next = in.threads().front();
-        in.threads().erase(in.threads().begin());
-        return in.guest().call_first(next.function, next.argument, value);
-    }
-    if (++in.waits() > patience) return in.give_up("a wait for a thread of its own, which the emulator does not have");
+    if (const auto next = in.threads().take()) return in.guest().call_first(next->function, next->argument, value);
+    if (!in.threads().wait_in_vain())
+        return in.give_up("a wait for a thread of its own, which the emulator does not have");
     in.result(value);
 }
 
 // Go writes what it was made of into each program, behind these bytes, whatever the format of the file.
-bool has_go_runtime(Interpreter& in) {
+bool ProgramThreads::has_go_runtime(const image::Image& image) {
     static constexpr std::string_view magic = "\xff Go buildinf:";
-    if (!in.go_runtime()) {
-        const auto& [imports, segments] = std::tie(in.image().imports, in.image().segments);
+    if (!go_runtime_) {
+        const auto& [imports, segments] = std::tie(image.imports, image.segments);
         const bool linked = std::ranges::any_of(imports, [](const image::Import& entry) {
             return entry.name == "crosscall2" || entry.name.starts_with("_cgo_");
         });
-        in.go_runtime() = linked || std::ranges::any_of(segments, [](const image::Segment& segment) {
-                              return !segment.executable && memmem(segment.data.data(), segment.data.size(),
-                                                                   magic.data(), magic.size()) != nullptr;
-                          });
+        go_runtime_ = linked || std::ranges::any_of(segments, [](const image::Segment& segment) {
+                          return !segment.executable && memmem(segment.data.data(), segment.data.size(), magic.data(),
+                                                               magic.size()) != nullptr;
+                      });
     }
-    return *in.go_runtime();
+    return *go_runtime_;
 }
+
+bool has_go_runtime(Interpreter& in) { return in.threads().has_go_runtime(in.image()); }
 
 namespace {
 
@@ -63,7 +61,7 @@ void wait_timed(I& in) {
     wait_for_thread(in, 0);
 }
 void join(I& in) {
-    if (!in.threads().empty()) return wait_for_thread(in, 0);
+    if (in.threads().any()) return wait_for_thread(in, 0);
     in.result(0);
 }
 // What has a count would not wait while that is above zero: semaphores keep it in their first word.
@@ -157,11 +155,10 @@ void once_proxy(I& in) {
 
 // A thread may run before its creator goes on, or not in time: both is tried.
 void start_thread(I& in, std::uint64_t function, std::uint64_t argument, std::uint64_t result) {
-    constexpr std::size_t most = 256;
     in.assume("whether a thread is faster");
     if (function == 0 || has_go_runtime(in)) return in.result(result);
     if (!in.likely()) return in.guest().call_first(function, argument, result);
-    if (in.threads().size() < most) in.threads().push_back({function, argument});
+    in.threads().start({function, argument});
     in.result(result);
 }
 void posix_thread(I& in) {

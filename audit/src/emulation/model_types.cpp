@@ -124,7 +124,7 @@ void make_type(I& in, Specification spec) {
     in.set_type_field(type, F::bases, spec.bases);
     in.set_type_field(type, F::heap_module, spec.module);
     if (in.model().minor >= 14) in.set_type_field(type, F::heap_token, spec.token.value_or(0));
-    in.own_objects().insert(type);
+    in.objects().add_own(type);
     in.ready_type(type);
     in.result(type);
 }
@@ -167,7 +167,7 @@ void type_ready(I& in) {
 
 void new_error_type(I& in, std::uint64_t bases, std::uint64_t attributes) {
     std::uint64_t base = bases;
-    if (bases != 0 && in.sized().contains(bases))
+    if (bases != 0 && in.objects().has_known_length(bases))
         base = in.guest().word(bases + in.head_size() + in.word()).value_or(0);
     else
         bases = 0;
@@ -180,7 +180,7 @@ void new_error_type(I& in, std::uint64_t bases, std::uint64_t attributes) {
     in.set_type_field(type, F::bases, bases);
     in.ready_type(type);
     in.keep_text(type, name.substr(name.rfind('.') + 1));
-    in.own_objects().insert(type);
+    in.objects().add_own(type);
     for (const auto& [key, value] : in.stored_in(attributes)) in.set_attribute(type, key, value);
     in.result(type);
 }
@@ -197,7 +197,7 @@ std::uint64_t sequence_type(I& in, std::uint64_t type, std::uint64_t description
     in.set_type_field(type, F::basic_size, in.head_size() + 2 * std::uint64_t{in.word()});
     in.set_type_field(type, F::item_size, in.word());
     in.ready_type(type);
-    in.own_objects().insert(type);
+    in.objects().add_own(type);
     return type;
 }
 void struct_sequence_new_type(I& in) { in.result(sequence_type(in, 0, in.argument(0))); }
@@ -276,8 +276,8 @@ std::uint64_t module_with(I& in, std::uint64_t type, std::uint64_t definition) {
     for (std::uint64_t i = 0; mro != 0 && i < count; ++i) {
         const std::uint64_t one = in.guest().word(mro + in.head_size() + (i + 1) * in.word()).value_or(0);
         const std::uint64_t module = one == 0 ? 0 : module_of(in, one);
-        const auto made = in.record().modules.find(module);
-        if (module != 0 && made != in.record().modules.end() && made->second.definition == definition) return module;
+        const MadeModule* made = in.record().module(module);
+        if (module != 0 && made != nullptr && made->definition == definition) return module;
     }
     return 0;
 }

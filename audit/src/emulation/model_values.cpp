@@ -43,10 +43,8 @@ void from_int32(I& in) { in.result(in.new_number(as_signed(in.argument(0), 4)));
 void from_uint32(I& in) { in.result(in.new_number(as_unsigned(in.argument(0), 4), false)); }
 
 const std::uint64_t* known_number(I& in, std::uint64_t object) {
-    if (const auto world = in.numbers_of_the_world().find(object); world != in.numbers_of_the_world().end())
-        in.assume(world->second);
-    const auto known = in.numbers().find(object);
-    return known == in.numbers().end() ? nullptr : &known->second;
+    if (const std::string_view* world = in.objects().what_number_says(object)) in.assume(*world);
+    return in.objects().number(object);
 }
 void long_as_number(I& in) {
     if (const std::uint64_t* known = known_number(in, in.argument(0))) return in.result(*known);
@@ -135,8 +133,8 @@ void is_true(I& in) {
              {std::pair("_Py_TrueStruct", 1), {"_Py_FalseStruct", 0}, {"_Py_NoneStruct", 0}})
             if (in.known_import(name) == object) return in.result(static_cast<std::uint64_t>(value));
     if (const std::uint64_t* known = known_number(in, object)) return in.result(*known != 0 ? 1 : 0);
-    if (const auto text = in.texts().find(object); text != in.texts().end() && !in.is_type(object))
-        return in.result(text->second.empty() ? 0 : 1);
+    if (const std::string* text = in.objects().text(object); text != nullptr && !in.is_type(object))
+        return in.result(text->empty() ? 0 : 1);
     in.unknown_number(1, 0);
 }
 void is_false(I& in) {
@@ -146,7 +144,7 @@ void is_false(I& in) {
 // Only what is the same object, known texts and numbers, and tuples of these can be compared. -1: it is not known.
 int equal(I& in, std::uint64_t a, std::uint64_t b, int depth = 0);
 bool is_tuple(I& in, std::uint64_t object) {
-    return in.sized().contains(object) && in.type_of(object) == in.named_type("PyTuple_Type");
+    return in.objects().has_known_length(object) && in.type_of(object) == in.named_type("PyTuple_Type");
 }
 int equal_tuples(I& in, std::uint64_t a, std::uint64_t b, int depth) {
     const std::uint64_t count = in.guest().word(a + in.head_size()).value_or(0), first = in.head_size() + in.word();
@@ -166,7 +164,7 @@ int equal(I& in, std::uint64_t a, std::uint64_t b, int depth) {
     if (is_tuple(in, a) && is_tuple(in, b)) return depth < deepest ? equal_tuples(in, a, b, depth) : -1;
     const std::uint64_t *first = known_number(in, a), *second = known_number(in, b);
     if (first != nullptr && second != nullptr) return *first == *second ? 1 : 0;
-    const bool texts = in.texts().contains(a) && in.texts().contains(b) && !in.is_type(a) && !in.is_type(b);
+    const bool texts = in.objects().has_text(a) && in.objects().has_text(b) && !in.is_type(a) && !in.is_type(b);
     return texts ? in.text_of(a) == in.text_of(b) ? 1 : 0 : -1;
 }
 constexpr std::uint64_t compare_equal = 2, compare_not_equal = 3;
@@ -193,7 +191,7 @@ std::string behind_minor_version(I& in) {
 }
 // The minor version is what modules compare; who reads on depends on more.
 void get_version(I& in) {
-    in.record().asked_version = true;
+    in.record().note_asked_version();
     in.result(in.version_text());
 }
 void get_platform(I& in) {
@@ -205,19 +203,19 @@ std::uint64_t of_sys(I& in, const std::string& name) {
     if (name == "modules") return in.modules_dict();
     // Of a tuple the minor version can be read alone.
     constexpr std::string_view micro = "the micro version of the interpreter";
-    if (name == "version" || name == "hexversion" || name == "version_info") in.record().asked_version = true;
+    if (name == "version" || name == "hexversion" || name == "version_info") in.record().note_asked_version();
     if (name == "version") in.assume(micro);
     if (name == "version")
         return in.new_text_object(fmt::format("3.{}.{}", in.model().minor, behind_minor_version(in)));
     if (name == "hexversion") {
         const std::uint64_t all = in.new_number(0x030000f0u | in.model().minor << 16 | in.micro_version() << 8);
-        in.numbers_of_the_world()[all] = micro;
+        in.objects().add_number_of_the_world(all, micro);
         return all;
     }
     if (name == "version_info") {
         // Who reads its digits in memory is met with other ones in another run.
         const std::uint64_t last = in.new_large_number(in.micro_version());
-        in.numbers_of_the_world()[last] = micro;
+        in.objects().add_number_of_the_world(last, micro);
         in.guest().forget_written(last + in.head_size() + in.word(), 4);
         const std::array parts{in.new_number(3), in.new_number(in.model().minor), last, in.new_text_object("final"),
                                in.new_number(0)};

@@ -164,7 +164,7 @@ void wait_for_object(I& in) {  // (handle, milliseconds)
     constexpr std::uint64_t timeout = 258;
     const std::uint64_t handle = in.argument(0), limit = in.argument(1) & 0xffffffff;
     const bool waits = in.guest().number(handle, 4) == handle_mark && in.guest().number(handle + 8, 4) == 0u;
-    if (!waits && in.threads().empty()) return in.result(0);
+    if (!waits && !in.threads().any()) return in.result(0);
     if (waits && limit == 0) return in.result(timeout);
     wait_for_thread(in, 0);
 }

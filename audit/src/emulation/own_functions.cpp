@@ -53,7 +53,7 @@ std::uint64_t in_slot(I& in, std::uint64_t type, SlotPlace place) {
 }  // namespace
 
 bool is_own_type(I& in, std::uint64_t type) {
-    return type != 0 && (in.own_objects().contains(type) || in.guest().image_at(type)) && in.is_type(type);
+    return type != 0 && (in.objects().is_own(type) || in.guest().image_at(type)) && in.is_type(type);
 }
 
 std::vector<std::uint64_t> classes_of(I& in, std::uint64_t type) {
@@ -88,8 +88,8 @@ bool calls_own_functions(I& in, std::uint64_t object, unsigned depth) {
     const std::uint64_t type = in.type_of(object);
     if (type == 0 || in.is_generic_type(type)) return false;
     if (is_own_type(in, type)) return has_own_functions(in, type);
-    if (!in.sized().contains(object)) return in.has_active_keys(object);
-    const bool list = in.lists().contains(object);
+    if (!in.objects().has_known_length(object)) return in.objects().has_active_keys(object);
+    const bool list = in.objects().is_list(object);
     if (!list && type != in.named_type("PyTuple_Type")) return false;
     const std::uint64_t place = object + in.head_size(), count = in.guest().word(place).value_or(0);
     const std::uint64_t inside = place + in.word(), items = list ? in.guest().word(inside).value_or(0) : inside;
