@@ -197,8 +197,9 @@ const Prototype* prototype_of(std::string_view name) noexcept {
 
 ModelFunction c_api_function(std::string_view name) noexcept {
     for (const std::span<const ModelEntry> entries :
-         {std::span<const ModelEntry>(table), model_gil(), model_modules(), model_attributes(), model_calls(), model_formats(),
-          model_references(), model_types(), model_values(), model_texts(), model_errors(), model_containers()}) {
+         {std::span<const ModelEntry>(table), model_gil(), model_modules(), model_attributes(), model_calls(),
+          model_formats(), model_references(), model_types(), model_values(), model_texts(), model_errors(),
+          model_containers()}) {
         const auto found = std::ranges::lower_bound(entries, name, {}, &ModelEntry::name);
         if (found != entries.end() && found->name == name) return found->function;
     }
