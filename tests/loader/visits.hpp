@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <ios>
 #include <optional>
 #include <string>
 #include <thread>
@@ -90,7 +91,12 @@ public:
     bool sleeps() const {
         for (; !ended_.load(); std::this_thread::yield()) {
             if (thread_.load() == 0) continue;
-            const std::string stat = text_of("/proc/self/task/" + std::to_string(thread_.load()) + "/stat");
+            std::string stat;
+            try {
+                stat = text_of("/proc/self/task/" + std::to_string(thread_.load()) + "/stat");
+            } catch (const std::ios_base::failure&) {
+                // It has ended after the file was opened.
+            }
             if (stat.empty()) return false;  // it is gone
             if (stat.find(") S ") != std::string::npos) return true;
         }
