@@ -39,7 +39,7 @@ expected_audit=$(printf '%s\n' libinterlock-audit.so.0 "libinterlock-audit.so.$v
 [[ $(sed -n 's!^audit/.*/!!p' "$work/contents") == "$expected_audit" ]] ||
     fail "component audit is not exactly its shared library: $(grep ^audit/ "$work/contents")"
 [[ $(grep -cE '^tools/(bin|libexec)/' "$work/contents") == 2 ]] || fail "component tools is not the command's two programs"
-(cd "$source_dir" && find {abi,runtime,manifests,loader,audit}/include -type f -printf '%f\n' | sort) \
+(cd "$source_dir" && find {base,abi,runtime,manifests,loader,audit}/include -type f -printf '%f\n' | sort) \
     >"$work/headers.tree"
 sed -n 's!^devel/include/interlock/!!p' "$work/contents" >"$work/headers.installed"
 diff "$work/headers.tree" "$work/headers.installed" || fail "the installed headers are not those of the tree"
