@@ -39,9 +39,9 @@ PolicySubject subject_for(const ModuleFile& file) {
 }
 
 /// Gathers the facts; the warnings are about those that are no facts.
-class Worker {
+class FactGatherer {
 public:
-    Worker(const LoaderState& state, std::string_view name, const ModuleFile& file,
+    FactGatherer(const LoaderState& state, std::string_view name, const ModuleFile& file,
            std::vector<PulledLibrary> libraries)
         : state_(state), name_(name), file_(file), marker_(file.marker_for(name)) {
         judged_.libraries = std::move(libraries);
@@ -148,7 +148,7 @@ private:
 LoaderState::Judged LoaderState::decide(std::string_view name, const ModuleFile& file,
                                         const std::optional<PolicyAction>& override_,
                                         std::vector<PulledLibrary> pulled_in) const {
-    return Worker(*this, name, file, std::move(pulled_in)).decide(override_);
+    return FactGatherer(*this, name, file, std::move(pulled_in)).decide(override_);
 }
 
 EntryKind entry_of(const ModuleFile& file, std::string_view name) {

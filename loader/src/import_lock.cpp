@@ -1,5 +1,5 @@
 // Import locks: the same module is imported once at a time, by whoever comes first; the others wait, unless waiting
-// would never end. What somebody waits for is a ImportLock; what a thread is in the middle of is its chain of frames.
+// would never end. What somebody waits for is an ImportLock; what a thread is in the middle of is its chain of frames.
 //
 // SPDX-License-Identifier: MIT
 #include <new>

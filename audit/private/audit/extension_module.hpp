@@ -19,7 +19,7 @@ struct ExtensionModule {
     std::vector<Evidence> evidence;
 };
 
-/// Workers it in a process that ends with the call. Of a universal file the slice for this machine counts. Errors:
+/// Judges it in a process that ends with the call. Of a universal file the slice for this machine counts. Errors:
 /// those of Auditor::audit(); not_found, when there is no module in the file; io_error, when there can be no process.
 /// [any-thread]
 Result<ExtensionModule> audit_extension(PythonVersion python, const std::filesystem::path& file,

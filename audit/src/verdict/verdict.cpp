@@ -15,9 +15,9 @@ namespace interlock::auditing::verdict {
 
 namespace {
 
-class Worker {
+class VerdictOfRun {
 public:
-    Worker(ModuleAudit& module, const Seen& seen) : module_(module), run_(seen.run) {}
+    VerdictOfRun(ModuleAudit& module, const Seen& seen) : module_(module), run_(seen.run) {}
 
     void decide() {
         module_.assumed.assign(run_.assumed.begin(), run_.assumed.end());
@@ -157,7 +157,7 @@ void give_verdict(ModuleAudit& module, const Seen& seen, AbiFlavour abi, bool de
         module.reason = "it is compiled for " + seen.other_python + ", where a marker has no effect";
         return;
     }
-    Worker(module, seen).decide();
+    VerdictOfRun(module, seen).decide();
     if (!seen.emulated) {
         module.evidence.push_back({"no emulator: this is what the data of the file say", module.entry_point});
         if (module.confidence == Confidence::certain) module.confidence = Confidence::probable;
