@@ -6,7 +6,6 @@
 #include <oneapi/tbb/task_arena.h>
 
 #include <atomic>
-#include <chrono>
 #include <thread>
 
 #include <interlock/runtime.hpp>
@@ -15,10 +14,10 @@ int main() {
     // The only thread that oneTBB has is busy until the end.
     const tbb::global_control one_thread(tbb::global_control::max_allowed_parallelism, 2);
     tbb::task_arena arena(2);
-    std::atomic<bool> busy = false;
-    arena.enqueue([&busy] {
+    static std::atomic<bool> busy = false;  // looked at by that thread until the process is gone
+    arena.enqueue([] {
         busy = true;
-        for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+        for (;;) busy.wait(true);
     });
     while (!busy) std::this_thread::yield();
     {
