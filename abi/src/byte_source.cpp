@@ -5,7 +5,6 @@
 #include "abi/byte_source.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <system_error>
 
 #include <interlock/escape.hpp>
@@ -17,12 +16,6 @@ namespace {
 constexpr std::uint64_t read_budget = 16U << 20;
 
 }  // namespace
-
-std::string hex(std::uint64_t number) {
-    std::array<char, 18> text{'0', 'x'};
-    const auto end = std::to_chars(text.data() + 2, text.data() + text.size(), number, 16).ptr;
-    return {text.data(), end};
-}
 
 ByteSource::ByteSource(const base::RegularFile& file, const std::string& name)
     : name_(name), file_(&file), size_(file.identity().size) {

@@ -13,12 +13,12 @@
 
 #include <interlock/result.hpp>
 
+#include "base/hex.hpp"
 #include "base/regular_file.hpp"
 
 namespace interlock {
 
-/// "0x1f", for messages.
-std::string hex(std::uint64_t number);
+using base::hex;
 
 class ByteSource {
 public:

@@ -2,6 +2,7 @@
 // hooks through which it calls us.
 //
 // SPDX-License-Identifier: MIT
+#include "base/hex.hpp"
 #include "emulation/guest_processor.hpp"
 
 #ifdef INTERLOCK_WITH_EMULATOR
@@ -28,7 +29,7 @@ struct GuestProcessor::Hooks {
         const char* what = type == UC_MEM_FETCH_UNMAPPED   ? "runs code at "
                            : type == UC_MEM_WRITE_UNMAPPED ? "writes to "
                                                            : "reads ";
-        processor.fault_ = what + hex_text(address) + ", where there is no memory";
+        processor.fault_ = what + base::hex(address) + ", where there is no memory";
         return false;
     }
 

@@ -10,7 +10,7 @@
 
 #include <interlock/result.hpp>
 
-#include "emulation/hex_text.hpp"
+#include "base/hex.hpp"
 
 namespace interlock::auditing::emulation {
 
@@ -28,7 +28,7 @@ public:
     /// Through here goes each access to the memory: what a file makes of an address never leads out of it.
     std::uint8_t* at(std::uint64_t address, std::uint64_t size) const {
         if (!contains(address, size))
-            throw Failure({Errc::internal, "the emulator uses " + hex_text(address) + ", where it has no memory"});
+            throw Failure({Errc::internal, "the emulator uses " + base::hex(address) + ", where it has no memory"});
         return bytes_ + (address - address_);
     }
     std::uint64_t address() const noexcept { return address_; }

@@ -16,10 +16,10 @@
 #include <interlock/module.h>
 #include <interlock/escape.hpp>
 
+#include "base/hex.hpp"
 #include "emulation/c_api_names.hpp"
 #include "emulation/constant_definition.hpp"
 #include "emulation/guest.hpp"
-#include "emulation/hex_text.hpp"
 #include "emulation/interpreter.hpp"
 #include "image/library_names.hpp"
 
@@ -101,7 +101,7 @@ void depends_on_assumptions(InitResult& result) {
 std::string place_of(const Guest& guest, std::uint64_t address, std::span<const Library> libraries) {
     const auto image = guest.image_at(address);
     if (!image) return "";
-    const std::string place = hex_text(guest.to_file(address, *image).value_or(0));
+    const std::string place = base::hex(guest.to_file(address, *image).value_or(0));
     return *image == 0 ? place : place + " of " + quoted(libraries[*image - 1].name, 200);
 }
 

@@ -11,7 +11,7 @@
 #include <interlock/escape.hpp>
 
 #include "emulation/c_api_names.hpp"
-#include "emulation/hex_text.hpp"
+#include "base/hex.hpp"
 #include "emulation/own_functions.hpp"
 #include "emulation/type_layout.hpp"
 
@@ -54,7 +54,7 @@ void Interpreter::call_table_entry(const StandIn& stand_in) {
 }
 
 /// Addresses are those in the file, which is where somebody can look.
-std::string Interpreter::value_text(std::uint64_t value) { return hex_text(guest_.to_file(value).value_or(value)); }
+std::string Interpreter::value_text(std::uint64_t value) { return base::hex(guest_.to_file(value).value_or(value)); }
 
 void Interpreter::keep_call(std::string_view name) {
     CallSeen call;
@@ -69,7 +69,7 @@ void Interpreter::keep_call(std::string_view name) {
     }
     if (parameters.more) call.arguments.emplace_back("...");
     const auto from = guest_.to_file(guest_.return_address());
-    if (from) call.where = hex_text(*from);
+    if (from) call.where = base::hex(*from);
     record_.add_call(std::move(call));
 }
 

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: MIT
 #include <interlock/version.hpp>
 
+#include "base/hex.hpp"
 #include "report/report.hpp"
 
 namespace interlock::auditing::report {
@@ -28,17 +29,6 @@ Json list_of(const std::vector<Item>& items) {
     Json list = Json::array();
     for (const Item& item : items) list.push_back(item);
     return list;
-}
-
-/// "0x2a", as JavaScript's numbers lose digits above 2^53.
-std::string hex(std::uint64_t value) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    do {
-        text.insert(text.begin(), digits[value & 15]);
-        value >>= 4;
-    } while (value != 0);
-    return "0x" + text;
 }
 
 Json counts(const std::array<std::size_t, verdict_count>& modules) {
@@ -80,10 +70,10 @@ Json to_json(const ModuleAudit& module) {
     // Only made on request, so only then there.
     if (!module.slots.empty() || !module.calls.empty() || module.instructions != 0) {
         Json slots = Json::array();
-        for (const SlotSeen& slot : module.slots)
+        for (const SlotSeen& slot : module.slots)  // values are texts, as JavaScript's numbers lose digits above 2^53
             slots.push_back(Json{{"id", slot.id},
                                  {"name", slot.name},
-                                 {"value", hex(slot.value)},
+                                 {"value", base::hex(slot.value)},
                                  {"depth", slot.depth},
                                  {"pointer", slot.pointer},
                                  {"known", slot.known}});

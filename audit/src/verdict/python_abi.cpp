@@ -13,15 +13,11 @@
 #include <interlock/escape.hpp>
 
 #include "base/python_tag.hpp"
+#include "image/library_names.hpp"
 
 namespace interlock::auditing::verdict {
 
 namespace {
-
-std::string_view base_name(std::string_view path) {
-    const std::size_t slash = path.find_last_of("/\\");
-    return slash == std::string_view::npos ? path : path.substr(slash + 1);
-}
 
 bool starts_ignoring_case(std::string_view text, std::string_view start) {
     return equals_ignoring_case(text.substr(0, start.size()), start);
@@ -95,7 +91,7 @@ bool read_component(std::string_view part, FileTag& tag) {
 
 // "python313t.dll", "python3.dll", "python3t_d.dll", "libpython3.13t.so.1.0", "Python" of a framework: none of it.
 void read_library(std::string_view library, LinkedAbi& linked) {
-    std::string_view name = base_name(library);
+    std::string_view name = image::library_name(library);
     AbiFlavour abi = AbiFlavour::unknown;
     std::optional<PythonVersion> version;
     if (name.size() > 6 && equals_ignoring_case(name.substr(0, 6), "python") &&
@@ -171,7 +167,7 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
 }
 
 FileTag read_file_tag(std::string_view file_name) {
-    const std::string_view name = base_name(file_name);
+    const std::string_view name = image::library_name(file_name);
     FileTag tag;
     tag.stem = name.substr(0, name.find('.'));
     const std::size_t last = name.rfind('.');

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <interlock/escape.hpp>
 
-#include "emulation/hex_text.hpp"
+#include "base/hex.hpp"
 
 namespace interlock::auditing::verdict {
 
@@ -121,7 +121,7 @@ private:
             saw(fmt::format("it calls PyUnstable_Module_SetGIL(module, {})", call.value), call.called_from);
         if (last.value > 1 && (last.value & 0xffffffff) > 1)
             return undetermined(
-                fmt::format("it calls PyUnstable_Module_SetGIL with {}", emulation::hex_text(last.value)));
+                fmt::format("it calls PyUnstable_Module_SetGIL with {}", base::hex(last.value)));
         marked(last.value != 0, MarkerKind::set_gil,
                last.value != 0 ? "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_NOT_USED"
                                : "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_USED");
