@@ -42,7 +42,7 @@ PolicySubject subject_for(const ModuleFile& file) {
 class FactGatherer {
 public:
     FactGatherer(const LoaderState& state, std::string_view name, const ModuleFile& file,
-           std::vector<PulledLibrary> libraries)
+                 std::vector<PulledLibrary> libraries)
         : state_(state), name_(name), file_(file), marker_(file.marker_for(name)) {
         judged_.libraries = std::move(libraries);
         if (marker_ != nullptr && marker_->threading) judged_.marker = static_cast<MarkerState>(*marker_->threading);

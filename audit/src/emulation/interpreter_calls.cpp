@@ -10,8 +10,8 @@
 
 #include <interlock/escape.hpp>
 
-#include "emulation/c_api_names.hpp"
 #include "base/hex.hpp"
+#include "emulation/c_api_names.hpp"
 #include "emulation/own_functions.hpp"
 #include "emulation/type_layout.hpp"
 

@@ -120,8 +120,7 @@ private:
         for (const auto& call : run_.set_gil)
             saw(fmt::format("it calls PyUnstable_Module_SetGIL(module, {})", call.value), call.called_from);
         if (last.value > 1 && (last.value & 0xffffffff) > 1)
-            return undetermined(
-                fmt::format("it calls PyUnstable_Module_SetGIL with {}", base::hex(last.value)));
+            return undetermined(fmt::format("it calls PyUnstable_Module_SetGIL with {}", base::hex(last.value)));
         marked(last.value != 0, MarkerKind::set_gil,
                last.value != 0 ? "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_NOT_USED"
                                : "it calls PyUnstable_Module_SetGIL with Py_MOD_GIL_USED");
